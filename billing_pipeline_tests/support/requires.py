@@ -1,8 +1,8 @@
 """System programs that some tests need: found, or the test says which package brings them.
 
-On a developer's machine a missing program skips the test. Where `REQUIRE_ALL_TESTS=1` is set, as in CI, it fails
-instead, so that a suite in which the real servers were never started cannot look green. (The variable has no
-`BILLING_` prefix because the product, which tests start, refuses every `BILLING_` variable it does not know.)
+On a developer's machine a missing program skips the test. Where `REQUIRE_ALL_TESTS=1` is set, as in CI, it
+fails instead, so that a suite in which the real servers were never started cannot look green. (No `BILLING_`
+prefix: the product, which tests start, refuses every `BILLING_` variable that it does not know.)
 """
 
 from __future__ import annotations
