@@ -1,0 +1,109 @@
+"""What can be wrong, and the words for people: problem codes, problems as data, and the errors that end a command.
+
+A *problem* is a fact about one customer's month; it blocks that customer and nobody else, and is collected,
+never raised. An *error* ends the command; it says what is wrong, where, and what to do, in one line, and carries
+the exit status of 5-interfaces. No I/O here, and nothing about Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import pandas as pd
+import pyarrow as pa
+
+
+class Code(StrEnum):
+    """The codes by which people and scripts recognise a problem; they change only with a changelog entry."""
+
+    CUSTOMER_UNKNOWN = "CUSTOMER_UNKNOWN"
+    CUSTOMER_INCOMPLETE = "CUSTOMER_INCOMPLETE"
+    PRICE_MISSING = "PRICE_MISSING"
+    PRICE_INVALID = "PRICE_INVALID"
+    QUANTITY_INVALID = "QUANTITY_INVALID"
+    VAT_INVALID = "VAT_INVALID"
+    VAT_NOT_ALLOWED = "VAT_NOT_ALLOWED"
+    TASK_SUM_MISMATCH = "TASK_SUM_MISMATCH"
+    CURRENCY_INVALID = "CURRENCY_INVALID"
+    MIXED_CURRENCIES = "MIXED_CURRENCIES"
+    COUNTRY_INVALID = "COUNTRY_INVALID"
+    TEXT_INVALID = "TEXT_INVALID"
+    TEXT_TOO_LONG = "TEXT_TOO_LONG"
+    DUPLICATE_KEY = "DUPLICATE_KEY"
+    TIMESTAMP_WITHOUT_ZONE = "TIMESTAMP_WITHOUT_ZONE"
+    LAYOUT_INVALID = "LAYOUT_INVALID"
+    MONTH_NOT_SETTLED = "MONTH_NOT_SETTLED"
+    ALREADY_BILLED = "ALREADY_BILLED"
+    CHANGED_AFTER_DELIVERY = "CHANGED_AFTER_DELIVERY"
+    NOT_IN_EASYBILL = "NOT_IN_EASYBILL"
+    DRAFT_MISMATCH = "DRAFT_MISMATCH"
+    # Delivery's own (4-delivery).
+    DELIVERY_FAILED = "DELIVERY_FAILED"
+    DELIVERY_IN_PROGRESS = "DELIVERY_IN_PROGRESS"
+    NAME_COLLISION = "NAME_COLLISION"
+    REJECTED_BY_RECEIVER = "REJECTED_BY_RECEIVER"
+    NOT_DELIVERED_YET = "NOT_DELIVERED_YET"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of one customer's month.
+
+    `source_id` is the OMS row (empty where the customer itself is meant), `field` the column, `value` what stood
+    there, as text. `message` says what is wrong and what to do about it.
+    """
+
+    code: Code
+    customer_number: str
+    message: str
+    source_id: str = ""
+    field: str = ""
+    value: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """The problem with the keys of 5-interfaces, in the order in which people read them."""
+        return {
+            "code": str(self.code),
+            "customer_number": self.customer_number,
+            "source_id": self.source_id,
+            "field": self.field,
+            "value": self.value,
+            "message": self.message,
+        }
+
+
+PROBLEM_COLUMNS: tuple[str, ...] = ("code", "customer_number", "source_id", "field", "value", "message")
+
+
+def problems_frame(problems: Iterable[Problem]) -> pd.DataFrame:
+    """One row per problem, `PROBLEM_COLUMNS`, all Arrow strings, in the order given."""
+    rows = [asdict(problem) for problem in problems]
+    text = pd.ArrowDtype(pa.string())
+    return pd.DataFrame(
+        {column: pd.Series([str(row[column]) for row in rows], dtype=text) for column in PROBLEM_COLUMNS}
+    )
+
+
+def problems_of(frame: pd.DataFrame) -> list[Problem]:
+    """The problems of a frame made by `problems_frame`."""
+    return [
+        Problem(code=Code(row["code"]), **{column: row[column] for column in PROBLEM_COLUMNS if column != "code"})
+        for row in frame.to_dict("records")
+    ]
+
+
+class PipelineError(Exception):
+    """The run itself failed: OMS, ledger or inbox out of reach, a relation that is not as the contract says.
+
+    The message is one line for people: what is wrong, where (setting, relation, host), what to do.
+    """
+
+    exit_status = 3
+
+
+class UsageError(PipelineError):
+    """Usage or settings are wrong, or the month is not over or settled: nothing was read or sent."""
+
+    exit_status = 2
