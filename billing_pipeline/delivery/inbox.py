@@ -1,0 +1,164 @@
+"""What the state machine needs of a remote inbox, and what can go wrong there: the protocol and its error types.
+
+Each transport (`sftp`, `ftps`, `folder`) implements `Transport` and `Inbox` and translates its library's errors
+into the types below; every error names host and path, and the remedy. Nothing about states or the ledger here.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Protocol
+
+from billing_pipeline.problems import PipelineError
+
+
+class DeliveryError(PipelineError):
+    """An exchange with the inbox failed. One line: what, host and path, remedy; never a secret."""
+
+
+class Permanent(DeliveryError):
+    """Trying again changes nothing; a person has to."""
+
+
+class InboxRefused(Permanent):
+    """The inbox lets nobody in as things are: no file of the run can be delivered."""
+
+
+class LoginRefused(InboxRefused):
+    """User name, password or key were not accepted."""
+
+
+class HostKeyUnknown(InboxRefused):
+    """The known_hosts file has no key for this host. No credential was sent."""
+
+
+class HostKeyChanged(InboxRefused):
+    """The host shows another key than the pinned one. No credential was sent."""
+
+
+class CertificateRefused(InboxRefused):
+    """The server's certificate does not verify. No credential was sent."""
+
+
+class ServerTooOld(InboxRefused):
+    """The server offers no algorithm that is still safe."""
+
+
+class PermissionRefused(Permanent):
+    """The account may not do this to this path."""
+
+
+class NameTaken(Permanent):
+    """The name exists already, and is not overwritten."""
+
+
+class NotFound(Permanent):
+    """There is no such file or directory."""
+
+
+class NameRefused(Permanent):
+    """A name that would leave the remote directory, or that the server does not accept."""
+
+
+class Transient(DeliveryError):
+    """Worth another try, after a pause.
+
+    `connection_usable`: the same connection still works; otherwise it is closed and a new one made.
+    """
+
+    connection_usable: ClassVar[bool] = False
+
+
+class InboxUnavailable(Transient):
+    """No connection: name not resolved, refused, unreachable."""
+
+
+class InboxTimeout(Transient):
+    """No answer within the time-out."""
+
+
+class ConnectionLost(Transient):
+    """The connection ended in the middle; whether the last request was carried out is unknown."""
+
+
+class InboxBusy(Transient):
+    """The server asks to come back later."""
+
+    connection_usable = True
+
+
+class NoSpace(Transient):
+    """The server's disk or quota is full."""
+
+    connection_usable = True
+
+
+class ReadBackMismatch(Transient):
+    """What was read back is not what was written: the server lost bytes."""
+
+    connection_usable = True
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """What the inbox says of a file. Either may be unknown: some servers do not tell. `modified` is UTC."""
+
+    size: int | None
+    modified: datetime | None
+
+
+class Inbox(Protocol):
+    """One open connection. Paths are the server's own, with "/". Used by one thread at a time.
+
+    Any method may raise `Transient`, `PermissionRefused` or `NameRefused`; the others are named where they occur.
+    """
+
+    def stat(self, path: str) -> RemoteFile | None:
+        """The file, None if there is none. A missing directory is an absent file."""
+
+    def create(self, path: str, data: bytes) -> None:
+        """Write a new file whole: exclusively, every byte confirmed, flushed, synced where offered, closed.
+
+        Raises: NameTaken if the name exists (it is left untouched); NotFound if the directory does not. After
+        any other error a part of the file may be there.
+        """
+
+    def read(self, path: str) -> bytes:
+        """The file's bytes. Raises: NotFound."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Move `source` to `target`, never over an existing file where the server can promise it.
+
+        Raises: NameTaken if `target` exists, NotFound if `source` does not. After `ConnectionLost` or
+        `InboxTimeout` it may have happened.
+        """
+
+    def remove(self, path: str) -> None:
+        """Remove a file; an absent one is fine."""
+
+    def list(self, directory: str) -> list[str]:
+        """The names in a directory, sorted. Raises: NotFound."""
+
+
+class Transport(Protocol):
+    """A way to an inbox; makes as many connections as asked for, from any thread."""
+
+    @property
+    def name(self) -> str:
+        """The setting's word: "sftp", "ftps" or "folder"."""
+
+    @property
+    def address(self) -> str:
+        """Which inbox, for people and for the ledger: "sftp://host:22", "folder:/mnt/share". Never a secret.
+
+        Two transports with the same address reach the same files; the ledger asks no other inbox about a
+        delivery that was begun at one.
+        """
+
+    def connect(self) -> AbstractContextManager[Inbox]:
+        """A connection, closed at the end of the context.
+
+        Raises: `InboxRefused` and its kinds, `InboxUnavailable`, `InboxTimeout`, `ConnectionLost`.
+        """

@@ -1,0 +1,192 @@
+"""The delivery room's nouns: what an export said, what is to be delivered, what became of it. Plain values only.
+
+No I/O, no SQL and no decision belongs here; `schema` stores these, `machine` decides about them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from billing_pipeline.problems import Code, Problem
+
+ExportOutcome = Literal["rendered", "blocked", "nothing_to_bill", "omitted"]
+DeliveryOutcome = Literal["delivered", "unchanged", "failed", "held"]
+FinalOutcome = Literal["delivered", "unchanged", "nothing_to_bill", "omitted", "blocked", "failed", "held"]
+EventKind = Literal["export", "exchange", "decision"]
+EventOutcome = Literal["success", "failure"]
+SourceKind = Literal["service", "fee", "adjustment"]
+
+
+class State(StrEnum):
+    """Where a delivery stands; the edges between them are 4-delivery's."""
+
+    PLANNED = "PLANNED"
+    UPLOADING = "UPLOADING"
+    COMMITTING = "COMMITTING"
+    PUBLISHED = "PUBLISHED"
+    CONSUMED = "CONSUMED"
+    CONFIRMED = "CONFIRMED"
+    HELD = "HELD"
+
+
+SENT_STATES: frozenset[State] = frozenset({State.PUBLISHED, State.CONSUMED, State.CONFIRMED})
+"""The final name was published: not one byte is ever sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What one export said of one customer's month. One per (month, customer_number).
+
+    `outcome` is "rendered" once the bytes passed the check of the file; only then are order number, file, hashes
+    and amounts filled. `sha256` names the CSV bytes in the store, `document_sha256` the canonical document JSON.
+    `net`, `vat`, `gross` are minor units of `currency`. `reason` is an omission's.
+    """
+
+    month: str
+    customer_number: str
+    outcome: ExportOutcome
+    order_number: str = ""
+    file_name: str = ""
+    sha256: str = ""
+    document_sha256: str = ""
+    size_bytes: int = 0
+    line_count: int = 0
+    currency: str = ""
+    net: int = 0
+    vat: int = 0
+    gross: int = 0
+    layout: str = ""
+    problems: tuple[Problem, ...] = ()
+    late_rows: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BilledRow:
+    """One OMS row (or adjustment) that a file bills; `month` is the row's own, `fingerprint` that of `billing.late`."""
+
+    source_kind: SourceKind
+    source_id: str
+    month: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One file to deliver: a "rendered" export, the rows it bills and its revision.
+
+    The bytes lie in the store under `export.sha256`. `reason` and `author` are a correction's (revision 2 and on).
+    """
+
+    export: Export
+    billed: tuple[BilledRow, ...]
+    revision: int = 1
+    reason: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult:
+    """What became of one parcel in one run.
+
+    `sha256` and `size_bytes` are the parcel's own; `remote_path` is where the file was published, "" if it was not.
+    """
+
+    month: str
+    customer_number: str
+    revision: int
+    outcome: DeliveryOutcome
+    order_number: str
+    file_name: str
+    remote_path: str
+    sha256: str
+    size_bytes: int
+    at: datetime
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MonthCustomer:
+    """The current word on one customer's month: the last export, and the last delivery's outcome. Times are UTC.
+
+    `delivery_outcome` is None until a delivery has spoken; `delivery_sha256` names the bytes it spoke of, which are
+    not the export's own if an export came after it. `closed_at`: nothing to bill, and the delivery finished.
+    """
+
+    export: Export
+    export_run_id: str
+    exported_at: datetime
+    delivery_outcome: FinalOutcome | None
+    delivery_problems: tuple[Problem, ...]
+    delivery_sha256: str
+    delivery_run_id: str
+    delivered_at: datetime | None
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One (customer, month, revision): the row that decides whether anything may be sent. Times are UTC.
+
+    `token` is the last one taken; it is valid only in UPLOADING and COMMITTING. `temporary_path` is that token's
+    temporary file at `endpoint`. `holder` is the process at work on it, "" if nobody is. `accepted_sha256`: other
+    bytes that a person has accepted as already delivered. Draft amounts are minor units, None until read back.
+    """
+
+    id: int
+    customer_number: str
+    month: str
+    revision: int
+    order_number: str
+    file_name: str
+    remote_dir: str
+    sha256: str
+    document_sha256: str
+    size_bytes: int
+    line_count: int
+    currency: str
+    net: int
+    vat: int
+    gross: int
+    layout: str
+    transport: str
+    endpoint: str
+    state: State
+    token: str
+    holder: str
+    temporary_path: str
+    remote_path: str
+    held_code: Code | None
+    held_reason: str
+    accepted_sha256: str
+    reason: str
+    author: str
+    run_id: str
+    created_at: datetime
+    updated_at: datetime
+    committed_at: datetime | None
+    published_at: datetime | None
+    draft_id: int | None
+    draft_net: int | None
+    draft_gross: int | None
+    confirmed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the append-only log: an export, an exchange with the inbox or the API, or a person's decision."""
+
+    id: int
+    at: datetime
+    month: str
+    customer_number: str
+    revision: int
+    order_number: str
+    kind: EventKind
+    action: str
+    outcome: EventOutcome
+    detail: str
+    run_id: str
