@@ -1,8 +1,8 @@
 """The settings of 5-interfaces as one typed object: read from the environment and `.env`, and checked.
 
-Read once where the house is assembled (`definitions.py`, `cli.py`); rooms are given plain values. An unknown
-`BILLING_` name, a value out of range or a contradiction is a `SettingsInvalid` that names the variable; the value
-of a secret is never part of a message.
+Read once where the house is assembled (`definitions.py`, `cli.py`); rooms are given plain values. An
+unknown `BILLING_` name, a value out of range or a contradiction is a `SettingsInvalid` that names the
+variable; the value of a secret is never part of a message.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Settings(BaseModel):
         "2025-01", pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="Months before it do not exist."
     )
     settling_hours: int = Field(
-        0, ge=0, le=28 * 24, description="Hours after a month's end until it may be billed."
+        0, ge=0, le=27 * 24, description="Hours after a month's end until it may be billed."
     )
     rules: Path | None = Field(
         None, description="TOML file with the billing rules. Unset: the packaged defaults."
@@ -217,7 +217,7 @@ class Settings(BaseModel):
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings as the environment gives them, and `.env` in the working directory where it is silent.
 
-    A secret may be named by file instead: `BILLING_SFTP_PASSWORD_FILE` for `BILLING_SFTP_PASSWORD`, and so on.
+    A secret may be named by file instead: `BILLING_SFTP_PASSWORD_FILE` for `BILLING_SFTP_PASSWORD`.
     `environment`, where given, stands in for both, so that a caller depends on neither.
 
     Raises: SettingsInvalid, naming every variable that is wrong.
@@ -233,7 +233,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
             field, value = field.removesuffix("_file"), _secret_in(name, value)
         if field not in Settings.model_fields:
             raise SettingsInvalid(
-                f"{name} is not a setting of billing_pipeline: unset it or mend its name (README.md, Settings)"
+                f"{name} is not a setting of billing_pipeline: unset it or mend its name (see README.md)"
             )
         if value != "":
             values[field] = value

@@ -1,0 +1,198 @@
+"""One month's outcome per customer, from what the ledger knows: the object of `run --json` and `status --json`.
+
+The outcome is derived here and nowhere else, so that the command line, the demo and the UI cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, MonthCustomer, State
+from billing_pipeline.problems import Code, Problem
+
+Outcome = Literal["delivered", "unchanged", "nothing_to_bill", "omitted", "blocked", "failed", "held"]
+
+OUTCOMES: tuple[Outcome, ...] = (
+    "delivered",
+    "unchanged",
+    "nothing_to_bill",
+    "omitted",
+    "blocked",
+    "failed",
+    "held",
+)
+NEEDS_A_PERSON: frozenset[Outcome] = frozenset({"blocked", "failed", "held"})
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerStatus:
+    """One customer's month. Amounts are minor units of `currency`; file and amounts are empty without a file."""
+
+    customer_number: str
+    outcome: Outcome
+    order_number: str = ""
+    revision: int = 0
+    file: str = ""
+    sha256: str = ""
+    size_bytes: int = 0
+    lines: int = 0
+    net: int = 0
+    vat: int = 0
+    gross: int = 0
+    currency: str = ""
+    problems: tuple[Problem, ...] = ()
+    late_rows: int = 0
+    reason: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of 5-interfaces; what a customer without a file does not have is null."""
+        with_file = self.file != ""
+        result: dict[str, Any] = {
+            "customer_number": self.customer_number,
+            "outcome": self.outcome,
+            "order_number": self.order_number or None,
+            "revision": self.revision or None,
+            "file": self.file or None,
+            "sha256": self.sha256 or None,
+            "bytes": self.size_bytes if with_file else None,
+            "lines": self.lines if with_file else None,
+            "net": self.net if with_file else None,
+            "vat": self.vat if with_file else None,
+            "gross": self.gross if with_file else None,
+            "currency": self.currency or None,
+            "problems": [problem.as_json() for problem in self.problems],
+        }
+        if self.late_rows:
+            result["late_rows"] = self.late_rows
+        if self.reason:
+            result["reason"] = self.reason
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class MonthStatus:
+    """A month: every customer with a row in it, test customers aside, by customer number."""
+
+    month: str
+    customers: tuple[CustomerStatus, ...] = field(default=())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many customers in all, and with each outcome; `total` is the sum of the others."""
+        counted = Counter(customer.outcome for customer in self.customers)
+        return {"total": len(self.customers), **{outcome: counted[outcome] for outcome in OUTCOMES}}
+
+    @property
+    def totals(self) -> dict[str, dict[str, int]]:
+        """Net, VAT and gross of what is delivered or unchanged, in minor units, by currency."""
+        totals: dict[str, dict[str, int]] = {}
+        for customer in self.customers:
+            if customer.outcome in {"delivered", "unchanged"}:
+                total = totals.setdefault(customer.currency, {"net": 0, "vat": 0, "gross": 0})
+                total["net"] += customer.net
+                total["vat"] += customer.vat
+                total["gross"] += customer.gross
+        return dict(sorted(totals.items()))
+
+    @property
+    def needs_a_person(self) -> tuple[CustomerStatus, ...]:
+        """The customers who are blocked, failed or held."""
+        return tuple(customer for customer in self.customers if customer.outcome in NEEDS_A_PERSON)
+
+    def only(self, customer_numbers: Iterable[str]) -> MonthStatus:
+        """These customers; one who has no row in the month is there with nothing to bill."""
+        known = {customer.customer_number: customer for customer in self.customers}
+        return MonthStatus(
+            self.month,
+            tuple(
+                known.get(number, CustomerStatus(number, "nothing_to_bill"))
+                for number in sorted(set(customer_numbers))
+            ),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of 5-interfaces."""
+        return {
+            "month": self.month,
+            "counts": self.counts,
+            "totals": self.totals,
+            "customers": [customer.as_json() for customer in self.customers],
+        }
+
+
+def month_status(month: str, rows: Iterable[MonthCustomer], deliveries: Iterable[Delivery]) -> MonthStatus:
+    """The month from the ledger's rows of it: one per customer, and one per delivered revision."""
+    latest: dict[str, Delivery] = {}
+    for delivery in sorted(deliveries, key=lambda delivery: delivery.revision):
+        latest[delivery.customer_number] = delivery
+    return MonthStatus(
+        month,
+        tuple(
+            _customer_status(row, latest.get(row.export.customer_number))
+            for row in sorted(rows, key=lambda row: row.export.customer_number)
+        ),
+    )
+
+
+def _customer_status(row: MonthCustomer, delivery: Delivery | None) -> CustomerStatus:
+    outcome, problems = _outcome(row, delivery)
+    export = row.export
+    facts: dict[str, Any] = {
+        "problems": problems,
+        "late_rows": export.late_rows,
+        "reason": export.reason if outcome == "omitted" else "",
+    }
+    # What went out is told from the delivery, which is frozen; an export may have come since.
+    told = delivery if delivery is not None and delivery.state in SENT_STATES else export
+    if outcome in {"delivered", "unchanged", "failed", "held"} and told.file_name:
+        facts |= {
+            "order_number": told.order_number,
+            "revision": delivery.revision if delivery is not None else 1,
+            "file": told.file_name,
+            "sha256": told.sha256,
+            "size_bytes": told.size_bytes,
+            "lines": told.line_count,
+            "net": told.net,
+            "vat": told.vat,
+            "gross": told.gross,
+            "currency": told.currency,
+        }
+    return CustomerStatus(export.customer_number, outcome, **facts)
+
+
+def _outcome(row: MonthCustomer, delivery: Delivery | None) -> tuple[Outcome, tuple[Problem, ...]]:
+    """What stands for the customer's month, and why.
+
+    What is held stays held whatever a later export says. Otherwise the last delivery's word stands if it spoke of
+    the last export, and without one the export's own; a file that was made and not sent has failed to arrive.
+    """
+    number = row.export.customer_number
+    if delivery is not None and delivery.state is State.HELD:
+        return "held", (
+            Problem(
+                delivery.held_code or Code.DELIVERY_FAILED,
+                number,
+                delivery.held_reason,
+                source_id=delivery.order_number,
+            ),
+        )
+    spoken = row.delivery_outcome
+    if spoken is not None and row.delivered_at is not None and row.delivered_at >= row.exported_at:
+        return spoken, row.delivery_problems
+    export_outcome = row.export.outcome
+    if export_outcome == "rendered":
+        if delivery is not None and delivery.state in SENT_STATES and delivery.sha256 == row.export.sha256:
+            return "delivered", ()
+        return "failed", (
+            Problem(
+                Code.NOT_DELIVERED_YET,
+                number,
+                f"the file of {row.export.month} is made and not sent yet: run "
+                f"`billing-pipeline run {row.export.month} --customer {number}`, or materialize easybill_upload",
+                source_id=row.export.order_number,
+            ),
+        )
+    return export_outcome, row.export.problems
