@@ -1,0 +1,157 @@
+"""The OMS contract as data: the four relations, their columns and types, and frames of exactly that shape.
+
+Belongs here: names, Arrow types, keys and which cells must be filled (2-oms-contract). Does not: reading
+(`source`), typing text (`conform`), or whether values make sense (`schemas`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+
+TEXT: Final = pa.string()
+PRICE: Final = pa.decimal128(12, 2)
+QUANTITY: Final = pa.decimal128(12, 3)
+PERCENT: Final = pa.decimal128(5, 2)
+INSTANT: Final = pa.timestamp("us", tz="UTC")
+FLAG: Final = pa.bool_()
+POSITION: Final = pa.int32()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the contract. `required`: NULL there is a fault of the row."""
+
+    name: str
+    type: pa.DataType
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation. `key`: the columns that name a row; `instant`: the column that gives its month."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    instant: str | None = None
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns that the OMS gives, in the contract's order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def frame_schema(self) -> pa.Schema:
+        """Of the extract's frame: the contract's columns, then `month` where rows have one, then `faults`."""
+        fields = [pa.field(column.name, column.type) for column in self.columns]
+        if self.instant is not None:
+            fields.append(pa.field("month", TEXT))
+        return pa.schema([*fields, pa.field("faults", TEXT)])
+
+
+CUSTOMERS: Final = Relation(
+    "customers",
+    (
+        Column("customer_number", TEXT, required=True),
+        Column("company_name", TEXT),
+        Column("first_name", TEXT),
+        Column("last_name", TEXT),
+        Column("street", TEXT),
+        Column("zip_code", TEXT),
+        Column("city", TEXT),
+        Column("state", TEXT),
+        Column("country", TEXT),
+        Column("email", TEXT),
+        Column("phone", TEXT),
+        Column("vat_id", TEXT),
+        Column("tax_type", TEXT),
+        Column("currency", TEXT, required=True),
+        Column("payment_type", TEXT),
+        Column("is_test", FLAG, required=True),
+    ),
+    key=("customer_number",),
+)
+
+SERVICES: Final = Relation(
+    "services",
+    (
+        Column("service_id", TEXT, required=True),
+        Column("customer_number", TEXT, required=True),
+        Column("service_code", TEXT),
+        Column("service_name", TEXT, required=True),
+        Column("description", TEXT),
+        Column("status", TEXT, required=True),
+        Column("sub_status", TEXT),
+        Column("completed_at", INSTANT),
+        Column("cancelled_at", INSTANT),
+        Column("quantity", QUANTITY, required=True),
+        Column("unit", TEXT),
+        Column("unit_price_net", PRICE),
+        Column("vat_percent", PERCENT),
+        Column("currency", TEXT, required=True),
+        Column("cost_center", TEXT),
+        Column("location", TEXT),
+        Column("provider", TEXT),
+        Column("updated_at", INSTANT, required=True),
+    ),
+    key=("service_id",),
+    instant="completed_at",
+)
+
+SERVICE_TASKS: Final = Relation(
+    "service_tasks",
+    (
+        Column("service_id", TEXT, required=True),
+        Column("position", POSITION, required=True),
+        Column("task_name", TEXT, required=True),
+        Column("price_net", PRICE),
+    ),
+    key=("service_id", "position"),
+)
+
+CANCELLATION_FEES: Final = Relation(
+    "cancellation_fees",
+    (
+        Column("fee_id", TEXT, required=True),
+        Column("service_id", TEXT),
+        Column("customer_number", TEXT, required=True),
+        Column("fee_type", TEXT, required=True),
+        Column("description", TEXT),
+        Column("amount_net", PRICE, required=True),
+        Column("vat_percent", PERCENT),
+        Column("currency", TEXT, required=True),
+        Column("charged_at", INSTANT, required=True),
+        Column("updated_at", INSTANT, required=True),
+    ),
+    key=("fee_id",),
+    instant="charged_at",
+)
+
+RELATIONS: Final[Mapping[str, Relation]] = MappingProxyType(
+    {relation.name: relation for relation in (CUSTOMERS, SERVICES, SERVICE_TASKS, CANCELLATION_FEES)}
+)
+
+
+def frame_of_table(table: pa.Table) -> pd.DataFrame:
+    """The table as pandas, every column `pd.ArrowDtype`, with a fresh range index."""
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def frame_of_rows(relation: Relation, rows: Iterable[Mapping[str, Any]] = ()) -> pd.DataFrame:
+    """A frame of the extract's shape from rows of typed values (Decimal, aware datetime, str …).
+
+    Columns that a row does not name are null. Raises KeyError for a column that the relation does not have.
+    """
+    schema = relation.frame_schema
+    listed = [dict(row) for row in rows]
+    for row in listed:
+        if unknown := row.keys() - set(schema.names):
+            raise KeyError(f"{relation.name} has no column {', '.join(sorted(unknown))}")
+    return frame_of_table(pa.Table.from_pylist(listed, schema=schema))
