@@ -1,0 +1,23 @@
+"""What tests of every room may ask for: a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from billing_pipeline_tests.support.postgres import fresh_database, postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """SQLAlchemy URL of a PostgreSQL server of this test session (its database `postgres`)."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """SQLAlchemy URL of an empty database of the test's own."""
+    with fresh_database(postgres_url) as url:
+        yield url
