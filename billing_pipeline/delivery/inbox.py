@@ -1,7 +1,9 @@
-"""What the state machine needs of a remote inbox, and what can go wrong there: the protocol and its error types.
+"""What the state machine needs of a remote inbox, and what can go wrong there: the protocol and its error
+types.
 
-Each transport (`sftp`, `ftps`, `folder`) implements `Transport` and `Inbox` and translates its library's errors
-into the types below; every error names host and path, and the remedy. Nothing about states or the ledger here.
+Each transport (`sftp`, `ftps`, `folder`) implements `Transport` and `Inbox` and translates its library's
+errors into the types below; every error names host and path, and the remedy. Nothing about states or the
+ledger here.
 """
 
 from __future__ import annotations
@@ -112,7 +114,8 @@ class RemoteFile:
 class Inbox(Protocol):
     """One open connection. Paths are the server's own, with "/". Used by one thread at a time.
 
-    Any method may raise `Transient`, `PermissionRefused` or `NameRefused`; the others are named where they occur.
+    Any method may raise `Transient`, `PermissionRefused` or `NameRefused`; the others are named where they
+    occur.
     """
 
     def stat(self, path: str) -> RemoteFile | None:

@@ -1,4 +1,5 @@
-"""The delivery room's nouns: what an export said, what is to be delivered, what became of it. Plain values only.
+"""The delivery room's nouns: what an export said, what is to be delivered, what became of it. Plain values
+only.
 
 No I/O, no SQL and no decision belongs here; `schema` stores these, `machine` decides about them.
 """
@@ -40,9 +41,9 @@ SENT_STATES: frozenset[State] = frozenset({State.PUBLISHED, State.CONSUMED, Stat
 class Export:
     """What one export said of one customer's month. One per (month, customer_number).
 
-    `outcome` is "rendered" once the bytes passed the check of the file; only then are order number, file, hashes
-    and amounts filled. `sha256` names the CSV bytes in the store, `document_sha256` the canonical document JSON.
-    `net`, `vat`, `gross` are minor units of `currency`. `reason` is an omission's.
+    `outcome` is "rendered" once the bytes passed the check of the file; only then are order number, file,
+    hashes and amounts filled. `sha256` names the CSV bytes in the store, `document_sha256` the canonical
+    document JSON. `net`, `vat`, `gross` are minor units of `currency`. `reason` is an omission's.
     """
 
     month: str
@@ -66,7 +67,9 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class BilledRow:
-    """One OMS row (or adjustment) that a file bills; `month` is the row's own, `fingerprint` that of `billing.late`."""
+    """One OMS row (or adjustment) that a file bills; `month` is the row's own, `fingerprint` that of
+    `billing.late`.
+    """
 
     source_kind: SourceKind
     source_id: str
@@ -78,7 +81,8 @@ class BilledRow:
 class Parcel:
     """One file to deliver: a "rendered" export, the rows it bills and its revision.
 
-    The bytes lie in the store under `export.sha256`. `reason` and `author` are a correction's (revision 2 and on).
+    The bytes lie in the store under `export.sha256`. `reason` and `author` are a correction's (revision 2
+    and on).
     """
 
     export: Export
@@ -92,7 +96,8 @@ class Parcel:
 class DeliveryResult:
     """What became of one parcel in one run.
 
-    `sha256` and `size_bytes` are the parcel's own; `remote_path` is where the file was published, "" if it was not.
+    `sha256` and `size_bytes` are the parcel's own; `remote_path` is where the file was published, "" if it
+    was not.
     """
 
     month: str
@@ -110,10 +115,12 @@ class DeliveryResult:
 
 @dataclass(frozen=True, slots=True)
 class MonthCustomer:
-    """The current word on one customer's month: the last export, and the last delivery's outcome. Times are UTC.
+    """The current word on one customer's month: the last export, and the last delivery's outcome. Times are
+    UTC.
 
-    `delivery_outcome` is None until a delivery has spoken; `delivery_sha256` names the bytes it spoke of, which are
-    not the export's own if an export came after it. `closed_at`: nothing to bill, and the delivery finished.
+    `delivery_outcome` is None until a delivery has spoken; `delivery_sha256` names the bytes it spoke of,
+    which are not the export's own if an export came after it. `closed_at`: nothing to bill, and the
+    delivery finished.
     """
 
     export: Export
@@ -131,9 +138,10 @@ class MonthCustomer:
 class Delivery:
     """One (customer, month, revision): the row that decides whether anything may be sent. Times are UTC.
 
-    `token` is the last one taken; it is valid only in UPLOADING and COMMITTING. `temporary_path` is that token's
-    temporary file at `endpoint`. `holder` is the process at work on it, "" if nobody is. `accepted_sha256`: other
-    bytes that a person has accepted as already delivered. Draft amounts are minor units, None until read back.
+    `token` is the last one taken; it is valid only in UPLOADING and COMMITTING. `temporary_path` is that
+    token's temporary file at `endpoint`. `holder` is the process at work on it, "" if nobody is.
+    `accepted_sha256`: other bytes that a person has accepted as already delivered. Draft amounts are minor
+    units, None until read back.
     """
 
     id: int
@@ -177,7 +185,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the append-only log: an export, an exchange with the inbox or the API, or a person's decision."""
+    """One line of the append-only log: an export, an exchange with the inbox or the API, or a person's
+    decision.
+    """
 
     id: int
     at: datetime

@@ -1,7 +1,8 @@
 """An inbox in memory that fails on request, for tests of everything above the transports.
 
-`FakeServer` keeps the files and, like a receiver's own log, every publication of a final name: tests judge by that
-log, never by the ledger. `FakeTransport` connects to it. Faults are data: which operation, which call, what happens.
+`FakeServer` keeps the files and, like a receiver's own log, every publication of a final name: tests judge
+by that log, never by the ledger. `FakeTransport` connects to it. Faults are data: which operation, which
+call, what happens.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ Operation = Literal["connect", "stat", "create", "read", "rename", "remove", "li
 class Fault:
     """The next `times` calls of `operation` after the first `skip` go wrong.
 
-    `when`: "before" nothing was done, "after" it was done and the reply lost, "midway" half of a file was written.
-    `error` None: the server says nothing and simply does not do it (or, midway, drops the rest).
+    `when`: "before" nothing was done, "after" it was done and the reply lost, "midway" half of a file was
+    written. `error` None: the server says nothing and simply does not do it (or, midway, drops the rest).
     """
 
     operation: Operation
