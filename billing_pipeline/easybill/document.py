@@ -1,0 +1,180 @@
+"""A customer's month as one document: the lines, the address and the totals, ready to be written in any format.
+
+Belongs here: the document and its canonical JSON, the names it goes by (order number, file name, customer key), and
+how documents are made of the month's frames. Does not: what is billed (`billing/`), nor how a format writes it
+(`render`, `draft`). A document holds everything a renderer needs, so that stored bytes can be made and checked again
+without the OMS.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from billing_pipeline.problems import UsageError
+
+CUSTOMER_FIELDS: Final = (
+    "company_name",
+    "first_name",
+    "last_name",
+    "street",
+    "zip_code",
+    "city",
+    "state",
+    "country",
+    "email",
+    "phone",
+    "vat_id",
+    "tax_type",
+    "currency",
+    "payment_type",
+)
+"""The columns of the customers relation that a document keeps."""
+
+FORBIDDEN_IN_TEXT: Final = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff"
+"""The characters no text of a document holds, as the inside of a character class of `re`: control characters other
+than tab and `\\n`, the byte order mark, surrogates."""
+
+LINE_BREAK: Final = r"\r\n|[\r\x{2028}\x{2029}]"
+"""Every line break that is legal in OMS text and is not `\\n` (RE2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An OMS row (or adjustment) a line came from, and the fingerprint of its cells when it was billed."""
+
+    source_id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLine:
+    """One row of the document. Amounts in minor units; `file_price` in major units on the price basis.
+
+    `file_quantity` times `file_price`, half up, is the line's amount on the price basis, even where `quantity` and
+    `unit_price_net` are not (a folded line).
+    """
+
+    position: int
+    line_type: str
+    sources: tuple[Source, ...]
+    item_number: str
+    title: str
+    quantity: Decimal
+    unit: str
+    unit_price_net: int
+    net: int
+    vat: int
+    gross: int
+    vat_basis_points: int
+    performed_on: date
+    file_quantity: Decimal
+    file_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Everything of one customer's month that goes to EASY Bill; amounts in minor units of `currency`.
+
+    `customer` is the row of the customers relation as text, `""` for NULL, with the keys `CUSTOMER_FIELDS`.
+    """
+
+    customer_number: str
+    month: str
+    revision: int
+    order_number: str
+    file_name: str
+    currency: str
+    price_basis: str
+    customer: Mapping[str, str]
+    purchase_date: date
+    lines: tuple[DocumentLine, ...]
+    net: int
+    vat: int
+    gross: int
+
+    def to_json(self) -> bytes:
+        """The document as canonical JSON: equal documents are equal bytes, on every machine."""
+        record = {field: getattr(self, field) for field in self.__slots__}
+        record["customer"] = dict(self.customer)
+        record["lines"] = [
+            {field: getattr(line, field) for field in line.__slots__}
+            | {"sources": [[source.source_id, source.fingerprint] for source in line.sources]}
+            for line in self.lines
+        ]
+        text = json.dumps(
+            record,
+            default=_as_text,
+            sort_keys=True,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            allow_nan=False,
+        )
+        return text.encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Document:
+        """The document of which `to_json` made these bytes. Raises ValueError for anything else."""
+        try:
+            record: dict[str, Any] = json.loads(data)
+            record["lines"] = tuple(_line_of(line) for line in record["lines"])
+            record["purchase_date"] = date.fromisoformat(record["purchase_date"])
+            return cls(**record)
+        except (TypeError, KeyError, AttributeError, ArithmeticError) as fault:
+            raise ValueError(f"these bytes are not a document: {fault}") from fault
+
+
+def plain(number: Decimal) -> str:
+    """`number` with as few decimals as it needs and no exponent: `1`, `0.333`, `-12.5`."""
+    text = f"{number:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in a document")
+
+
+def _line_of(record: dict[str, Any]) -> DocumentLine:
+    for field in ("quantity", "file_quantity", "file_price"):
+        record[field] = Decimal(record[field])
+    record["sources"] = tuple(Source(source_id, fingerprint) for source_id, fingerprint in record["sources"])
+    record["performed_on"] = date.fromisoformat(record["performed_on"])
+    return DocumentLine(**record)
+
+
+def customer_key(customer_number: str) -> str:
+    """The customer number as partition key and in file names: percent-encoded outside `[A-Za-z0-9_.-]`."""
+    return quote(customer_number, safe="").replace("~", "%7E")
+
+
+def customer_number_of(key: str) -> str:
+    """The customer number of a key. Raises UsageError where `customer_key` makes no such key."""
+    number = unquote(key, errors="replace")
+    if customer_key(number) != key:
+        raise UsageError(
+            f"{key!r} is not a customer key: percent-encode the customer number outside A-Z a-z 0-9 _ . -"
+        )
+    return number
+
+
+def file_name(month: str, customer_number: str, revision: int = 1) -> str:
+    """The name under which the inbox gets the file: `easybill_2026-10_10023.csv`, corrections with `_r2`."""
+    suffix = "" if revision == 1 else f"_r{revision}"
+    return f"easybill_{month}_{customer_key(customer_number)}{suffix}.csv"
+
+
+def order_number(month: str, customer_number: str, revision: int = 1, *, prefix: str = "") -> str:
+    """The key by which EASY Bill recognises the order: `2026-10-10023`, corrections with `-r2`."""
+    suffix = "" if revision == 1 else f"-r{revision}"
+    return f"{prefix}{month}-{customer_number}{suffix}"
