@@ -1,0 +1,161 @@
+"""The box itself: one state folder, an inbox over SFTP and the importer, started and stopped together.
+
+The state folder holds everything: `files/{import,archive,error}`, `easybill.db`, the keys, `known_hosts`. Stopped
+and started again on it, the sandbox is the same EASY Bill, at another port if none was fixed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import sqlite3
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from billing_pipeline.sandbox.amounts import Basis
+from billing_pipeline.sandbox.books import Books
+from billing_pipeline.sandbox.credentials import known_hosts_line, load_credentials, replace_file
+from billing_pipeline.sandbox.documents import Draft, ImportRecord
+from billing_pipeline.sandbox.errors import SandboxError
+from billing_pipeline.sandbox.importer import Importer, ImportReport
+from billing_pipeline.sandbox.sftp_server import SftpServer
+
+_log = logging.getLogger(__name__)
+
+
+class Sandbox:
+    """EASY Bill on loopback, running inside a `with`; everything runs in threads of this process.
+
+    `sftp_port` 0 takes a free port; once it runs, the attribute holds the port in use. `import_interval_s` is how
+    often the importer looks by itself; None leaves it to `import_now`. `basis` is what the account takes the
+    CSV's price column for.
+
+    Raises: SandboxError if `host` is not loopback, a port is taken, or another sandbox runs on `state_dir`.
+    """
+
+    # Known once it runs.
+    username: str
+    password: str
+    password_file: Path
+    private_key_file: Path
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        host: str = "127.0.0.1",
+        sftp_port: int = 0,
+        import_interval_s: float | None = 1.0,
+        basis: Basis = "gross",
+    ) -> None:
+        if not _is_loopback(host):
+            raise SandboxError(f"the sandbox serves loopback only, and {host} is not: use 127.0.0.1")
+        self.state_dir = state_dir.absolute()
+        self.files = self.state_dir / "files"
+        self.known_hosts_file = self.state_dir / "known_hosts"
+        self.sftp_host = host
+        self.sftp_port = sftp_port
+        self._wanted_sftp_port = sftp_port
+        self._import_interval_s = import_interval_s
+        self._basis: Basis = basis
+        self._running: ExitStack | None = None
+        self._importer_failure: Exception | None = None
+
+    def __enter__(self) -> Self:
+        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with ExitStack() as starting:
+            lock = FileLock(self.state_dir / ".lock", timeout=0, thread_local=False)
+            try:
+                starting.enter_context(lock)
+            except Timeout as error:
+                raise SandboxError(
+                    f"a sandbox is already running on {self.state_dir}: stop it, or name another folder"
+                ) from error
+            credentials = load_credentials(self.state_dir)
+            self.username, self.password = credentials.username, credentials.password
+            self.password_file, self.private_key_file = credentials.password_file, credentials.client_key_file
+            self._books = Books(self.state_dir / "easybill.db")
+            self._importer = Importer(self.files, self._books, basis=self._basis)
+            self._start_importing(starting)
+            sftp = SftpServer(self.files, credentials, host=self.sftp_host, port=self._wanted_sftp_port)
+            starting.callback(sftp.stop)
+            self.sftp_port = sftp.port
+            pinned = known_hosts_line(self.sftp_host, sftp.port, credentials.host_key)
+            replace_file(self.known_hosts_file, pinned.encode("ascii"))
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+        if error is None:
+            self._raise_importer_failure()
+
+    def import_now(self) -> ImportReport:
+        """Imports what lies in `/import`, and says what became of it; waits for a pass that is under way."""
+        return self._importer.import_now()
+
+    def drafts(self) -> list[Draft]:
+        """The documents that are still drafts, by id, as EASY Bill has them: no fault on demand changes them."""
+        self._raise_importer_failure()
+        return self._books.documents(lambda document: document.is_draft)[0]
+
+    def imports(self) -> list[ImportRecord]:
+        """The importer's own log, oldest first: what arrived, and what became of it."""
+        self._raise_importer_failure()
+        return self._books.imports()
+
+    def settings(self) -> dict[str, str]:
+        """The settings that point the pipeline at this sandbox. Secrets are named by file."""
+        return {
+            "BILLING_TRANSPORT": "sftp",
+            "BILLING_REMOTE_DIR": "/import",
+            "BILLING_REMOTE_ARCHIVE_DIR": "/archive",
+            "BILLING_REMOTE_ERROR_DIR": "/error",
+            "BILLING_SFTP_HOST": self.sftp_host,
+            "BILLING_SFTP_PORT": str(self.sftp_port),
+            "BILLING_SFTP_USERNAME": self.username,
+            "BILLING_SFTP_PRIVATE_KEY_FILE": str(self.private_key_file),
+            "BILLING_SFTP_KNOWN_HOSTS_FILE": str(self.known_hosts_file),
+        }
+
+    def _start_importing(self, starting: ExitStack) -> None:
+        if self._import_interval_s is None:
+            return
+        interval_s = self._import_interval_s
+        stop = threading.Event()
+
+        def import_forever() -> None:
+            while not stop.wait(interval_s):
+                try:
+                    self._importer.import_now()
+                except (OSError, sqlite3.Error, SandboxError) as error:
+                    _log.exception("the sandbox's importer has stopped")
+                    self._importer_failure = error
+                    return
+
+        thread = threading.Thread(target=import_forever, name="sandbox-importer", daemon=True)
+        thread.start()
+        starting.callback(thread.join)
+        starting.callback(stop.set)
+
+    def _raise_importer_failure(self) -> None:
+        if self._importer_failure is not None:
+            raise SandboxError(
+                f"the importer has stopped: {self._importer_failure}"
+            ) from self._importer_failure
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
