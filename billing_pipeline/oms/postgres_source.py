@@ -1,0 +1,155 @@
+"""The OMS in PostgreSQL: COPY to CSV, read into Arrow without a Python object per cell.
+
+COPY takes less than half the time of fetching rows, and its text is exact: numeric never passes through a float.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import psycopg2
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg2 import extensions, sql
+from pyarrow import csv
+from sqlalchemy.engine import URL
+
+from billing_pipeline.oms.cells import FLOAT_MARK, instant_text, text_schema
+from billing_pipeline.oms.contract import Relation
+from billing_pipeline.oms.errors import OmsSettingWrong, OmsUnavailable, one_line
+from billing_pipeline.oms.queries import Query
+
+_STATEMENT_TIMEOUT_S: Final = 600
+_CONNECT_TIMEOUT_S: Final = 15
+# A peer that is gone is noticed after about a minute, whatever the network swallows.
+_CONNECTION_DEFAULTS: Final[Mapping[str, object]] = {
+    "application_name": "billing-pipeline",
+    "connect_timeout": _CONNECT_TIMEOUT_S,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+# One row must fit into a block.
+_BLOCK_BYTES: Final = 64 * 1024 * 1024
+_FLOAT_TYPES: Final = frozenset({700, 701})  # float4, float8 in pg_type
+# SQLSTATE classes that speak of the query or of what it reads; all others, of the server.
+_STATEMENT_FAULTS: Final = ("0A", "21", "22", "25", "26", "42")
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
+
+
+class PostgresSource:
+    """See `source.OmsSource`."""
+
+    def __init__(self, url: URL, queries: Mapping[str, Query]) -> None:
+        if not url.database:
+            raise OmsSettingWrong("BILLING_OMS_URL names no database: write postgresql://user@host/oms")
+        self._url = url.set(drivername="postgresql+psycopg2")
+        self._queries = queries
+
+    @contextmanager
+    def snapshot(self) -> Iterator[_Snapshot]:
+        """One REPEATABLE READ, READ ONLY transaction; see `source.OmsSource`."""
+        arguments, options = self._url.get_dialect()().create_connect_args(self._url)
+        try:
+            connection: extensions.connection = psycopg2.connect(
+                *arguments, **{**_CONNECTION_DEFAULTS, **options}
+            )
+        except psycopg2.Error as error:
+            raise self._unavailable(error) from error
+        with closing(connection):
+            try:
+                connection.set_client_encoding("UTF8")
+                connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        "SET LOCAL TIME ZONE 'UTC'; SET LOCAL datestyle = 'ISO, YMD';"
+                        f" SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT_S}s'"
+                    )
+            except psycopg2.Error as error:
+                raise self._unavailable(error) from error
+            yield _Snapshot(connection, self._queries, self._unavailable)
+
+    def _unavailable(self, error: psycopg2.Error) -> OmsUnavailable:
+        url = self._url
+        reason = one_line(error)
+        for secret in (url.password, url.query.get("password"), url.query.get("sslpassword")):
+            if isinstance(secret, str) and secret:
+                reason = reason.replace(secret, "***")
+        # Built anew: what stands behind the question mark may be secret too.
+        shown = URL.create(url.drivername, url.username, host=url.host, port=url.port, database=url.database)
+        return OmsUnavailable(
+            f"OMS: {shown.render_as_string()} cannot be read ({reason}); check BILLING_OMS_URL and the server"
+        )
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    connection: extensions.connection
+    queries: Mapping[str, Query]
+    unavailable: Callable[[psycopg2.Error], OmsUnavailable]
+
+    def read(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
+        query = self.queries[relation.name]
+        instants = {"period_start": start, "period_end": end}
+        written = query.written(lambda name: f"'{instant_text(instants[name])}'::timestamptz")
+        try:
+            return self._copy(query, sql.SQL(written))
+        except psycopg2.Error as error:
+            state = error.pgcode or ""
+            if state == _INSUFFICIENT_PRIVILEGE:
+                raise query.failed(f"{one_line(error)}: GRANT SELECT to this role") from error
+            if state.startswith(_STATEMENT_FAULTS):
+                raise query.failed(one_line(error)) from error
+            raise self.unavailable(error) from error
+        except pa.ArrowInvalid as error:
+            raise query.failed(f"its text cannot be read: {one_line(error)}") from error
+
+    def _copy(self, query: Query, select: sql.SQL) -> pa.Table:
+        wanted = sql.SQL(", ").join(map(sql.Identifier, query.relation.column_names))
+        text = io.BytesIO()
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql.SQL("SELECT * FROM (\n{}\n) AS relation LIMIT 0").format(select))
+            description = cursor.description or ()
+            query.prove_columns([column.name for column in description])
+            cursor.copy_expert(
+                sql.SQL("COPY (SELECT {} FROM (\n{}\n) AS relation) TO STDOUT (FORMAT csv, HEADER)").format(
+                    wanted, select
+                ),
+                text,
+            )
+        floats = {column.name for column in description if column.type_code in _FLOAT_TYPES}
+        return _as_the_contract_writes(query.relation, _parsed(query.relation, text), floats)
+
+
+def _parsed(relation: Relation, text: io.BytesIO) -> pa.Table:
+    return csv.read_csv(
+        pa.BufferReader(text.getbuffer()),
+        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        # COPY quotes an empty text and leaves NULL bare.
+        convert_options=csv.ConvertOptions(
+            column_types=text_schema(relation),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def _as_the_contract_writes(relation: Relation, table: pa.Table, floats: Collection[str]) -> pa.Table:
+    for index, column in enumerate(relation.columns):
+        cells = table.column(index)
+        if pa.types.is_timestamp(column.type):
+            cells = pc.replace_substring_regex(cells, r"\+00$", "Z")
+        elif pa.types.is_decimal(column.type) and column.name in floats:
+            cells = pc.binary_join_element_wise(cells, FLOAT_MARK, "")
+        else:
+            continue
+        table = table.set_column(index, column.name, cells)
+    return table

@@ -1,0 +1,108 @@
+"""The four queries, packaged or a deployer's own, and how their two parameters are written.
+
+Belongs here: finding the SQL text, and where `:period_start` and `:period_end` stand in it. Does not: running it
+(`source`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+from billing_pipeline.oms.contract import RELATIONS, Relation
+from billing_pipeline.oms.errors import OmsSettingWrong, OmsShapeWrong
+
+_PACKAGED: Final = ("sqlite", "postgresql")
+# The packaged queries for PostgreSQL are plain SQL, so that other databases may run them too.
+_FALLBACK: Final = "postgresql"
+
+_TOKEN: Final = re.compile(
+    r"""(?P<quoted>'(?:[^']|'')*' | "(?:[^"]|"")*" | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+      | (?P<comment>--[^\n]* | /\*.*?\*/)
+      | (?<![:\w\\]) : (?P<parameter>period_start|period_end)\b
+      | (?P<end>;) (?= (?: \s | --[^\n]* | /\*.*?\*/ )* \Z)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The SELECT for one relation; `where` names it in messages."""
+
+    relation: Relation
+    sql: str
+    where: str
+
+    def written(self, parameter: Callable[[str], str]) -> str:
+        """The SQL with each parameter as `parameter(name)` writes it, without comments or a closing semicolon.
+
+        What stands in quotes, and PostgreSQL's `::casts`, is left as it is.
+        """
+
+        def replace(token: re.Match[str]) -> str:
+            if token["parameter"] is not None:
+                return parameter(token["parameter"])
+            return token["quoted"] or " "
+
+        return _TOKEN.sub(replace, self.sql)
+
+    def prove_columns(self, names: Sequence[str]) -> None:
+        """Raises OmsShapeWrong unless each column of the relation is among `names`, once."""
+        if not names:
+            raise self.failed("it yields no rows: it is not a SELECT")
+        for column in self.relation.column_names:
+            if (count := names.count(column)) != 1:
+                found = "there is no column" if count == 0 else f"there are {count} columns"
+                raise self.failed(f"{found} {column}")
+
+    def failed(self, reason: str) -> OmsShapeWrong:
+        """The error that says that this query, or what it reads, is not as the contract says."""
+        return OmsShapeWrong(
+            f"OMS relation {self.relation.name}: {reason} (query {self.where}); correct the OMS, or map it with"
+            f" a {self.relation.name}.sql in the folder named by BILLING_OMS_QUERIES"
+        )
+
+
+def load_queries(dialect: str, folder: Path | None) -> Mapping[str, Query]:
+    """The query of each relation: from `folder`, or the packaged ones for the database's dialect.
+
+    Raises OmsSettingWrong where there is no such folder, OmsShapeWrong where one of its files is missing.
+    """
+    if folder is None:
+        name = dialect if dialect in _PACKAGED else _FALLBACK
+        packaged = resources.files("billing_pipeline.oms").joinpath("queries", name)
+        return {
+            relation.name: _load(packaged, relation, f"packaged {name}/") for relation in RELATIONS.values()
+        }
+    if not folder.is_dir():
+        raise OmsSettingWrong(
+            f"BILLING_OMS_QUERIES: there is no folder {folder}; name one that holds {', '.join(_file_names())}"
+        )
+    return {relation.name: _load(folder, relation, f"{folder}/") for relation in RELATIONS.values()}
+
+
+def _load(folder: Traversable, relation: Relation, prefix: str) -> Query:
+    where = f"{prefix}{relation.name}.sql"
+    try:
+        sql = folder.joinpath(f"{relation.name}.sql").read_text("utf-8-sig")
+    except FileNotFoundError:
+        raise OmsShapeWrong(
+            f"OMS relation {relation.name}: there is no {where}; BILLING_OMS_QUERIES needs"
+            f" {', '.join(_file_names())}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise OmsShapeWrong(f"OMS relation {relation.name}: {where} cannot be read ({error})") from None
+    if not sql.strip():
+        raise OmsShapeWrong(
+            f"OMS relation {relation.name}: {where} is empty; write a SELECT that yields its columns"
+        )
+    return Query(relation, sql, where)
+
+
+def _file_names() -> list[str]:
+    return [f"{name}.sql" for name in RELATIONS]

@@ -1,0 +1,96 @@
+"""The OMS in a SQLite file, opened read-only; its values are taken as they are stored.
+
+SQLite keeps a type per value, not per column: text stays text, an integer is exact, and a float is visible as one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+from sqlalchemy.engine import URL
+
+from billing_pipeline.oms.cells import decode, instant_text, table_of_rows
+from billing_pipeline.oms.contract import Relation
+from billing_pipeline.oms.errors import OmsSettingWrong, OmsUnavailable, one_line
+from billing_pipeline.oms.queries import Query
+
+_BUSY_TIMEOUT_S: Final = 30.0
+# Result codes that speak of the statement, a writing one included; all others speak of the database.
+_STATEMENT_FAULTS: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_RANGE)
+
+
+class SqliteSource:
+    """See `source.OmsSource`."""
+
+    def __init__(self, url: URL, queries: Mapping[str, Query]) -> None:
+        if not url.database or url.database == ":memory:":
+            raise OmsSettingWrong("BILLING_OMS_URL names no SQLite file: write sqlite:///path/to/oms.db")
+        self._file = Path(url.database)
+        self._queries = queries
+
+    @contextmanager
+    def snapshot(self) -> Iterator[_Snapshot]:
+        """One read transaction; see `source.OmsSource`."""
+        if not self._file.is_file():
+            raise OmsUnavailable(
+                f"OMS: there is no SQLite database at {self._file}; correct BILLING_OMS_URL, or create it"
+            )
+        try:
+            connection = sqlite3.connect(
+                f"{self._file.absolute().as_uri()}?mode=ro",
+                uri=True,
+                timeout=_BUSY_TIMEOUT_S,
+                isolation_level=None,
+            )
+        except sqlite3.Error as error:
+            raise _unavailable(self._file, error) from error
+        with closing(connection):
+            # SQLite takes the snapshot at the first read, and keeps it until the transaction ends.
+            connection.execute("BEGIN")
+            yield _Snapshot(connection, self._file, self._queries)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    connection: sqlite3.Connection
+    file: Path
+    queries: Mapping[str, Query]
+
+    def read(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
+        query = self.queries[relation.name]
+        try:
+            return self._fetch(query, start, end)
+        except sqlite3.Error as error:
+            # sqlite3's own faults (a parameter that is not bound, two statements) have no result code.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in _STATEMENT_FAULTS:
+                raise query.failed(one_line(error)) from error
+            raise _unavailable(self.file, error) from error
+
+    def _fetch(self, query: Query, start: datetime, end: datetime) -> pa.Table:
+        bound = {"period_start": instant_text(start), "period_end": instant_text(end)}
+        sql = query.written(":{}".format)
+        cursor = self.connection.execute(sql, bound)
+        names = [column[0] for column in cursor.description or ()]
+        query.prove_columns(names)
+        try:
+            return table_of_rows(query.relation, names, cursor)
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        # Decoding in Python costs as much as the rest of the reading, so only where it is needed.
+        self.connection.text_factory = decode
+        return table_of_rows(query.relation, names, self.connection.execute(sql, bound))
+
+
+def _unavailable(file: Path, error: sqlite3.Error) -> OmsUnavailable:
+    return OmsUnavailable(
+        f"OMS: the SQLite database {file} cannot be read ({one_line(error)}); check BILLING_OMS_URL and the file"
+    )
