@@ -60,16 +60,11 @@ def _value_problems(
         text = plain(value) if isinstance(value, Decimal) else str(value or "")
         return Problem(code, document.customer_number, f"{where}: {message}", source_id, name, cut(text))
 
-    if value is None or value == "":
-        if column.required:
-            of_customer = column.source.startswith("customer.")
-            remedy = (
-                "fill it in the OMS" if of_customer else "fill it in the OMS, or make the column optional"
-            )
-            yield problem(
-                Code.CUSTOMER_INCOMPLETE if of_customer else Code.LAYOUT_INVALID,
-                f"{name} is empty, and column {column.name} of layout {layout.name} is required: {remedy}.",
-            )
+    if column.required and (value is None or (isinstance(value, str) and not value.strip())):
+        yield problem(
+            Code.CUSTOMER_INCOMPLETE if column.source.startswith("customer.") else Code.TEXT_INVALID,
+            f"{name} is empty, and column {column.name} of layout {layout.name} is required: fill it in the OMS.",
+        )
     elif isinstance(value, str):
         yield from (problem(code, message) for code, message in _text_faults(value, column, layout))
     elif isinstance(value, Decimal):

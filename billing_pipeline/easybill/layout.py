@@ -57,7 +57,9 @@ class Column(BaseModel):
         int | None,
         Key(ge=0, le=3, description="Decimals of a number: 2 for `decimal`, at most 3 for `quantity`."),
     ] = None
-    required: Annotated[bool, Key(description="Whether the cell must be filled in every row.")] = False
+    required: Annotated[
+        bool, Key(description="Whether every row must say something here; blanks say nothing.")
+    ] = False
     meaning: Annotated[str, Key(description="What the column says, for the documentation.")] = ""
 
     @model_validator(mode="after")
@@ -72,7 +74,7 @@ class Column(BaseModel):
             return "a constant has a 'value', and neither 'source', 'max_length' nor 'decimals'"
         if any(character in self.value for character in "\r\n"):
             return "the 'value' of a constant is one line"
-        return "a required constant needs a 'value'" if self.required and not self.value else ""
+        return "a required constant needs a 'value'" if self.required and not self.value.strip() else ""
 
     def _source_fault(self) -> str:
         field = FIELDS.get(self.source)
@@ -202,13 +204,11 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
 def _first_fault(fault: ValidationError, declared: dict[str, Any]) -> str:
     """The first fault in one line, with its key; a column goes by its name where it has one."""
     errors = fault.errors(include_url=False)
-    location, kind, message = (
-        errors[0]["loc"],
-        errors[0]["type"],
-        errors[0]["msg"].removeprefix("Value error, "),
-    )
+    # A misspelt key is also a missing one; what stands in the file is what people look for.
+    first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
+    location, kind, message = first["loc"], first["type"], first["msg"].removeprefix("Value error, ")
     place, model = [str(part) for part in location], "Layout"
-    if location[0] == "columns" and len(location) > 1 and isinstance(location[1], int):
+    if location[:1] == ("columns",) and len(location) > 1 and isinstance(location[1], int):
         column, model = declared["columns"][location[1]], "Column"
         name = column.get("name") if isinstance(column, dict) else None
         place[:2] = [f"columns[{name or location[1] + 1}]"]

@@ -46,8 +46,8 @@ def cell_patterns(layout: Layout) -> list[re.Pattern[str]]:
         if column.type == "constant":
             patterns.append(re.compile(re.escape(column.value)))
         elif column.type == "text":
-            least = "1" if column.required else "0"
-            patterns.append(re.compile(f"[^{FORBIDDEN_IN_TEXT}]{{{least},{column.max_length or ''}}}"))
+            filled = r"(?s:(?=.*\S))" if column.required else ""
+            patterns.append(re.compile(f"{filled}[^{FORBIDDEN_IN_TEXT}]{{0,{column.max_length or ''}}}"))
         else:
             form = _form(column, layout)
             patterns.append(re.compile(form if column.required else f"(?:{form})?"))
@@ -75,7 +75,7 @@ def _rules(column: Column, layout: Layout) -> list[pandera.Check]:
         rule(lambda cell: cell == column.value, f"is not {column.value!r}")
         return rules
     if column.required:
-        rule(lambda cell: cell != "", "is required but empty")
+        rule(lambda cell: bool(cell.strip()), "is required but empty")
     if column.type == "text":
         forbidden = re.compile(f"[{FORBIDDEN_IN_TEXT}]")
         rule(lambda cell: forbidden.search(cell) is None, "holds a control character")
