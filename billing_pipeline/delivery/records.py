@@ -1,5 +1,4 @@
-"""The delivery room's nouns: what an export said, what is to be delivered, what became of it. Plain values
-only.
+"""The delivery room's nouns, as plain values: an export, what is to be delivered, what became of it.
 
 No I/O, no SQL and no decision belongs here; `schema` stores these, `machine` decides about them.
 """
@@ -8,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
@@ -18,6 +18,7 @@ DeliveryOutcome = Literal["delivered", "unchanged", "failed", "held"]
 FinalOutcome = Literal["delivered", "unchanged", "nothing_to_bill", "omitted", "blocked", "failed", "held"]
 EventKind = Literal["export", "exchange", "decision"]
 EventOutcome = Literal["success", "failure"]
+AdjustmentAction = Literal["add", "edit", "delete", "undo"]
 SourceKind = Literal["service", "fee", "adjustment"]
 
 
@@ -67,14 +68,33 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class BilledRow:
-    """One OMS row (or adjustment) that a file bills; `month` is the row's own, `fingerprint` that of
-    `billing.late`.
+    """One OMS row, or adjustment, that a file bills.
+
+    `month` is the row's own, which for a late row is not the file's; `fingerprint` is that of `billing.late`.
     """
 
     source_kind: SourceKind
     source_id: str
     month: str
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowInFile:
+    """One row that a delivery bills, as the late rows of `billing.late` need it.
+
+    `month` is the row's own, `delivery_month` the file's. `committed`: the file was committed for sending;
+    until then the row may still move to another plan.
+    """
+
+    source_kind: SourceKind
+    source_id: str
+    fingerprint: str
+    customer_number: str
+    month: str
+    delivery_month: str
+    order_number: str
+    committed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +134,22 @@ class DeliveryResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one customer's month ended in one run, for `status`: every customer has one, sent to or not.
+
+    `sha256` names the bytes it speaks of, "" where there are none.
+    """
+
+    month: str
+    customer_number: str
+    outcome: FinalOutcome
+    problems: tuple[Problem, ...] = ()
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MonthCustomer:
-    """The current word on one customer's month: the last export, and the last delivery's outcome. Times are
-    UTC.
+    """The current word on one customer's month: its last export, and how its last delivery ended. UTC.
 
     `delivery_outcome` is None until a delivery has spoken; `delivery_sha256` names the bytes it spoke of,
     which are not the export's own if an export came after it. `closed_at`: nothing to bill, and the
@@ -185,8 +218,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the append-only log: an export, an exchange with the inbox or the API, or a person's
-    decision.
+    """One line of the append-only log: an export, an exchange with inbox or API, or a person's decision.
+
+    `revision` is 0 and `order_number` "" where there is none, as for an export without a file.
     """
 
     id: int
@@ -200,3 +234,44 @@ class Event:
     outcome: EventOutcome
     detail: str
     run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OmissionRecord:
+    """A customer or a service that a person left out of a month (`month` None: for good), and its removal.
+
+    Exactly one of `customer_number` and `service_id` is filled. `removed_at` None: it holds. Times are UTC.
+    """
+
+    id: int
+    month: str | None
+    customer_number: str
+    service_id: str
+    reason: str
+    author: str
+    created_at: datetime
+    removed_reason: str
+    removed_by: str
+    removed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustmentRecord:
+    """One version of a row that a person added to a customer's month; the highest `version` is what counts.
+
+    `unit_price_net` is in the customer's currency, a discount below 0; `action` is what made this version.
+    """
+
+    id: int
+    version: int
+    month: str
+    customer_number: str
+    title: str
+    quantity: Decimal
+    unit_price_net: Decimal
+    vat_percent: Decimal
+    deleted: bool
+    action: AdjustmentAction
+    reason: str
+    author: str
+    at: datetime

@@ -1,0 +1,135 @@
+"""What a person decides about a delivery that is held: send it after all, or accept it as delivered.
+
+Each decision is recorded with author and reason, in the transaction that carries it out. A correction is
+not here: it is a parcel with the next revision, planned like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from billing_pipeline.delivery.ledger.database import Database
+from billing_pipeline.delivery.ledger.events import about, append
+from billing_pipeline.delivery.ledger.plans import delivery_of, new_token
+from billing_pipeline.delivery.ledger.signing import signed
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
+from billing_pipeline.delivery.schema import deliveries, month_customers
+from billing_pipeline.problems import UsageError
+
+ReleaseAs = Literal["send", "delivered"]
+
+
+class NotHeld(UsageError):
+    """There is nothing to decide about this order, or not in this way."""
+
+
+class Decisions(Database):
+    """Releasing what is held."""
+
+    def release(
+        self, order_number: str, *, as_: ReleaseAs, reason: str, author: str, run_id: str = ""
+    ) -> Delivery:
+        """Carry out a person's decision about a held order, and return the delivery as it is then.
+
+        HELD, "send": planned again, from the stored bytes or from a new export; nothing is sent here. HELD,
+        "delivered": PUBLISHED, as the person has seen to it. A difference after delivery
+        (CHANGED_AFTER_DELIVERY), "delivered": what was sent stands, and the bytes that were refused are
+        `unchanged` from now on. Raises: NotHeld where none of these applies.
+        """
+        signed(reason, author)
+        at = self._now()
+        with self._writing() as connection:
+            row = connection.execute(
+                sa.select(deliveries).where(deliveries.c.order_number == order_number).with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise NotHeld(f"the ledger has no order {order_number}; see `billing-pipeline status MONTH`")
+            delivery = delivery_of(row)
+            if delivery.state is State.HELD:
+                changes, outcome = self._of_held(connection, delivery, as_)
+            elif delivery.state in SENT_STATES:
+                changes, outcome = _of_difference(connection, delivery, as_)
+            else:
+                raise NotHeld(
+                    f"order {order_number} is not held but {delivery.state}: run {delivery.month} again instead"
+                )
+            connection.execute(
+                sa.update(deliveries)
+                .where(deliveries.c.id == delivery.id)
+                .values({**changes, "updated_at": at})
+            )
+            connection.execute(
+                sa.update(month_customers)
+                .where(
+                    month_customers.c.month == delivery.month,
+                    month_customers.c.customer_number == delivery.customer_number,
+                )
+                .values(
+                    delivery_outcome=outcome, delivery_problems=[], delivery_run_id=run_id, delivered_at=at
+                )
+            )
+            append(
+                connection,
+                [
+                    about(
+                        delivery,
+                        at=at,
+                        kind="decision",
+                        action=f"release as {as_}",
+                        outcome="success",
+                        detail=f"{author}: {reason}"
+                        + (f" (was held: {delivery.held_reason})" if delivery.held_reason else ""),
+                        run_id=run_id,
+                    )
+                ],
+            )
+        return replace(delivery, **changes, updated_at=at)
+
+    def _of_held(
+        self, connection: sa.Connection, delivery: Delivery, as_: ReleaseAs
+    ) -> tuple[dict[str, Any], str | None]:
+        later = connection.execute(
+            sa.select(deliveries.c.order_number).where(
+                deliveries.c.customer_number == delivery.customer_number,
+                deliveries.c.month == delivery.month,
+                deliveries.c.revision > delivery.revision,
+            )
+        ).scalar()
+        if later is not None and as_ == "send":
+            raise NotHeld(
+                f"order {delivery.order_number} has been corrected by {later}: sending it would bill twice"
+            )
+        changes: dict[str, Any] = {"held_code": "", "held_reason": "", "holder": ""}
+        if as_ == "send":
+            # The person says that it was not received: it is a plan again, and may be superseded. The temporary
+            # path stays, so that the next one to take it removes what is left there.
+            return {**changes, "state": State.PLANNED, "token": new_token(), "committed_at": None}, None
+        at = self._now()
+        return {
+            **changes,
+            "state": State.PUBLISHED,
+            "committed_at": delivery.committed_at or at,
+            "published_at": at,
+        }, "delivered"
+
+
+def _of_difference(
+    connection: sa.Connection, delivery: Delivery, as_: ReleaseAs
+) -> tuple[dict[str, Any], str | None]:
+    word = connection.execute(
+        sa.select(month_customers.c.delivery_outcome, month_customers.c.delivery_sha256).where(
+            month_customers.c.month == delivery.month,
+            month_customers.c.customer_number == delivery.customer_number,
+        )
+    ).one_or_none()
+    if word is None or word.delivery_outcome != "held" or word.delivery_sha256 == delivery.sha256:
+        raise NotHeld(f"order {delivery.order_number} is not held: it was delivered ({delivery.state})")
+    if as_ == "send":
+        raise NotHeld(
+            f"order {delivery.order_number} was delivered already; to send what has changed, use "
+            f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number}`"
+        )
+    return {"accepted_sha256": word.delivery_sha256}, "unchanged"

@@ -1,0 +1,186 @@
+"""The edges between a delivery's states: each a durable compare-and-set on (state, token).
+
+An edge returns the delivery as it is after it, or None if the delivery was no longer as expected: somebody
+else has taken it, and the caller stops. What an edge was taken for is logged in the same transaction. When
+an edge may be taken is decided in `machine` and `recovery`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from billing_pipeline.delivery.ledger.database import Database
+from billing_pipeline.delivery.ledger.events import about, append
+from billing_pipeline.delivery.ledger.plans import delivery_of
+from billing_pipeline.delivery.records import Delivery, EventKind, EventOutcome, State
+from billing_pipeline.delivery.schema import deliveries
+from billing_pipeline.problems import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the log says of an edge."""
+
+    action: str
+    detail: str
+    outcome: EventOutcome = "success"
+    kind: EventKind = "exchange"
+
+
+class Edges(Database):
+    """Moving a delivery from state to state; each method is one edge of 4-delivery."""
+
+    def take(
+        self,
+        delivery: Delivery,
+        *,
+        token: str,
+        temporary_path: str,
+        remote_path: str,
+        remote_dir: str,
+        transport: str,
+        endpoint: str,
+        holder: str,
+        run_id: str,
+    ) -> Delivery | None:
+        """PLANNED or UPLOADING → UPLOADING(token): whoever held it before can no longer commit."""
+        return self._move(
+            delivery,
+            from_states=(State.PLANNED, State.UPLOADING),
+            to={
+                "state": State.UPLOADING,
+                "token": token,
+                "temporary_path": temporary_path,
+                "remote_path": remote_path,
+                "remote_dir": remote_dir,
+                "transport": transport,
+                "endpoint": endpoint,
+                "holder": holder,
+                "run_id": run_id,
+            },
+        )
+
+    def commit(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """UPLOADING(token) → COMMITTING(token): from here on the bytes are frozen, and the rename may happen."""
+        return self._move(
+            delivery,
+            from_states=(State.UPLOADING,),
+            to={"state": State.COMMITTING, "committed_at": self._now()},
+            note=note,
+        )
+
+    def adopt(self, delivery: Delivery, *, holder: str, run_id: str) -> Delivery | None:
+        """COMMITTING(token) stays so, with another run at work on the same temporary file.
+
+        Compared with `updated_at` too: of several who find it abandoned, one goes on.
+        """
+        return self._move(
+            delivery,
+            from_states=(State.COMMITTING,),
+            to={"holder": holder, "run_id": run_id},
+            and_unchanged_since=delivery.updated_at,
+        )
+
+    def publish(self, delivery: Delivery, note: Note, *, consumed: bool = False) -> Delivery | None:
+        """COMMITTING(token) → PUBLISHED, or CONSUMED where the receiver's archive has it already."""
+        return self._move(
+            delivery,
+            from_states=(State.COMMITTING,),
+            to={
+                "state": State.CONSUMED if consumed else State.PUBLISHED,
+                "holder": "",
+                "published_at": self._now(),
+            },
+            note=note,
+        )
+
+    def hold(self, delivery: Delivery, code: Code, reason: str, note: Note) -> Delivery | None:
+        """UPLOADING(token) or COMMITTING(token) → HELD: a person decides."""
+        return self._move(
+            delivery,
+            from_states=(State.UPLOADING, State.COMMITTING),
+            to={"state": State.HELD, "holder": "", "held_code": code, "held_reason": reason},
+            note=note,
+        )
+
+    def give_back(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """After a failure nobody is at work on it: UPLOADING(token) → PLANNED; COMMITTING(token) stays so.
+
+        The token stays, so that the next one knows which temporary file to remove.
+        """
+        committing = delivery.state is State.COMMITTING
+        return self._move(
+            delivery,
+            from_states=(State.COMMITTING if committing else State.UPLOADING,),
+            to={"state": State.COMMITTING if committing else State.PLANNED, "holder": ""},
+            note=note,
+        )
+
+    def consumed(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """PUBLISHED → CONSUMED: it left the inbox."""
+        return self._move(delivery, from_states=(State.PUBLISHED,), to={"state": State.CONSUMED}, note=note)
+
+    def confirm(
+        self, delivery: Delivery, note: Note, *, draft_id: int, draft_net: int, draft_gross: int
+    ) -> Delivery | None:
+        """PUBLISHED or CONSUMED → CONFIRMED: EASY Bill shows the draft, with the same amounts (minor units)."""
+        return self._move(
+            delivery,
+            from_states=(State.PUBLISHED, State.CONSUMED),
+            to={
+                "state": State.CONFIRMED,
+                "draft_id": draft_id,
+                "draft_net": draft_net,
+                "draft_gross": draft_gross,
+                "confirmed_at": self._now(),
+            },
+            note=note,
+        )
+
+    def _move(
+        self,
+        delivery: Delivery,
+        *,
+        from_states: tuple[State, ...],
+        to: dict[str, Any],
+        note: Note | None = None,
+        and_unchanged_since: datetime | None = None,
+    ) -> Delivery | None:
+        if delivery.state not in from_states:
+            return None
+        at = self._now()
+        compared = [
+            deliveries.c.id == delivery.id,
+            deliveries.c.state == delivery.state,
+            deliveries.c.token == delivery.token,
+        ]
+        if and_unchanged_since is not None:
+            compared.append(deliveries.c.updated_at == and_unchanged_since)
+        with self._writing() as connection:
+            moved = connection.execute(
+                sa.update(deliveries).where(*compared).values({**to, "updated_at": at})
+            )
+            if moved.rowcount != 1:
+                return None
+            row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery.id)).one()
+            after = delivery_of(row)
+            if note is not None:
+                append(
+                    connection,
+                    [
+                        about(
+                            after,
+                            at=at,
+                            kind=note.kind,
+                            action=note.action,
+                            outcome=note.outcome,
+                            detail=note.detail,
+                            run_id=after.run_id,
+                        )
+                    ],
+                )
+            return after

@@ -1,0 +1,253 @@
+"""The ledger's tables, as SQLAlchemy Core. What they mean is said here; how they came about, in `migrations`.
+
+No query and no decision belongs here. A test holds that the migrations, run on an empty database, make
+exactly these tables. Times are UTC instants; amounts are minor units; text that is not known is "", never
+NULL.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A UTC instant: `timestamptz` on PostgreSQL; SQLite keeps none of the offset, so it is put back on
+    reading.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone was to be written to the ledger: {value}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside (a server's reply, a cell's content); what PostgreSQL cannot keep becomes U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _key() -> Column[int]:
+    # SQLite counts up only an INTEGER primary key.
+    return Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _words(name: str) -> Column[str]:
+    return Column(name, Words, nullable=False)
+
+
+def _number(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[datetime]:
+    return Column(name, Instant, nullable=nullable)
+
+
+def _file() -> list[Column[Any]]:
+    """What was made for a customer's month: the same columns on the export and on the delivery."""
+    return [
+        _text("order_number"),
+        _text("file_name"),
+        _text("sha256"),
+        _text("document_sha256"),
+        _number("size_bytes"),
+        _number("line_count"),
+        _text("currency"),
+        _number("net"),
+        _number("vat"),
+        _number("gross"),
+        _text("layout"),
+    ]
+
+
+month_customers = Table(
+    "month_customers",
+    metadata,
+    Column("month", Text, primary_key=True),
+    Column("customer_number", Text, primary_key=True),
+    _text("export_outcome"),
+    *_file(),
+    Column("problems", JSON, nullable=False),
+    _number("late_rows"),
+    _words("reason"),
+    _text("export_run_id"),
+    _time("exported_at"),
+    Column("delivery_outcome", Text, nullable=True),
+    Column("delivery_problems", JSON, nullable=False),
+    _text("delivery_sha256"),
+    _text("delivery_run_id"),
+    _time("delivered_at", nullable=True),
+    _time("closed_at", nullable=True),
+    comment="The current word on each customer's month: its last export and its last delivery's outcome",
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _key(),
+    _text("customer_number"),
+    _text("month"),
+    Column("revision", Integer, nullable=False),
+    *_file(),
+    _text("remote_dir"),
+    _text("transport"),
+    _words("endpoint"),
+    _text("state"),
+    _text("token"),
+    _words("holder"),
+    _text("temporary_path"),
+    _text("remote_path"),
+    _text("held_code"),
+    _words("held_reason"),
+    _text("accepted_sha256"),
+    _words("reason"),
+    _words("author"),
+    _text("run_id"),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("committed_at", nullable=True),
+    _time("published_at", nullable=True),
+    _number("draft_id", nullable=True),
+    _number("draft_net", nullable=True),
+    _number("draft_gross", nullable=True),
+    _time("confirmed_at", nullable=True),
+    UniqueConstraint("customer_number", "month", "revision"),
+    UniqueConstraint("order_number"),
+    Index(None, "month"),
+    comment="One row per customer, month and revision: it alone decides whether something may be sent",
+)
+
+billed_rows = Table(
+    "billed_rows",
+    metadata,
+    _key(),
+    _text("source_kind"),
+    _text("source_id"),
+    _text("fingerprint"),
+    _text("customer_number"),
+    _text("month"),
+    Column("delivery_id", ForeignKey("deliveries.id"), nullable=False, index=True),
+    _time("released_at", nullable=True),
+    Index(None, "month"),
+    comment="Which OMS rows each delivery bills; a row is billed by one delivery at a time",
+)
+Index(
+    "uq_billed_rows_once",
+    billed_rows.c.source_kind,
+    billed_rows.c.source_id,
+    unique=True,
+    sqlite_where=billed_rows.c.released_at.is_(None),
+    postgresql_where=billed_rows.c.released_at.is_(None),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _key(),
+    _time("at"),
+    _text("month"),
+    _text("customer_number"),
+    Column("revision", Integer, nullable=False),
+    _text("order_number"),
+    _text("kind"),
+    _text("action"),
+    _text("outcome"),
+    _words("detail"),
+    _text("run_id"),
+    Index(None, "month", "customer_number"),
+    Index(None, "customer_number"),
+    comment="Every export, exchange and decision; append-only, held by triggers",
+)
+
+omissions = Table(
+    "omissions",
+    metadata,
+    _key(),
+    _text("month"),
+    _text("customer_number"),
+    _text("service_id"),
+    _words("reason"),
+    _words("author"),
+    _time("created_at"),
+    _words("removed_reason"),
+    _words("removed_by"),
+    _time("removed_at", nullable=True),
+    comment="Customers or services left out of a month, or ('always') of all; removal is marked, never deleted",
+)
+
+adjustments = Table(
+    "adjustments",
+    metadata,
+    _key(),
+    _text("month"),
+    _text("customer_number"),
+    _time("created_at"),
+    Index(None, "month"),
+    comment="Rows that a person added to a customer's month; what they say is in adjustment_versions",
+)
+
+adjustment_versions = Table(
+    "adjustment_versions",
+    metadata,
+    Column("adjustment_id", ForeignKey("adjustments.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    _text("action"),
+    _words("title"),
+    _text("quantity"),
+    _text("unit_price_net"),
+    _text("vat_percent"),
+    Column("deleted", Boolean, nullable=False),
+    _words("reason"),
+    _words("author"),
+    _time("at"),
+    comment="The history of each adjustment, one row per change; the highest version is what counts",
+)

@@ -1,0 +1,54 @@
+"""Ledgers of both kinds, a store, and parcels, for the tests of the delivery room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from billing_pipeline.delivery.ledger import Ledger, open_ledger
+from billing_pipeline.delivery.store import Store
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a ledger that does not exist yet, on each of the databases."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgres_database")
+        return url
+    return f"sqlite:///{tmp_path / 'home' / 'ledger.db'}"
+
+
+@pytest.fixture
+def open_at(ledger_url: str) -> Iterator[Callable[[], Ledger]]:
+    """Opens the test's ledger, as often as asked for; closes them all in the end."""
+    opened: list[Ledger] = []
+
+    def opener() -> Ledger:
+        opened.append(open_ledger(ledger_url))
+        return opened[-1]
+
+    yield opener
+    for ledger in opened:
+        ledger.close()
+
+
+@pytest.fixture
+def ledger(open_at: Callable[[], Ledger]) -> Ledger:
+    """An empty ledger, on each of the databases."""
+    return open_at()
+
+
+@pytest.fixture
+def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger where the database does not matter."""
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store in a local folder."""
+    return Store(tmp_path / "store")
