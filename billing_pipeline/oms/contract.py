@@ -34,9 +34,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation. `key`: the columns that name a row; `instant`: the column that gives its month."""
+    """A relation. `key`: the columns that name a row; `instant`: the column that gives its month.
+
+    `row_name`: how people are told which row is meant, with the key's values in braces.
+    """
 
     name: str
+    row_name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     instant: str | None = None
@@ -57,6 +61,7 @@ class Relation:
 
 CUSTOMERS: Final = Relation(
     "customers",
+    "customer {customer_number}",
     (
         Column("customer_number", TEXT, required=True),
         Column("company_name", TEXT),
@@ -80,6 +85,7 @@ CUSTOMERS: Final = Relation(
 
 SERVICES: Final = Relation(
     "services",
+    "service {service_id}",
     (
         Column("service_id", TEXT, required=True),
         Column("customer_number", TEXT, required=True),
@@ -106,6 +112,7 @@ SERVICES: Final = Relation(
 
 SERVICE_TASKS: Final = Relation(
     "service_tasks",
+    "task {position} of service {service_id}",
     (
         Column("service_id", TEXT, required=True),
         Column("position", POSITION, required=True),
@@ -117,6 +124,7 @@ SERVICE_TASKS: Final = Relation(
 
 CANCELLATION_FEES: Final = Relation(
     "cancellation_fees",
+    "fee {fee_id}",
     (
         Column("fee_id", TEXT, required=True),
         Column("service_id", TEXT),

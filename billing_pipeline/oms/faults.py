@@ -1,0 +1,90 @@
+"""Faults of rows: what is wrong with a cell, as data on the row, and as a problem in words for people.
+
+Belongs here: a frame's `faults` column, and an extract's problems read back from it. Does not: finding faults
+(`conform`, `schemas`), or deciding whom they block (`billing/`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+
+from billing_pipeline.oms.contract import Relation
+from billing_pipeline.problems import Code, Problem
+
+_SHOWN_CHARACTERS: Final = 80
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One fault of the row at place `row`. `value`: the cell's text, "" where it is NULL."""
+
+    row: int
+    field: str
+    code: Code
+    value: str
+    message: str
+
+
+def fault_at(text: pa.Table, relation: Relation, row: int, field: str, code: Code, says: str) -> Fault:
+    """The fault of one cell of the relation's text.
+
+    `says` goes on after the field and its value, if it has one: what is wrong, and what to do.
+    """
+    key = {column: text[column][row].as_py() for column in relation.key}
+    name = relation.row_name.format(**{column: _printable(value) for column, value in key.items()})
+    value = text[field][row].as_py()
+    stands = field if value is None else f"{field} {_quoted(value)}"
+    return Fault(row, field, code, value or "", f"{name[:1].upper()}{name[1:]}: {stands} {says}")
+
+
+def faults_column(faults: Iterable[Fault], length: int) -> pa.Array:
+    """A `faults` column of `length` rows: null, or a JSON list of {"code", "field", "value", "message"}.
+
+    The order within a row is by field and code, so that the same rows always give the same text.
+    """
+    by_row: dict[int, list[dict[str, str]]] = {}
+    for fault in sorted(set(faults)):
+        by_row.setdefault(fault.row, []).append(
+            {
+                "code": str(fault.code),
+                "field": fault.field,
+                "value": fault.value,
+                "message": fault.message,
+            }
+        )
+    texts = (json.dumps(by_row[row], ensure_ascii=False) if row in by_row else None for row in range(length))
+    return pa.array(texts, pa.string())
+
+
+def row_problems(frame: pd.DataFrame, source: str | None = None) -> Iterator[Problem]:
+    """The problems in the `faults` of the frame's rows, which need a `customer_number`.
+
+    `source` is the column that names the OMS row; None where the customer itself is meant.
+    """
+    faulty = frame[frame["faults"].notna()]
+    names = [""] * len(faulty) if source is None else faulty[source]
+    for customer_number, name, faults in zip(faulty["customer_number"], names, faulty["faults"], strict=True):
+        for fault in json.loads(faults):
+            yield Problem(
+                code=Code(fault["code"]),
+                customer_number=customer_number,
+                source_id=name,
+                field=fault["field"],
+                value=fault["value"],
+                message=fault["message"],
+            )
+
+
+def _printable(value: str) -> str:
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in value)
+
+
+def _quoted(value: str) -> str:
+    shortened = value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}…"
+    return f'"{_printable(shortened)}"'
