@@ -13,7 +13,7 @@ from typing import Literal
 
 from billing_pipeline.problems import Code, Problem
 
-ExportOutcome = Literal["rendered", "blocked", "nothing_to_bill", "omitted"]
+ExportOutcome = Literal["to_bill", "rendered", "blocked", "nothing_to_bill", "omitted"]
 DeliveryOutcome = Literal["delivered", "unchanged", "failed", "held"]
 FinalOutcome = Literal["delivered", "unchanged", "nothing_to_bill", "omitted", "blocked", "failed", "held"]
 EventKind = Literal["export", "exchange", "decision"]
@@ -42,8 +42,8 @@ SENT_STATES: frozenset[State] = frozenset({State.PUBLISHED, State.CONSUMED, Stat
 class Export:
     """What one export said of one customer's month. One per (month, customer_number).
 
-    `outcome` is "rendered" once the bytes passed the check of the file; only then are order number, file,
-    hashes and amounts filled. `sha256` names the CSV bytes in the store, `document_sha256` the canonical
+    `outcome` is "to_bill" until a file is made, and "rendered" once its bytes passed the check; only then are
+    order number, file, hashes and amounts filled. `sha256` names the CSV bytes in the store, `document_sha256` the canonical
     document JSON. `net`, `vat`, `gross` are minor units of `currency`. `reason` is an omission's.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,19 +35,7 @@ class Exports(Database):
         if not exports:
             return
         at = self._now()
-        rows = [
-            {name: getattr(export, name) for name in _EXPORT_COLUMNS}
-            | {
-                "export_outcome": export.outcome,
-                "problems": [problem.as_json() for problem in export.problems],
-                "export_run_id": run_id,
-                "exported_at": at,
-                "delivery_problems": [],
-                "delivery_sha256": "",
-                "delivery_run_id": "",
-            }
-            for export in exports
-        ]
+        rows = [_row(export, at, run_id) for export in exports]
         with self._writing() as connection:
             connection.execute(self._upsert(), rows)
             append(connection, [_event(export, at, run_id) for export in exports])
@@ -59,6 +48,22 @@ class Exports(Database):
                 ],
                 at=at,
             )
+
+    def record_roster(self, month: str, roster: Sequence[Export], run_id: str) -> None:
+        """Record who has rows in the month, before any file is made: their exports say "to_bill", or why not.
+
+        From here on the month is finished only once each of them has an outcome. Who was in the month before and
+        has no row now is "absent", and no longer counts.
+        """
+        at = self._now()
+        with self._writing() as connection:
+            connection.execute(
+                sa.update(month_customers)
+                .where(month_customers.c.month == month)
+                .values(export_outcome="absent", problems=[])
+            )
+            if roster:
+                connection.execute(self._upsert(), [_row(export, at, run_id) for export in roster])
 
     def record_outcomes(self, outcomes: Sequence[Outcome], run_id: str, *, close_months: bool = True) -> None:
         """Record how each customer's month ended; their exports are recorded already.
@@ -104,10 +109,10 @@ class Exports(Database):
             )
 
     def month_customers(self, month: str) -> list[MonthCustomer]:
-        """Every customer of whom an export has spoken for the month, by customer number."""
+        """Every customer who has a row in the month, by customer number."""
         query = (
             sa.select(month_customers)
-            .where(month_customers.c.month == month)
+            .where(month_customers.c.month == month, month_customers.c.export_outcome != "absent")
             .order_by(month_customers.c.customer_number)
         )
         with self._reading() as connection:
@@ -121,6 +126,18 @@ class Exports(Database):
             index_elements=["month", "customer_number"],
             set_={name: insert.excluded[name] for name in said_by_export},
         )
+
+
+def _row(export: Export, at: datetime, run_id: str) -> dict[str, Any]:
+    return {name: getattr(export, name) for name in _EXPORT_COLUMNS} | {
+        "export_outcome": export.outcome,
+        "problems": [problem.as_json() for problem in export.problems],
+        "export_run_id": run_id,
+        "exported_at": at,
+        "delivery_problems": [],
+        "delivery_sha256": "",
+        "delivery_run_id": "",
+    }
 
 
 def _event(export: Export, at: Any, run_id: str) -> Event:

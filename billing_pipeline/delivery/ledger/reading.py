@@ -56,6 +56,18 @@ class Reading(Database):
                 (row[0], row[1]) for row in connection.execute(sa.union(committed, nothing_to_bill))
             )
 
+    def finished_months(self, months: Collection[str]) -> frozenset[str]:
+        """Those of these months whose delivery has finished: every customer with a row has an outcome."""
+        open_rows = sa.func.sum(sa.case((month_customers.c.delivery_outcome.is_(None), 1), else_=0))
+        query = (
+            sa.select(month_customers.c.month)
+            .where(month_customers.c.month.in_(months), month_customers.c.export_outcome != "absent")
+            .group_by(month_customers.c.month)
+            .having(open_rows == 0)
+        )
+        with self._reading() as connection:
+            return frozenset(connection.execute(query).scalars())
+
     def rows_in_files(self, months: Collection[str]) -> list[RowInFile]:
         """The rows of these months (their own) that a delivery bills, of whatever month; by kind and id."""
         query = (
