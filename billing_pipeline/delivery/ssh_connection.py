@@ -27,10 +27,10 @@ from billing_pipeline.delivery.inbox import (
     HostKeyChanged,
     HostKeyUnknown,
     InboxTimeout,
-    InboxUnavailable,
     LoginRefused,
     ServerTooOld,
 )
+from billing_pipeline.delivery.network import connect_tcp
 from billing_pipeline.delivery.ssh_keys import known_hosts_name
 
 # What paramiko still offers though it is broken (MD5, 3DES) or attackable (CBC in SSH, truncated MACs).
@@ -113,7 +113,8 @@ def ssh_connection(server: Server, login: Login, timeout_s: float) -> Iterator[t
     Raises: HostKeyUnknown, HostKeyChanged, ServerTooOld, LoginRefused; InboxUnavailable, InboxTimeout, ConnectionLost.
     """
     deadline = time.monotonic() + timeout_s
-    wire = _reach(server, deadline)
+    settings = "BILLING_SFTP_HOST, BILLING_SFTP_PORT"
+    wire = connect_tcp(Wire, server.host, server.port, deadline=deadline, settings=settings)
     wire.deadline = deadline
     try:
         transport = Transport(wire, disabled_algorithms=_REFUSED_ALGORITHMS)
@@ -142,35 +143,6 @@ def lost(server_name: str, wire: Wire, doing: str, error: BaseException | None =
         )
     because = f" ({error})" if error is not None and str(error) else ""
     return ConnectionLost(f"{server_name} ended the connection while {doing}{because}")
-
-
-def _reach(server: Server, deadline: float) -> Wire:
-    """A TCP connection to the first of the host's addresses that answers."""
-    where = f"{server.host}:{server.port} (BILLING_SFTP_HOST, BILLING_SFTP_PORT)"
-    try:
-        addresses = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise InboxUnavailable(f"the name of the SFTP server {where} cannot be resolved ({error})") from error
-    failure = OSError("no address")
-    for left, (family, kind, protocol, _, address) in zip(
-        range(len(addresses), 0, -1), addresses, strict=True
-    ):
-        wire = Wire(family, kind, protocol)
-        try:
-            wire.settimeout(max((deadline - time.monotonic()) / left, 0.001))
-            wire.connect(address)
-            # Unpipelined writes are small packets that wait for an answer each: Nagle would delay them by 40 ms.
-            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError as error:
-            wire.close()
-            failure = error
-        else:
-            return wire
-    if isinstance(failure, TimeoutError):
-        raise InboxTimeout(f"no connection in time to the SFTP server {where}") from failure
-    raise InboxUnavailable(
-        f"no connection to the SFTP server {where}: {failure.strerror or failure}"
-    ) from failure
 
 
 def _shake_hands(transport: Transport, wire: Wire, server: Server) -> None:

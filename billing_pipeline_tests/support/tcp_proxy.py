@@ -65,6 +65,8 @@ class TcpProxy:
                 client.close()
                 continue
             server.settimeout(None)
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open |= {client, server}
                 broken = self.breaks.pop(0) if self.breaks else None
@@ -78,7 +80,6 @@ class TcpProxy:
     def _pump(
         self, source: socket.socket, sink: socket.socket, due: Break | None, carried: list[int], index: int
     ) -> None:
-        source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stalled = False
         with suppress(OSError):
             while piece := source.recv(65_536):
