@@ -171,11 +171,6 @@ class Settings(BaseModel):
         return self
 
     @property
-    def oms_url_or_demo(self) -> str:
-        """The OMS to read: the configured one, or the demo database of this home."""
-        return self.oms_url or f"sqlite:///{self.demo_oms_file}"
-
-    @property
     def demo_oms_file(self) -> Path:
         """Where this home's demo OMS lies."""
         return self.home / "demo_oms.db"

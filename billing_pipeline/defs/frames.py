@@ -15,15 +15,19 @@ class FrameMissing(PipelineError):
     """A frame that an earlier asset makes is not there: that asset has not been materialized for the month."""
 
 
+class FrameStoreUnavailable(PipelineError):
+    """The store cannot be written or read."""
+
+
 class FrameStore:
     """Frames by asset and month. A frame comes back with the Arrow types with which it went in."""
 
     def __init__(self, url: str) -> None:
-        self._filesystem, self._root = fsspec.core.url_to_fs(url)
+        self._filesystem, self.root = fsspec.core.url_to_fs(url)
 
     def path(self, asset: str, month: str) -> str:
         """Where the frame of an asset and month lies."""
-        return f"{self._root}/frames/{asset}/{month}.parquet"
+        return f"{self.root}/frames/{asset}/{month}.parquet"
 
     def write(self, asset: str, month: str, frame: pd.DataFrame) -> int:
         """Replaces the frame as a whole, so that a reader sees the old one or the new one. Returns its bytes."""
@@ -49,3 +53,20 @@ class FrameStore:
                 f"or run `billing-pipeline run {month}`"
             ) from None
         return pq.read_table(io.BytesIO(data)).to_pandas(types_mapper=pd.ArrowDtype)
+
+    def try_out(self) -> None:
+        """Writes, reads back and removes a file of its own. Raises: FrameStoreUnavailable."""
+        path = f"{self.root}/frames/.doctor.{uuid.uuid4().hex}.tmp"
+        try:
+            self._filesystem.makedirs(f"{self.root}/frames", exist_ok=True)
+            self._filesystem.pipe_file(path, b"doctor")
+            intact = self._filesystem.cat_file(path) == b"doctor"
+            self._filesystem.rm_file(path)
+        except OSError as error:
+            raise FrameStoreUnavailable(
+                f"BILLING_STORE_URL {self.root} cannot be written: {error.strerror or error}; check it"
+            ) from error
+        if not intact:
+            raise FrameStoreUnavailable(
+                f"BILLING_STORE_URL {self.root}: what was written is not what is read back"
+            )

@@ -1,0 +1,64 @@
+"""The one place where all is assembled: settings, rooms, assets, jobs, schedules and sensors become `defs`.
+
+`build_defs` assembles afresh at each call; a test overrides what it needs. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from billing_pipeline.defs.delivery_assets import build_delivery_assets
+from billing_pipeline.defs.jobs import build_jobs
+from billing_pipeline.defs.month_assets import build_month_assets
+from billing_pipeline.defs.partitions import build_partitions
+from billing_pipeline.defs.resources import build_rooms
+from billing_pipeline.defs.schedules import build_schedule
+from billing_pipeline.defs.sensors import build_sensors
+from billing_pipeline.settings import Settings, load_settings
+
+
+def build_defs(
+    *, resources: Mapping[str, Any] | None = None, settings: Settings | None = None
+) -> dg.Definitions:
+    """The definitions by the settings (default: those of the environment), with some resources replaced.
+
+    Raises: UsageError where a setting, the rules or a layout is wrong; `ValueError` for a resource nobody asks for.
+    """
+    settings = settings or load_settings()
+    rooms = build_rooms(settings)
+    known = rooms.as_resources()
+    unknown = set(resources or {}) - set(known)
+    if unknown:
+        raise ValueError(f"no asset asks for {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    settling_hours = rooms.billing.rules.settling_hours
+    settling_hours = settings.settling_hours if settling_hours is None else settling_hours
+    partitions = build_partitions(settings.first_month, settings.timezone)
+    jobs = build_jobs()
+    return dg.Definitions(
+        assets=[
+            *build_month_assets(partitions),
+            build_delivery_assets(
+                partitions,
+                customers_per_run=settings.customers_per_run,
+                settling_hours=settling_hours,
+                first_month=settings.first_month,
+            ),
+        ],
+        jobs=[jobs.monthly_billing, jobs.customer_delivery],
+        schedules=[
+            build_schedule(
+                jobs,
+                timezone=settings.timezone,
+                settling_hours=settling_hours,
+                first_month=settings.first_month,
+            )
+        ],
+        sensors=build_sensors(jobs, customers_per_run=settings.customers_per_run),
+        resources={**known, **(resources or {})},
+    )
+
+
+defs = build_defs()

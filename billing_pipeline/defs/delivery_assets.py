@@ -1,0 +1,146 @@
+"""The assets of a customer and month: the CSV and its upload, made by one op over a range of customers.
+
+One run takes many customers and leaves a record for each, because a run per customer would cost seconds of process
+start per customer. Two separate assets would not do: an output that is not yielded skips what is downstream, and
+one that is yielded materializes every partition of the range, the invalid ones too (1-architecture, measured).
+So nothing is yielded for the assets: every record is logged for its own partition, as soon as it is true.
+"""
+
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from billing_pipeline.defs.customer_records import CSV, LAYOUT_CHECK, UPLOAD, CustomerRecords
+from billing_pipeline.defs.customer_steps import deliver_files, make_files, stored_exports
+from billing_pipeline.defs.failures import plain_failures
+from billing_pipeline.defs.frames import FrameStore
+from billing_pipeline.defs.partitions import CUSTOMER, MONTH, Partitions
+from billing_pipeline.defs.resources import Billing, Inbox, LedgerAt, Progress
+from billing_pipeline.defs.settling import require_settled
+from billing_pipeline.delivery.store import Store
+from billing_pipeline.easybill.document import customer_number_of
+from billing_pipeline.oms.period import period_of
+
+
+class DeliveryConfig(dg.Config):
+    """What one run may be told."""
+
+    force: bool = False
+    """Deliver a month that is not over, or not settled."""
+
+
+def build_delivery_assets(
+    partitions: Partitions, *, customers_per_run: int, settling_hours: int, first_month: str
+) -> dg.AssetsDefinition:
+    """`easybill_csv` and `easybill_upload`, with the check `easybill_layout`, as one op over a range."""
+    with warnings.catch_warnings():
+        # A check with partitions is a preview feature of Dagster, and says so at every load.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        layout_check = dg.AssetCheckSpec(
+            LAYOUT_CHECK,
+            asset=CSV,
+            partitions_def=partitions.customer_months,
+            description="The file's bytes, read back by another reader, are what the layout and the lines say.",
+        )
+
+    @dg.multi_asset(
+        name="customer_files",
+        specs=[
+            dg.AssetSpec(
+                CSV,
+                deps=["invoice_lines", "billing_problems", "oms_customers"],
+                skippable=True,
+                group_name="easybill",
+                kinds={"csv"},
+                description="One customer's month as the exact file that EASY Bill imports. Red: the customer is "
+                "blocked, and the check easybill_layout says why.",
+            ),
+            dg.AssetSpec(
+                UPLOAD,
+                deps=[CSV],
+                skippable=True,
+                group_name="delivery",
+                kinds={"sftp"},
+                description="The file, verified in EASY Bill's inbox; sent at most once, whatever is run again. "
+                "Red: it is not there, and the run says why.",
+            ),
+        ],
+        check_specs=[layout_check],
+        can_subset=True,
+        partitions_def=partitions.customer_months,
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=customers_per_run),
+    )
+    def customer_files(
+        context: dg.AssetExecutionContext,
+        config: DeliveryConfig,
+        frames: dg.ResourceParam[FrameStore],
+        ledger: dg.ResourceParam[LedgerAt],
+        documents: dg.ResourceParam[Store],
+        billing: dg.ResourceParam[Billing],
+        inbox: dg.ResourceParam[Inbox],
+        progress: dg.ResourceParam[Progress],
+    ) -> Iterator[dg.AssetCheckResult]:
+        making = CSV in context.selected_asset_keys
+        sending = UPLOAD in context.selected_asset_keys
+        records = CustomerRecords(context, language=billing.rules.language)
+        for month, numbers in _customers_by_month(context.partition_keys).items():
+            with plain_failures():
+                if making:
+                    exports = make_files(
+                        numbers,
+                        month,
+                        frames=frames,
+                        ledger=ledger,
+                        documents=documents,
+                        billing=billing,
+                        run_id=context.run_id,
+                    )
+                    for export in exports:
+                        records.file(export)
+                else:
+                    exports = stored_exports(numbers, month, ledger)
+                in_month = {export.customer_number for export in exports}
+                if sending:
+                    now = datetime.now(UTC)
+                    if not config.force:
+                        require_settled(
+                            month,
+                            now=now,
+                            timezone=billing.timezone,
+                            settling_hours=settling_hours,
+                            first_month=first_month,
+                        )
+                    outcomes = deliver_files(
+                        exports,
+                        ledger=ledger,
+                        documents=documents,
+                        billing=billing,
+                        inbox=inbox,
+                        run_id=context.run_id,
+                        month_is_over=now >= period_of(month, billing.timezone).end,
+                    )
+                    for export, outcome, result in progress.over(
+                        outcomes, f"{month} delivered", len(exports)
+                    ):
+                        records.upload(export, outcome, result)
+                for number in numbers:
+                    if number not in in_month:
+                        records.nothing_to_bill(number, month, making=making, sending=sending)
+        yield from records.verdict(
+            check_selected=any(key.name == LAYOUT_CHECK for key in context.selected_asset_check_keys)
+        )
+
+    return customer_files
+
+
+def _customers_by_month(keys: list[str]) -> dict[str, list[str]]:
+    """The customer numbers of a range, by month; both in the order of the range."""
+    customers: dict[str, list[str]] = {}
+    for key in keys:
+        if not isinstance(key, dg.MultiPartitionKey):
+            raise TypeError(f"{key!r} is not a key of customer and month")
+        parts = key.keys_by_dimension
+        customers.setdefault(parts[MONTH], []).append(customer_number_of(parts[CUSTOMER]))
+    return customers

@@ -1,0 +1,141 @@
+"""The demo: a made-up company, EASY Bill in a box on loopback, and the last complete month between them.
+
+The demo's settings are its own: what the environment or `.env` say of an inbox or an OMS is left out, so that it can
+never reach a real one. Only `BILLING_HOME`, where it is set, says where it lives.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from billing_pipeline.defs.instance import prepare_instance
+from billing_pipeline.defs.run_month import run_month
+from billing_pipeline.delivery.home import first_use
+from billing_pipeline.oms.demo import create_demo_oms
+from billing_pipeline.oms.period import last_complete_month
+from billing_pipeline.problems import PipelineError
+from billing_pipeline.progress import Steps
+from billing_pipeline.report.month import MonthStatus
+from billing_pipeline.report.text import customer_line, summary_lines
+from billing_pipeline.sandbox.box import Sandbox
+from billing_pipeline.sandbox.documents import Draft
+from billing_pipeline.settings import PREFIX, Settings, load_settings
+
+DEFAULT_HOME = ".billing/demo"
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The demo month, and how the sandbox's drafts compare with the files, to the cent."""
+
+    status: MonthStatus
+    drafts: int
+    differences: tuple[str, ...]
+    home: Path
+    error: PipelineError | None = None
+
+    @property
+    def ties(self) -> bool:
+        """Every file has a draft, every draft a file, and all amounts are equal."""
+        return not self.differences and self.error is None
+
+    def lines(self) -> Iterator[str]:
+        """The outcome per customer, for people."""
+        width = max((len(customer.customer_number) for customer in self.status.customers), default=0)
+        for customer in self.status.customers:
+            yield customer_line(customer, width, "en")
+            for problem in customer.problems:
+                yield f"    {problem.code}: {problem.message}"
+        yield ""
+        yield from summary_lines(self.status)
+        yield f"  EASY Bill's sandbox has {self.drafts} drafts of it: " + (
+            "equal to the files, to the cent" if not self.differences else "NOT equal to the files"
+        )
+        yield from (f"    {difference}" for difference in self.differences)
+        yield f"  Look at it: make ui, or BILLING_HOME={self.home} billing-pipeline status {self.status.month}"
+
+
+def run_demo(*, progress: Steps) -> DemoResult:
+    """Makes the demo OMS, starts the sandbox, bills the last complete month, and compares the drafts."""
+    with _running_demo(progress) as (settings, sandbox):
+        month = last_complete_month(datetime.now(UTC), settings.timezone)
+        result = run_month(settings, month, progress=progress)
+        sandbox.import_now()
+        drafts = {draft.order_number: draft for draft in sandbox.drafts()}
+        in_month = [draft for number, draft in drafts.items() if number.startswith(f"{month}-")]
+        return DemoResult(
+            status=result.status,
+            drafts=len(in_month),
+            differences=tuple(_differences(result.status, drafts)),
+            home=settings.home,
+            error=result.error,
+        )
+
+
+def serve_ui(port: int) -> int:
+    """Dagster's web UI and daemon on the demo, with its sandbox, until they are stopped. Returns their status."""
+    with _running_demo(Steps(sys.stderr, None)) as (settings, sandbox):
+        prepare_instance(settings)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        environment |= _demo_environment(settings.home, sandbox) | {
+            "DAGSTER_HOME": str(settings.dagster_home)
+        }
+        print(f"Dagster's web UI on the demo: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+        command = [
+            *(sys.executable, "-m", "dagster", "dev"),
+            *("-m", "billing_pipeline.definitions"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ]
+        try:
+            return subprocess.run(command, env=environment, check=False).returncode
+        except KeyboardInterrupt:
+            return 0
+
+
+@contextmanager
+def _running_demo(progress: Steps) -> Iterator[tuple[Settings, Sandbox]]:
+    home = Path(os.environ.get("BILLING_HOME") or DEFAULT_HOME).absolute()
+    settings = load_settings({"BILLING_HOME": str(home)})
+    month = last_complete_month(datetime.now(UTC), settings.timezone)
+    with first_use(home):
+        _make_oms(settings.demo_oms_file, month, progress)
+    with Sandbox(home / "sandbox", sftp_port=0) as sandbox:
+        yield load_settings(_demo_environment(home, sandbox)), sandbox
+
+
+def _demo_environment(home: Path, sandbox: Sandbox) -> dict[str, str]:
+    return {"BILLING_HOME": str(home), **sandbox.settings()}
+
+
+def _make_oms(file: Path, month: str, progress: Steps) -> None:
+    """The demo OMS up to `month`; one that was made for an earlier month is made anew, with the months since."""
+    made_for = file.with_suffix(".month")
+    if file.exists() and made_for.exists() and made_for.read_text(encoding="utf-8") == month:
+        return
+    create_demo_oms(file, until_month=month)
+    made_for.write_text(month, encoding="utf-8")
+
+
+def _differences(status: MonthStatus, drafts: dict[str, Draft]) -> Iterator[str]:
+    expected = {
+        customer.order_number: customer
+        for customer in status.customers
+        if customer.outcome in {"delivered", "unchanged"}
+    }
+    for order_number, customer in expected.items():
+        draft = drafts.get(order_number)
+        if draft is None:
+            yield f"{order_number}: no draft"
+        elif (draft.net, draft.vat, draft.gross) != (customer.net, customer.vat, customer.gross):
+            yield (
+                f"{order_number}: the draft has net {draft.net}, VAT {draft.vat}, gross {draft.gross} cents; "
+                f"the file {customer.net}, {customer.vat}, {customer.gross}"
+            )
+    for order_number in sorted(drafts.keys() - expected.keys()):
+        if order_number.startswith(f"{status.month}-"):
+            yield f"{order_number}: a draft without a file"

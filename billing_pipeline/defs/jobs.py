@@ -1,0 +1,43 @@
+"""The two jobs: a month's lines, and the delivery to a month's customers."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    # What `define_asset_job` returns; Dagster has no public name for it.
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+MONTH_ASSETS = (
+    "oms_customers",
+    "oms_services",
+    "oms_service_tasks",
+    "oms_cancellation_fees",
+    "invoice_lines",
+    "billing_problems",
+)
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs by what they do."""
+
+    monthly_billing: "UnresolvedAssetJobDefinition"
+    customer_delivery: "UnresolvedAssetJobDefinition"
+
+
+def build_jobs() -> Jobs:
+    """The jobs; their partitions are those of their assets."""
+    return Jobs(
+        monthly_billing=dg.define_asset_job(
+            "monthly_billing",
+            selection=dg.AssetSelection.assets(*MONTH_ASSETS),
+            description="Extracts a month from the OMS, makes its invoice lines, and registers its customers.",
+        ),
+        customer_delivery=dg.define_asset_job(
+            "customer_delivery",
+            selection=dg.AssetSelection.assets("easybill_csv", "easybill_upload"),
+            description="Makes, checks and delivers the files of a range of customers.",
+        ),
+    )

@@ -1,0 +1,57 @@
+"""Metadata for people: frames and problems as tables, amounts as text. Nothing is computed here that is billed."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+
+import dagster as dg
+import pandas as pd
+
+from billing_pipeline.money import format_minor
+from billing_pipeline.problems import PROBLEM_COLUMNS, Problem
+
+# The UI shows a table as a whole; more rows than this make the page slow and nobody reads them.
+PREVIEW_ROWS = 20
+PROBLEM_ROWS = 500
+
+
+def table(frame: pd.DataFrame, columns: Iterable[str], *, rows: int = PREVIEW_ROWS) -> dg.TableMetadataValue:
+    """The first rows of a frame as a table."""
+    names = list(columns)
+    return dg.MetadataValue.table(
+        records=[
+            dg.TableRecord({name: _cell(row[name]) for name in names})
+            for row in frame[names].head(rows).to_dict("records")
+        ],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in names]),
+    )
+
+
+def problems_table(problems: Iterable[Problem]) -> dg.TableMetadataValue:
+    """Problems as a table, in the order given."""
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord(problem.as_json()) for problem in list(problems)[:PROBLEM_ROWS]],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in PROBLEM_COLUMNS]),
+    )
+
+
+def amounts(totals: Mapping[str, Mapping[str, int]], language: str) -> str:
+    """Net, VAT and gross by currency in one line, as people of `language` read them."""
+    return "; ".join(
+        ", ".join(
+            f"{name} {format_minor(total[name], currency, language)}" for name in ("net", "vat", "gross")
+        )
+        for currency, total in totals.items()
+    )
+
+
+def _cell(value: object) -> str | int | bool | None:
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(value)

@@ -1,0 +1,160 @@
+"""The assets of a month: the frozen extract, the invoice lines, the problems. One partition per month."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from billing_pipeline.billing.bill import BilledMonth, bill_month
+from billing_pipeline.defs.customer_steps import write_billed
+from billing_pipeline.defs.failures import plain_failures
+from billing_pipeline.defs.frames import FrameStore
+from billing_pipeline.defs.metadata import amounts, problems_table, table
+from billing_pipeline.defs.partitions import CUSTOMER, Partitions, customers_to_add
+from billing_pipeline.defs.past import first_lookback_month, ledger_view
+from billing_pipeline.defs.resources import Billing, LedgerAt, Oms
+from billing_pipeline.easybill.export import block_unfit
+from billing_pipeline.oms.extract import Extract
+from billing_pipeline.problems import problems_of
+
+RELATIONS = {
+    "oms_customers": "customers",
+    "oms_services": "services",
+    "oms_service_tasks": "service_tasks",
+    "oms_cancellation_fees": "cancellation_fees",
+}
+DESCRIPTIONS = {
+    "oms_customers": "The customers who have a service or a fee in the month, as the OMS had them.",
+    "oms_services": "The services completed in the month, whatever their status, as the OMS had them.",
+    "oms_service_tasks": "The tasks that these services include.",
+    "oms_cancellation_fees": "The cancellation fees charged in the month.",
+}
+LINE_COLUMNS = (
+    "customer_number",
+    "position",
+    "line_type",
+    "item_number",
+    "title",
+    "quantity",
+    "unit_price_net",
+    "net",
+    "vat",
+    "gross",
+    "currency",
+    "performed_on",
+)
+
+
+def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
+    """The extract of a month (four assets, one snapshot) and what is billed of it (two assets, one pass)."""
+
+    @dg.multi_asset(
+        name="oms_extract",
+        specs=[
+            dg.AssetSpec(key, description=DESCRIPTIONS[key], group_name="oms", kinds={"sql", "parquet"})
+            for key in RELATIONS
+        ],
+        partitions_def=partitions.months,
+    )
+    def oms_extract(
+        context: dg.AssetExecutionContext,
+        oms: dg.ResourceParam[Oms],
+        frames: dg.ResourceParam[FrameStore],
+        ledger: dg.ResourceParam[LedgerAt],
+        billing: dg.ResourceParam[Billing],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        month = context.partition_key
+        with plain_failures():
+            lookback = first_lookback_month(ledger.open(), month, billing.rules.late_months)
+            extract = oms.extract(month, lookback_month=lookback)
+            for key, relation in RELATIONS.items():
+                frame: pd.DataFrame = getattr(extract, relation)
+                frames.write(key, month, frame)
+                yield dg.MaterializeResult(asset_key=key, metadata=_extract_metadata(frame, month))
+
+    @dg.multi_asset(
+        name="billed_month",
+        specs=[
+            dg.AssetSpec(
+                "invoice_lines",
+                deps=list(RELATIONS),
+                description="Every line that is billed in the month: what EASY Bill will show, row by row.",
+                group_name="billing",
+                kinds={"pandas", "parquet"},
+            ),
+            dg.AssetSpec(
+                "billing_problems",
+                deps=list(RELATIONS),
+                description="Every problem found, with the customer, the row, and what to do about it. "
+                "A customer with a problem is not billed in part.",
+                group_name="billing",
+                kinds={"pandas", "parquet"},
+            ),
+        ],
+        partitions_def=partitions.months,
+    )
+    def billed_month(
+        context: dg.AssetExecutionContext,
+        frames: dg.ResourceParam[FrameStore],
+        ledger: dg.ResourceParam[LedgerAt],
+        billing: dg.ResourceParam[Billing],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        month = context.partition_key
+        with plain_failures():
+            extract = Extract(**{relation: frames.read(key, month) for key, relation in RELATIONS.items()})
+            billed = bill_month(
+                extract,
+                month,
+                billing.rules,
+                timezone=billing.timezone,
+                ledger_view=ledger_view(ledger.open(), extract, month, billing.rules.late_months),
+            )
+            billed = block_unfit(
+                billed, extract.customers, month=month, rules=billing.rules, layout_of=billing.layout_of
+            )
+            write_billed(frames, month, billed)
+        registered = context.instance.get_dynamic_partitions(CUSTOMER)
+        context.instance.add_dynamic_partitions(
+            CUSTOMER, customers_to_add(billed.roster["customer_number"], registered)
+        )
+        yield dg.MaterializeResult(
+            asset_key="invoice_lines", metadata=_lines_metadata(billed, billing.rules.language)
+        )
+        yield dg.MaterializeResult(asset_key="billing_problems", metadata=_problems_metadata(billed))
+
+    return [oms_extract, billed_month]
+
+
+def _extract_metadata(frame: pd.DataFrame, month: str) -> dict[str, Any]:
+    own = frame[frame["month"] == month] if "month" in frame else frame
+    faulty = int(own["faults"].notna().sum())
+    shown = [column for column in own.columns if column not in {"faults", "month"}]
+    return {
+        "dagster/row_count": len(own),
+        **({"rows_of_earlier_months": len(frame) - len(own)} if len(own) < len(frame) else {}),
+        "rows_with_faults": faulty,
+        "first_rows": table(own, shown),
+    }
+
+
+def _lines_metadata(billed: BilledMonth, language: str) -> dict[str, Any]:
+    totals = {
+        str(currency): {name: int(sums[name].sum()) for name in ("net", "vat", "gross")}
+        for currency, sums in billed.totals.groupby("currency")
+    }
+    outcomes = billed.roster["outcome"].value_counts()
+    return {
+        "dagster/row_count": len(billed.lines),
+        "totals": amounts(totals, language),
+        **{f"customers_{outcome}": int(count) for outcome, count in outcomes.items()},
+        "first_rows": table(billed.lines, LINE_COLUMNS),
+    }
+
+
+def _problems_metadata(billed: BilledMonth) -> dict[str, Any]:
+    return {
+        "dagster/row_count": len(billed.problems),
+        "customers_blocked": int((billed.roster["outcome"] == "blocked").sum()),
+        "problems": problems_table(problems_of(billed.problems)),
+    }

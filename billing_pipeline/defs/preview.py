@@ -1,0 +1,74 @@
+"""The exact files of a month without a record: what `billing-pipeline preview` shows. Nothing is sent or kept."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from billing_pipeline.billing.bill import bill_month
+from billing_pipeline.defs.past import first_lookback_month, ledger_view
+from billing_pipeline.defs.resources import build_rooms
+from billing_pipeline.easybill.export import CustomerExport, block_unfit, export_customers, first_revision
+from billing_pipeline.easybill.layout import Layout, load_layout
+from billing_pipeline.easybill.spreadsheet import to_excel
+from billing_pipeline.oms.period import period_of
+from billing_pipeline.problems import Problem
+from billing_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The exports of a month, by customer number."""
+
+    month: str
+    exports: tuple[CustomerExport, ...]
+    layout: Layout
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Why some have no file."""
+        return [problem for export in self.exports for problem in export.problems]
+
+    def write_excel(self, folder: Path) -> Path:
+        """The month as a spreadsheet in which no text is run as a formula."""
+        path = folder / f"easybill_{self.month}.xlsx"
+        folder.mkdir(parents=True, exist_ok=True)
+        to_excel((export.document for export in self.exports if export.document), path, self.layout)
+        return path
+
+
+def preview_month(settings: Settings, month: str, *, customers: Collection[str] = ()) -> Preview:
+    """The files as a run would make them now, of the whole month or of some customers.
+
+    Raises: the errors of reading the OMS, the rules and the layout.
+    """
+    period_of(month, settings.timezone)
+    rooms = build_rooms(settings)
+    rules = rooms.billing.rules
+    ledger = rooms.ledger.open()
+    extract = rooms.oms.extract(month, lookback_month=first_lookback_month(ledger, month, rules.late_months))
+    billed = bill_month(
+        extract,
+        month,
+        rules,
+        timezone=settings.timezone,
+        ledger_view=ledger_view(ledger, extract, month, rules.late_months),
+    )
+    billed = block_unfit(
+        billed, extract.customers, month=month, rules=rules, layout_of=rooms.billing.layout_of
+    )
+    revisions = ledger.revisions(month)
+    return Preview(
+        month,
+        tuple(
+            export_customers(
+                billed,
+                extract.customers,
+                month=month,
+                rules=rules,
+                layout_of=rooms.billing.layout_of,
+                only=set(customers) or None,
+                revision_of=lambda number: revisions.get(number, first_revision(number)),
+            )
+        ),
+        load_layout(rules.layout or settings.layout),
+    )

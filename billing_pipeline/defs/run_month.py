@@ -1,0 +1,124 @@
+"""A month from end to end in one process, through Dagster: what `billing-pipeline run` does.
+
+On the same definitions, and with the same records, as the schedule, the sensor and a backfill leave.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from billing_pipeline.definitions import build_defs
+from billing_pipeline.defs.customer_records import CSV
+from billing_pipeline.defs.instance import open_instance
+from billing_pipeline.defs.partitions import CUSTOMER, customers_to_add, range_tags, ranges_over
+from billing_pipeline.defs.resources import Progress, build_rooms
+from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
+from billing_pipeline.defs.settling import require_settled
+from billing_pipeline.easybill.document import customer_key
+from billing_pipeline.problems import PipelineError
+from billing_pipeline.report.month import MonthStatus, month_status
+from billing_pipeline.settings import Settings
+
+# The op's own lines belong to the UI; on a terminal they would bury the outcome.
+QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class MonthRun:
+    """What a run of a month came to: the outcome per customer, and the error that ended it, if one did."""
+
+    status: MonthStatus
+    error: PipelineError | None = None
+
+
+def run_month(
+    settings: Settings,
+    month: str,
+    *,
+    customers: Collection[str] = (),
+    dry_run: bool = False,
+    force: bool = False,
+    progress: Progress,
+    now: datetime | None = None,
+) -> MonthRun:
+    """Extracts, bills and delivers a month; with `customers`, delivers to these and nobody else.
+
+    Raises: UsageError where the month may not be billed (yet); PipelineError where the extract itself fails. An
+    error after that is in the result, beside what was delivered before it.
+    """
+    rooms = build_rooms(settings, progress)
+    hours = rooms.billing.rules.settling_hours
+    if not force:
+        require_settled(
+            month,
+            now=now or datetime.now(UTC),
+            timezone=settings.timezone,
+            settling_hours=settings.settling_hours if hours is None else hours,
+            first_month=settings.first_month,
+        )
+    if not dry_run:
+        # Before anything is read: a run that cannot send must not look like one that did.
+        _ = rooms.inbox.transport
+    definitions = build_defs(settings=settings, resources=rooms.as_resources())
+    with open_instance(settings) as instance:
+        tags = {DELIVERS_ITSELF_TAG: "true"}
+        _execute(definitions, "monthly_billing", instance, tags=tags, partition_key=month)
+        roster = rooms.frames.read("month_roster", month)["customer_number"].tolist()
+        wanted = list(customers) or roster
+        registered = instance.get_dynamic_partitions(CUSTOMER)
+        instance.add_dynamic_partitions(CUSTOMER, customers_to_add(wanted, registered))
+        error = None
+        for part in ranges_over(
+            instance.get_dynamic_partitions(CUSTOMER),
+            map(customer_key, wanted),
+            limit=settings.customers_per_run,
+            bridged_gap=0 if customers else settings.customers_per_run,
+        ):
+            try:
+                _execute(
+                    definitions,
+                    "customer_delivery",
+                    instance,
+                    tags={**tags, **range_tags(part, month)},
+                    force=force,
+                    only_files=dry_run,
+                )
+            except PipelineError as reason:
+                error = reason
+                break
+    ledger = rooms.ledger.open()
+    status = month_status(month, ledger.month_customers(month), ledger.deliveries(month))
+    return MonthRun(status.only(customers or roster), error)
+
+
+def _execute(
+    definitions: dg.Definitions,
+    job: str,
+    instance: dg.DagsterInstance,
+    *,
+    tags: dict[str, str],
+    partition_key: str | None = None,
+    force: bool = False,
+    only_files: bool = False,
+) -> None:
+    """Runs a job in this process. Raises: the PipelineError that ended it.
+
+    A run that fails because customers are blocked or not delivered is no error here: the ledger has them.
+    """
+    config = dict(QUIET)
+    if force:
+        config["ops"] = {"customer_files": {"config": {"force": True}}}
+    try:
+        definitions.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            run_config=config,
+            tags=tags,
+            partition_key=partition_key,
+            asset_selection=[CSV] if only_files else None,
+        )
+    except dg.Failure as failure:
+        if isinstance(failure.__cause__, PipelineError):
+            raise failure.__cause__ from None

@@ -1,0 +1,43 @@
+"""When a month is billed: the schedule on the 1st, plus the settling hours."""
+
+import dagster as dg
+
+from billing_pipeline.defs.jobs import Jobs
+from billing_pipeline.oms.period import last_complete_month
+
+START_HOUR = 6
+
+
+def monthly_cron(settling_hours: int) -> str:
+    """06:00 on the 1st, plus the settling hours.
+
+    The settings allow at most 27 days, so that the day exists in every month.
+    """
+    days, hour = divmod(START_HOUR + settling_hours, 24)
+    return f"0 {hour} {1 + days} * *"
+
+
+def build_schedule(
+    jobs: Jobs, *, timezone: str, settling_hours: int, first_month: str
+) -> dg.ScheduleDefinition:
+    """The monthly schedule. It names its partition itself: the last month that is over.
+
+    (`build_schedule_from_partitioned_job` would take the newest partition, which is the running month.)
+    """
+
+    @dg.schedule(
+        name="monthly_billing_schedule",
+        job=jobs.monthly_billing,
+        cron_schedule=monthly_cron(settling_hours),
+        execution_timezone=timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Bills the last month that is over, once its settling hours have passed.",
+    )
+    def monthly_billing_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        month = last_complete_month(context.scheduled_execution_time, timezone)
+        if month < first_month:
+            return dg.SkipReason(f"{month} lies before BILLING_FIRST_MONTH={first_month}")
+        # The run key makes a second tick for the same month, after a restart, request nothing.
+        return dg.RunRequest(run_key=month, partition_key=month)
+
+    return monthly_billing_schedule

@@ -1,0 +1,62 @@
+"""The sensors: a billed month asks for its deliveries; the OMS's customers are registered as they appear.
+
+What a sensor decides is a pure function of `partitions`; here it is only asked and told to Dagster.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from billing_pipeline.defs.frames import FrameStore
+from billing_pipeline.defs.jobs import Jobs
+from billing_pipeline.defs.partitions import CUSTOMER, range_tags, ranges_over
+from billing_pipeline.defs.resources import Billing, Oms
+from billing_pipeline.easybill.document import customer_key
+
+# On runs whose deliveries the same process makes itself, `billing-pipeline run`: the sensor leaves them alone.
+DELIVERS_ITSELF_TAG = "billing/delivers_itself"
+
+
+def build_sensors(jobs: Jobs, *, customers_per_run: int) -> list[dg.SensorDefinition]:
+    """The sensors, running by default: a month that nobody asked for is still a month that is late."""
+
+    @dg.run_status_sensor(
+        name="customer_delivery_sensor",
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        monitored_jobs=[jobs.monthly_billing],
+        request_jobs=[jobs.customer_delivery],
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="When a month's lines are made, requests its deliveries, in ranges of customers.",
+    )
+    def customer_delivery_sensor(
+        context: dg.RunStatusSensorContext, frames: dg.ResourceParam[FrameStore]
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        run = context.dagster_run
+        month = run.tags.get("dagster/partition")
+        if month is None or DELIVERS_ITSELF_TAG in run.tags:
+            yield dg.SkipReason(f"run {run.run_id} makes its own deliveries")
+            return
+        wanted = {customer_key(number) for number in frames.read("month_roster", month)["customer_number"]}
+        registered = context.instance.get_dynamic_partitions(CUSTOMER)
+        for customers in ranges_over(registered, wanted, limit=customers_per_run):
+            yield dg.RunRequest(
+                # One request per range of this billing run, however often the sensor ticks.
+                run_key=f"{run.run_id}:{customers.first}",
+                job_name=jobs.customer_delivery.name,
+                tags=range_tags(customers, month),
+            )
+
+    @dg.sensor(
+        name="customer_registration_sensor",
+        minimum_interval_seconds=3600,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Registers customers who have services in the running month, so that backfills find them.",
+    )
+    def customer_registration_sensor(
+        context: dg.SensorEvaluationContext,
+        oms: dg.ResourceParam[Oms],
+        billing: dg.ResourceParam[Billing],
+    ) -> dg.SensorResult | dg.SkipReason:
+        return dg.SkipReason("to be written")
+
+    return [customer_delivery_sensor, customer_registration_sensor]

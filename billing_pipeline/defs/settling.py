@@ -1,0 +1,32 @@
+"""Whether a month may be billed: it is over, its settling hours have passed, and it exists here. Pure."""
+
+from datetime import UTC, datetime, timedelta
+
+from billing_pipeline.oms.period import period_of
+from billing_pipeline.problems import Code, UsageError
+
+
+class MonthNotSettled(UsageError):
+    """The month is not over, or its settling hours have not passed."""
+
+
+class MonthUnknown(UsageError):
+    """The month lies before `BILLING_FIRST_MONTH`."""
+
+
+def require_settled(
+    month: str, *, now: datetime, timezone: str, settling_hours: int, first_month: str
+) -> None:
+    """Raises: MonthNotSettled or MonthUnknown (UsageError), where the month may not be billed yet, or at all."""
+    end = period_of(month, timezone).end
+    if month < first_month:
+        raise MonthUnknown(
+            f"{month} lies before BILLING_FIRST_MONTH={first_month}: rows before it do not exist here"
+        )
+    settled = end + timedelta(hours=settling_hours)
+    if now < settled:
+        state = "is not over" if now < end else f"has not settled (settling_hours = {settling_hours})"
+        raise MonthNotSettled(
+            f"{Code.MONTH_NOT_SETTLED}: {month} {state}: it can be billed from "
+            f"{settled.astimezone(UTC):%Y-%m-%dT%H:%MZ} on; --force bills what there is now"
+        )

@@ -1,0 +1,87 @@
+"""A month and the log as lines of text for a terminal or a file. Words only, no decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from billing_pipeline.delivery.records import Event
+from billing_pipeline.money import format_minor
+from billing_pipeline.report.month import CustomerStatus, MonthStatus
+
+WORDS = {
+    "delivered": "delivered",
+    "unchanged": "unchanged",
+    "nothing_to_bill": "nothing to bill",
+    "omitted": "omitted",
+    "blocked": "BLOCKED",
+    "failed": "FAILED",
+    "held": "HELD",
+}
+
+
+def month_lines(status: MonthStatus, *, language: str = "en") -> Iterator[str]:
+    """Every customer, what needs a person with its reasons, and the totals."""
+    width = max((len(customer.customer_number) for customer in status.customers), default=0)
+    for customer in status.customers:
+        yield customer_line(customer, width, language)
+        for problem in customer.problems:
+            yield f"    {problem.code}: {problem.message}"
+    if status.customers:
+        yield ""
+    yield from summary_lines(status, language=language)
+
+
+def customer_line(customer: CustomerStatus, width: int, language: str) -> str:
+    """One customer in one line: number, outcome, and where there is a file its name, lines and amount."""
+    line = f"{customer.customer_number:<{width}}  {WORDS[customer.outcome]:<15}"
+    if customer.file:
+        lines = "1 line" if customer.lines == 1 else f"{customer.lines} lines"
+        amount = format_minor(customer.gross, customer.currency, language)
+        line += f"  {customer.file}  {lines}, {amount} gross"
+    if customer.reason:
+        line += f"  ({customer.reason})"
+    if customer.late_rows:
+        line += f"  [{customer.late_rows} late, waiting for the next open month]"
+    return line.rstrip()
+
+
+def summary_lines(status: MonthStatus, *, language: str = "en") -> Iterator[str]:
+    """The counts that add up to the total, and the sums by currency."""
+    counts = status.counts
+    parts = [f"{count} {WORDS[outcome]}" for outcome, count in counts.items() if outcome != "total" and count]
+    customers = "1 customer" if counts["total"] == 1 else f"{counts['total']} customers"
+    yield f"{status.month}: {customers}" + (f" = {' + '.join(parts)}" if parts else "")
+    for currency, total in status.totals.items():
+        amounts = ", ".join(
+            f"{name} {format_minor(total[name], currency, language)}" for name in ("net", "vat", "gross")
+        )
+        yield f"  delivered or unchanged: {amounts}"
+
+
+def event_lines(events: Iterable[Event]) -> Iterator[str]:
+    """One line per export, exchange or decision: time (UTC), month, customer, what, success or failure, detail."""
+    for event in events:
+        line = (
+            f"{event.at:%Y-%m-%dT%H:%M:%SZ}  {event.month:<7}  {event.customer_number:<12}  "
+            f"{event.kind} {event.action}: {event.outcome}"
+        )
+        detail = " ".join(event.detail.split())
+        yield f"{line}  {detail}".rstrip()
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """One event for `log --json`: times in UTC, ISO 8601."""
+    return {
+        "id": event.id,
+        "at": f"{event.at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "month": event.month,
+        "customer_number": event.customer_number,
+        "revision": event.revision,
+        "order_number": event.order_number,
+        "kind": event.kind,
+        "action": event.action,
+        "outcome": event.outcome,
+        "detail": event.detail,
+        "run_id": event.run_id,
+    }
