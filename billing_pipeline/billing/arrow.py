@@ -1,0 +1,112 @@
+"""Between pandas and Arrow: the few moves that the rules share.
+
+Frames are Arrow-backed pandas; what pandas has no words for (exact decimals, joined text) is done on the Arrow
+arrays beneath. Belongs here: those moves. Does not: anything that knows what is billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TEXT: Final = pa.string()
+FLAG: Final = pa.bool_()
+MINOR: Final = pa.int64()
+INSTANT: Final = pa.timestamp("us", tz="UTC")
+QUANTITY: Final = pa.decimal128(12, 3)
+PRICE: Final = pa.decimal128(12, 2)
+PERCENT: Final = pa.decimal128(5, 2)
+FILE_PRICE: Final = pa.decimal128(18, 3)
+
+
+def array(column: pd.Series[Any]) -> pa.Array:
+    """The Arrow array beneath an Arrow-backed column, in one piece."""
+    return column.array.__arrow_array__().combine_chunks()
+
+
+def with_columns(frame: pd.DataFrame, **columns: pa.Array) -> pd.DataFrame:
+    """The frame with these Arrow arrays as further (or other) columns."""
+    return frame.assign(
+        **{
+            name: pd.Series(pd.arrays.ArrowExtensionArray(values), index=frame.index)
+            for name, values in columns.items()
+        }
+    )
+
+
+def frame_of(columns: dict[str, pa.Array]) -> pd.DataFrame:
+    """A frame of these Arrow arrays, with a fresh range index."""
+    frame: pd.DataFrame = pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def where(frame: pd.DataFrame, mask: pa.Array) -> pd.DataFrame:
+    """The rows for which the mask is true (null is not), with a fresh range index."""
+    kept: pd.DataFrame = frame[mask.fill_null(False).to_numpy(zero_copy_only=False)]
+    return kept.reset_index(drop=True)
+
+
+def each_row(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows, with the columns as attributes; what is null is None. For the few rows that a person is told of."""
+    names = list(frame.columns)
+    for values in zip(*(array(frame[name]).to_pylist() for name in names), strict=True):
+        yield SimpleNamespace(**dict(zip(names, values, strict=True)))
+
+
+def constant(value: object, kind: pa.DataType, length: int) -> pa.Array:
+    """An array that says the same in every place."""
+    return pa.repeat(pa.scalar(value, kind), length)
+
+
+def all_of(*masks: pa.Array) -> pa.Array:
+    """True where every mask is; null counts as false."""
+    result = masks[0].fill_null(False)
+    for mask in masks[1:]:
+        result = pc.and_(result, mask.fill_null(False))
+    return result
+
+
+def any_of(*masks: pa.Array) -> pa.Array:
+    """True where one of the masks is; null counts as false."""
+    result = masks[0].fill_null(False)
+    for mask in masks[1:]:
+        result = pc.or_(result, mask.fill_null(False))
+    return result
+
+
+def negation(mask: pa.Array) -> pa.Array:
+    """True where the mask is not true; null counts as false."""
+    return pc.invert(mask.fill_null(False))
+
+
+def by_distinct(function: Callable[..., object], kind: pa.DataType, *columns: pa.Array) -> pa.Array:
+    """`function(*values)` for every row, called once for each distinct combination of values.
+
+    For what only Python can say (a rule, a number in words), where few combinations occur.
+    """
+    codes = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        encoded = column.dictionary_encode(null_encoding="encode")
+        codes = codes * max(len(encoded.dictionary), 1) + encoded.indices.to_numpy(zero_copy_only=False)
+    _, first, place = np.unique(codes, return_index=True, return_inverse=True)
+    rows = zip(*(column.take(pa.array(first)).to_pylist() for column in columns), strict=True)
+    return pa.array([function(*row) for row in rows], kind).take(pa.array(place))
+
+
+def in_pairs(first: pa.Array, second: pa.Array, pairs: frozenset[tuple[str, str]]) -> pa.Array:
+    """True where (first, second) is one of `pairs` of texts; a null is in no pair."""
+    if not pairs:
+        return constant(False, FLAG, len(first))
+    return by_distinct(lambda *pair: pair in pairs, FLAG, first, second)
+
+
+def lines_of_text(*parts: pa.Array | pa.Scalar, separator: str = "\n") -> pa.Array:
+    """The parts of each row, one below the other; a part that is null or empty is left out."""
+    filled = [pc.if_else(pc.equal(part, ""), None, part) for part in parts]
+    return pc.binary_join_element_wise(*filled, separator, null_handling="skip")

@@ -1,0 +1,60 @@
+"""Local dates of instants, and the date of an invoice.
+
+Belongs here: what a date is in the billing time zone. Does not: which month a row is in (`oms.period`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from billing_pipeline.billing.rules import PurchaseDate
+from billing_pipeline.oms.period import next_month, period_of
+
+
+def local_dates(instants: pa.Array, timezone: str) -> pa.Array:
+    """The date that a calendar in that time zone shows at each instant (timestamp[us, UTC]); null stays null."""
+    extent = pc.min_max(instants).as_py()
+    if extent["min"] is None:
+        return pa.nulls(len(instants), pa.date32())
+    zone = ZoneInfo(timezone)
+    first, last = (extent[end].astimezone(zone).date() for end in ("min", "max"))
+    days = [first + timedelta(days=count) for count in range((last - first).days + 1)]
+    midnights = [datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) for day in days]
+    starts = pa.array(midnights, instants.type).cast(pa.int64()).to_numpy()
+    places = np.searchsorted(starts, instants.cast(pa.int64()).fill_null(0).to_numpy(), side="right") - 1
+    indices = pa.array(places, mask=instants.is_null().to_numpy(zero_copy_only=False))
+    return pa.array(days, pa.date32()).take(indices)
+
+
+def last_instant_of(month: str, timezone: str) -> datetime:
+    """The last microsecond of a month in that time zone, UTC: where what has no instant of its own is placed."""
+    return period_of(month, timezone).end - timedelta(microseconds=1)
+
+
+def last_day_of(month: str) -> date:
+    """The last day of a month "YYYY-MM"."""
+    return first_day_after(month) - timedelta(days=1)
+
+
+def first_day_after(month: str) -> date:
+    """The first day of the month after `month`."""
+    return date.fromisoformat(f"{next_month(month)}-01")
+
+
+def purchase_date(rule: PurchaseDate, month: str, last_performed_on: date) -> date:
+    """The purchase date of a customer's document by the rule `purchase_date`.
+
+    `last_performed_on`: the latest `performed_on` of its lines.
+    """
+    match rule:
+        case "last_day_of_month":
+            return last_day_of(month)
+        case "first_day_of_next_month":
+            return first_day_after(month)
+        case "last_service_date":
+            return last_performed_on
