@@ -77,13 +77,13 @@ def prove_keys(relation: Relation, text: pa.Table) -> None:
     for name in dict.fromkeys((*relation.key, "customer_number")):
         if name not in relation.column_names:
             continue
-        empty = pc.fill_null(pc.equal(text[name], ""), fill_value=True)
-        if (row := pc.index(empty, value=True).as_py()) >= 0:
+        unusable = pc.match_substring_regex(text[name], r"^$|\x00")
+        if (row := pc.index(pc.fill_null(unusable, fill_value=True), value=True).as_py()) >= 0:
             cells = {column: text[column][row].as_py() for column in relation.column_names}
-            rest = ", ".join(f"{column} {value}" for column, value in cells.items() if value)
+            shown = ", ".join(f"{column} {value!r}" for column, value in cells.items() if value)
             raise OmsShapeWrong(
-                f"OMS relation {relation.name}: a row has no {name} (its other cells: {rest[:200] or 'none'});"
-                " keys must be filled: correct it in the OMS"
+                f"OMS relation {relation.name}: {name} is NULL, empty or no text in the row with"
+                f" {shown[:200] or 'nothing'}; a row must have its key: correct it in the OMS"
             )
     if "position" in relation.key:
         whole = pc.match_substring_regex(text["position"], _POSITION)

@@ -30,7 +30,7 @@ from billing_pipeline.oms.period import Period
 from billing_pipeline.oms.schemas import Law, customer_laws, fee_laws, prove, service_laws, task_laws
 from billing_pipeline.oms.source import OmsSource
 from billing_pipeline.oms.window import Window
-from billing_pipeline.problems import problems_frame
+from billing_pipeline.problems import Problem, problems_frame
 
 _NEVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -109,8 +109,8 @@ def extract_problems(extract: Extract, month: str | None = None) -> pd.DataFrame
         *row_problems(tasks, "service_id"),
         *row_problems(fees, "fee_id"),
     ]
-    found.sort(key=lambda problem: (problem.customer_number, problem.source_id, problem.field, problem.code))
-    return problems_frame(found)
+    # Rows with the same key, which is a fault, may have the same to say.
+    return problems_frame(sorted(set(found), key=_in_order))
 
 
 def customer_numbers(source: OmsSource) -> list[str]:
@@ -127,6 +127,10 @@ def probe(source: OmsSource) -> None:
     with source.snapshot() as snapshot:
         for relation in RELATIONS.values():
             snapshot.read(relation, _NEVER, _NEVER)
+
+
+def _in_order(problem: Problem) -> tuple[str, ...]:
+    return (problem.customer_number, problem.source_id, problem.field, problem.code, problem.message)
 
 
 def _sorted(relation: Relation, text: Mapping[str, pa.Table]) -> pa.Table:

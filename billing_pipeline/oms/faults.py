@@ -14,6 +14,7 @@ from typing import Final
 import pandas as pd
 import pyarrow as pa
 
+from billing_pipeline.oms.cells import NOT_UTF8_MARK
 from billing_pipeline.oms.contract import Relation
 from billing_pipeline.problems import Code, Problem
 
@@ -22,7 +23,8 @@ _SHOWN_CHARACTERS: Final = 80
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One fault of the row at place `row`. `value`: the cell's text, "" where it is NULL."""
+    """One fault of the row at place `row`. `value`: the cell's text, "" where it is NULL; control
+    characters as escapes, so that it can be shown and stored anywhere."""
 
     row: int
     field: str
@@ -38,9 +40,10 @@ def fault_at(text: pa.Table, relation: Relation, row: int, field: str, code: Cod
     """
     key = {column: text[column][row].as_py() for column in relation.key}
     name = relation.row_name.format(**{column: _printable(value) for column, value in key.items()})
-    value = text[field][row].as_py()
-    stands = field if value is None else f"{field} {_quoted(value)}"
-    return Fault(row, field, code, value or "", f"{name[:1].upper()}{name[1:]}: {stands} {says}")
+    cell = text[field][row].as_py()
+    value = "" if cell is None else _printable(cell.removeprefix(NOT_UTF8_MARK))
+    stands = field if cell is None else f'{field} "{_shortened(value)}"'
+    return Fault(row, field, code, value, f"{name[:1].upper()}{name[1:]}: {stands} {says}")
 
 
 def faults_column(faults: Iterable[Fault], length: int) -> pa.Array:
@@ -85,6 +88,5 @@ def _printable(value: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in value)
 
 
-def _quoted(value: str) -> str:
-    shortened = value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}…"
-    return f'"{_printable(shortened)}"'
+def _shortened(value: str) -> str:
+    return value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}…"
