@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS items (
   document_id INTEGER NOT NULL REFERENCES documents (id), position INTEGER NOT NULL, type TEXT NOT NULL,
   number TEXT, description TEXT, quantity TEXT NOT NULL, unit TEXT, price TEXT NOT NULL,
   vat_percent TEXT NOT NULL, net INTEGER NOT NULL, vat INTEGER NOT NULL, gross INTEGER NOT NULL,
-  booking_account TEXT, export_cost_1 TEXT, PRIMARY KEY (document_id, position)) WITHOUT ROWID;
+  booking_account TEXT, export_cost_1 TEXT, kind TEXT NOT NULL,
+  PRIMARY KEY (document_id, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS orders (
   order_number TEXT PRIMARY KEY, document_id INTEGER NOT NULL REFERENCES documents (id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS imports (
@@ -229,7 +230,7 @@ def _add_document(db: sqlite3.Connection, origin: str, document: NewDocument) ->
     document_id = _new_id(cursor)
     db.executemany(
         "INSERT INTO items (document_id, position, type, number, description, quantity, unit, price, vat_percent,"
-        " net, vat, gross, booking_account, export_cost_1) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " net, vat, gross, booking_account, export_cost_1, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 document_id,
@@ -246,6 +247,7 @@ def _add_document(db: sqlite3.Connection, origin: str, document: NewDocument) ->
                 item.amounts.gross,
                 item.booking_account,
                 item.export_cost_1,
+                item.kind,
             )
             for position, item in enumerate(document.items, start=1)
         ),
@@ -304,6 +306,7 @@ def _items(db: sqlite3.Connection, document_id: int) -> tuple[Item, ...]:
             amounts=Amounts(row["net"], row["vat"], row["gross"]),
             booking_account=row["booking_account"],
             export_cost_1=row["export_cost_1"],
+            kind=row["kind"],
         )
         for row in rows
     )

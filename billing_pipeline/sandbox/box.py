@@ -1,4 +1,4 @@
-"""The box itself: one state folder, an inbox over SFTP and the importer, started and stopped together.
+"""The box itself: one state folder, an inbox over SFTP, the importer and the API, started and stopped together.
 
 The state folder holds everything: `files/{import,archive,error}`, `easybill.db`, the keys, `known_hosts`. Stopped
 and started again on it, the sandbox is the same EASY Bill, at another port if none was fixed.
@@ -18,11 +18,15 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from billing_pipeline.sandbox.amounts import Basis
+from billing_pipeline.sandbox.api_server import ApiServer, Connections
 from billing_pipeline.sandbox.books import Books
-from billing_pipeline.sandbox.credentials import known_hosts_line, load_credentials, replace_file
-from billing_pipeline.sandbox.documents import Draft, ImportRecord
+from billing_pipeline.sandbox.credentials import Credentials, known_hosts_line, load_credentials, replace_file
+from billing_pipeline.sandbox.documents import Customer, Draft, ImportRecord
 from billing_pipeline.sandbox.errors import SandboxError
+from billing_pipeline.sandbox.faults import Faults, Journal
+from billing_pipeline.sandbox.gate import BASE_PATH, Gate, RateLimit
 from billing_pipeline.sandbox.importer import Importer, ImportReport
+from billing_pipeline.sandbox.rest import RestApi
 from billing_pipeline.sandbox.sftp_server import SftpServer
 
 _log = logging.getLogger(__name__)
@@ -31,9 +35,12 @@ _log = logging.getLogger(__name__)
 class Sandbox:
     """EASY Bill on loopback, running inside a `with`; everything runs in threads of this process.
 
-    `sftp_port` 0 takes a free port; once it runs, the attribute holds the port in use. `import_interval_s` is how
-    often the importer looks by itself; None leaves it to `import_now`. `basis` is what the account takes the
-    CSV's price column for.
+    A port of 0 takes a free one; once it runs, `sftp_port` and `api_url` say which. `api_port` None leaves the API
+    out. `import_interval_s` is how often the importer looks by itself; None leaves it to `import_now`. `basis` is
+    what the account takes the CSV's price column for. `requests_per_minute` is the account's plan (None: no limit);
+    a refusal says how long to wait only with `send_retry_after`, for EASY Bill promises no `Retry-After`.
+
+    `faults` makes the API misbehave; `journal` holds what was asked of it, and what should never have been.
 
     Raises: SandboxError if `host` is not loopback, a port is taken, or another sandbox runs on `state_dir`.
     """
@@ -43,6 +50,10 @@ class Sandbox:
     password: str
     password_file: Path
     private_key_file: Path
+    api_url: str | None = None
+    api_email: str
+    api_key: str
+    api_key_file: Path
 
     def __init__(
         self,
@@ -50,8 +61,11 @@ class Sandbox:
         *,
         host: str = "127.0.0.1",
         sftp_port: int = 0,
+        api_port: int | None = 0,
         import_interval_s: float | None = 1.0,
         basis: Basis = "gross",
+        requests_per_minute: int | None = 10,
+        send_retry_after: bool = False,
     ) -> None:
         if not _is_loopback(host):
             raise SandboxError(f"the sandbox serves loopback only, and {host} is not: use 127.0.0.1")
@@ -60,7 +74,12 @@ class Sandbox:
         self.known_hosts_file = self.state_dir / "known_hosts"
         self.sftp_host = host
         self.sftp_port = sftp_port
+        self.faults = Faults()
+        self.journal = Journal()
         self._wanted_sftp_port = sftp_port
+        self._wanted_api_port = api_port
+        self._requests_per_minute = requests_per_minute
+        self._send_retry_after = send_retry_after
         self._import_interval_s = import_interval_s
         self._basis: Basis = basis
         self._running: ExitStack | None = None
@@ -79,6 +98,8 @@ class Sandbox:
             credentials = load_credentials(self.state_dir)
             self.username, self.password = credentials.username, credentials.password
             self.password_file, self.private_key_file = credentials.password_file, credentials.client_key_file
+            self.api_email, self.api_key = credentials.email, credentials.api_key
+            self.api_key_file = credentials.api_key_file
             self._books = Books(self.state_dir / "easybill.db")
             self._importer = Importer(self.files, self._books, basis=self._basis)
             self._start_importing(starting)
@@ -87,6 +108,8 @@ class Sandbox:
             self.sftp_port = sftp.port
             pinned = known_hosts_line(self.sftp_host, sftp.port, credentials.host_key)
             replace_file(self.known_hosts_file, pinned.encode("ascii"))
+            if self._wanted_api_port is not None:
+                self._start_api(starting, credentials, self._wanted_api_port)
             self._running = starting.pop_all()
         return self
 
@@ -113,9 +136,16 @@ class Sandbox:
         self._raise_importer_failure()
         return self._books.imports()
 
+    def add_customer(self, number: str, **card: object) -> Customer:
+        """Adds a customer as a person does in EASY Bill; a number may be given twice, as it can be there.
+
+        `card` has the API's fields (`company_name`, `country`, ...).
+        """
+        return self._books.add_customer(number, card)
+
     def settings(self) -> dict[str, str]:
         """The settings that point the pipeline at this sandbox. Secrets are named by file."""
-        return {
+        settings = {
             "BILLING_TRANSPORT": "sftp",
             "BILLING_REMOTE_DIR": "/import",
             "BILLING_REMOTE_ARCHIVE_DIR": "/archive",
@@ -126,6 +156,31 @@ class Sandbox:
             "BILLING_SFTP_PRIVATE_KEY_FILE": str(self.private_key_file),
             "BILLING_SFTP_KNOWN_HOSTS_FILE": str(self.known_hosts_file),
         }
+        if self.api_url is not None:
+            settings |= {
+                "BILLING_EASYBILL_API_URL": self.api_url,
+                "BILLING_EASYBILL_API_KEY_FILE": str(self.api_key_file),
+            }
+            if self._requests_per_minute is not None:
+                settings["BILLING_EASYBILL_REQUESTS_PER_MINUTE"] = str(self._requests_per_minute)
+        return settings
+
+    def _start_api(self, starting: ExitStack, credentials: Credentials, port: int) -> None:
+        connections = Connections()
+        gate = Gate(
+            RestApi(self._books, self.faults, email=credentials.email).app(),
+            email=credentials.email,
+            api_key=credentials.api_key,
+            rate_limit=RateLimit(self._requests_per_minute),
+            send_retry_after=self._send_retry_after,
+            faults=self.faults,
+            journal=self.journal,
+            hang_up=connections.reset,
+        )
+        server = ApiServer(gate, connections, host=self.sftp_host, port=port)
+        starting.callback(server.stop)
+        host = f"[{self.sftp_host}]" if ":" in self.sftp_host else self.sftp_host
+        self.api_url = f"http://{host}:{server.port}{BASE_PATH}"
 
     def _start_importing(self, starting: ExitStack) -> None:
         if self._import_interval_s is None:

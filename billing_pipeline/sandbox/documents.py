@@ -34,6 +34,8 @@ class Item:
     amounts: Amounts
     booking_account: str | None = None
     export_cost_1: str | None = None
+    # EASY Bill's `itemType`: PRODUCT, SERVICE or UNDEFINED.
+    kind: str = "UNDEFINED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from billing_pipeline.sandbox.box import Sandbox
@@ -16,11 +17,14 @@ def _say(line: str) -> None:
     print(line, flush=True)  # whoever started it may be waiting for this line at the other end of a pipe
 
 
-def serve(sandbox: Sandbox, *, say: Callable[[str], None] = _say) -> None:
-    """Starts `sandbox`, says how to reach it, and returns after SIGINT or SIGTERM, once all is stopped.
+def serve(
+    state_dir: Path, *, sftp_port: int = 0, api_port: int | None = 0, say: Callable[[str], None] = _say
+) -> None:
+    """Runs a sandbox on `state_dir`, says how to reach it, and returns after SIGINT or SIGTERM, once all is stopped.
 
-    To be called from the main thread, as signals are.
+    To be called from the main thread, as signals are. Raises: SandboxError, as `Sandbox` does.
     """
+    sandbox = Sandbox(state_dir, sftp_port=sftp_port, api_port=api_port)
     with _stop_signal() as stopped, sandbox:
         for line in introduction(sandbox):
             say(line)
@@ -32,6 +36,7 @@ def introduction(sandbox: Sandbox) -> list[str]:
     return [
         f"SFTP       {sandbox.username}@{sandbox.sftp_host} port {sandbox.sftp_port}, directory /import",
         f"Password   in {sandbox.password_file}; private key {sandbox.private_key_file}",
+        *([f"API        {sandbox.api_url}, key in {sandbox.api_key_file}"] if sandbox.api_url else []),
         f"State      {sandbox.state_dir}",
         "",
         "To point the pipeline at it:",

@@ -69,6 +69,9 @@ class SftpServer:
         )
 
     def _end_loop(self) -> None:
+        # Listening resolves its address in a thread of the loop's pool, which would outlive the loop.
+        pool_is_gone = asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop)
+        pool_is_gone.result(_STOP_TIMEOUT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_TIMEOUT_S)
         self._loop.close()

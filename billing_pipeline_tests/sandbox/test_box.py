@@ -12,18 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.errors import SandboxError
 from billing_pipeline_tests.support.custom_csv import custom_csv
-
-
-def drop(sandbox: Sandbox, name: str, data: bytes) -> None:
-    """Publishes a file as the pipeline does: under a name that is ignored, then by rename."""
-    temporary = sandbox.files / "import" / f".{name}.tmp"
-    temporary.write_bytes(data)
-    temporary.rename(temporary.with_name(name))
+from billing_pipeline_tests.support.easybill_sandbox import put_file
 
 
 def wait_for(condition: Callable[[], object], timeout_s: float = 10) -> None:
@@ -35,7 +30,7 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 10) -> None:
 
 def test_it_imports_by_itself(tmp_path: Path) -> None:
     with Sandbox(tmp_path, import_interval_s=0.02) as sandbox:
-        drop(sandbox, "a.csv", custom_csv({}))
+        put_file(sandbox, "a.csv", custom_csv({}))
         wait_for(sandbox.drafts)
         assert [(draft.order_number, draft.gross) for draft in sandbox.drafts()] == [("2026-10-10023", 17850)]
         assert [record.outcome for record in sandbox.imports()] == ["imported"]
@@ -52,17 +47,19 @@ def test_stopped_it_leaves_nothing_running(tmp_path: Path) -> None:
     with client:
         while client.recv(4096):
             pass
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address, timeout=10)
+    assert sandbox.api_url is not None
+    for host, port in (address, ("127.0.0.1", httpx.URL(sandbox.api_url).port)):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, port), timeout=10)
 
 
 def test_started_again_it_is_the_same_easy_bill(tmp_path: Path) -> None:
     with Sandbox(tmp_path, import_interval_s=None) as sandbox:
-        drop(sandbox, "a.csv", custom_csv({}))
+        put_file(sandbox, "a.csv", custom_csv({}))
         sandbox.import_now()
         first = (sandbox.password, sandbox.drafts(), sandbox.known_hosts_file.read_text().split()[1:])
     with Sandbox(tmp_path, import_interval_s=None) as sandbox:
-        drop(sandbox, "b.csv", custom_csv({}))
+        put_file(sandbox, "b.csv", custom_csv({}))
         assert sandbox.import_now().skipped == ("2026-10-10023",)
         known_hosts = sandbox.known_hosts_file.read_text()
         assert (sandbox.password, sandbox.drafts(), known_hosts.split()[1:]) == first
@@ -123,8 +120,8 @@ def test_serve_runs_until_it_is_told_to_stop_and_prints_no_secret(
     tmp_path: Path, stop: signal.Signals
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from billing_pipeline.sandbox.box import Sandbox;"
-        "from billing_pipeline.sandbox.serve import serve; serve(Sandbox(Path(sys.argv[1])))"
+        "import sys; from pathlib import Path; from billing_pipeline.sandbox.serve import serve;"
+        "serve(Path(sys.argv[1]))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -136,5 +133,6 @@ def test_serve_runs_until_it_is_told_to_stop_and_prints_no_secret(
     process.send_signal(stop)
     assert process.wait(timeout=20) == 0
     process.stdout.close()
-    assert (tmp_path / "password").read_text() not in said
+    for secret in ("password", "api_key"):
+        assert (tmp_path / secret).read_text() not in said
     assert f"export BILLING_SFTP_KNOWN_HOSTS_FILE={tmp_path / 'known_hosts'}" in said

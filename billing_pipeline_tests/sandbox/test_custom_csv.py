@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -159,3 +160,11 @@ def test_a_tax_free_order_must_not_carry_vat(tax_type: str) -> None:
 
 def test_a_fault_without_a_row_names_the_file() -> None:
     assert str(Fault(0, "", "", "empty")) == "file: empty"
+
+
+def test_the_files_of_the_product_are_taken_by_a_reader_that_never_saw_its_code() -> None:
+    golden = sorted((Path(__file__).parents[1] / "golden").glob("*.csv"))
+    assert golden
+    assert {path.name: read_orders(path.read_bytes())[1] for path in golden} == {
+        path.name: () for path in golden
+    }
