@@ -194,10 +194,13 @@ def sandbox(
     port: Annotated[int, typer.Option("--port", help="SFTP port; 0 takes a free one.")] = 0,
 ) -> None:
     """Run EASY Bill in a box on loopback, alone, until Ctrl-C."""
-    from billing_pipeline.sandbox.box import Sandbox
+    from billing_pipeline.sandbox.errors import SandboxError
     from billing_pipeline.sandbox.serve import serve
 
-    serve(Sandbox(directory.expanduser().absolute(), sftp_port=port))
+    try:
+        serve(directory.expanduser().absolute(), sftp_port=port)
+    except SandboxError as error:
+        raise UsageError(str(error)) from error
 
 
 def main() -> None:

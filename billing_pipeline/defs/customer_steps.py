@@ -5,10 +5,14 @@ speaks of bytes that are not stored.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import pandas as pd
 
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.resources import Billing, Inbox, LedgerAt
+from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
     BilledRow,
     DeliveryResult,
@@ -21,9 +25,15 @@ from billing_pipeline.delivery.store import Store
 from billing_pipeline.delivery.worker import deliver_all
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers, file_problems, first_revision
-from billing_pipeline.problems import Code, Problem
+from billing_pipeline.problems import Code, Problem, problems_of
 
-BILLED_FRAMES = ("invoice_lines", "billing_problems", "month_totals", "month_roster")
+BILLED_FRAMES = {
+    "invoice_lines": "lines",
+    "billing_problems": "problems",
+    "month_totals": "totals",
+    "month_roster": "roster",
+    "month_drift": "drift",
+}
 
 SOURCE_KIND: Mapping[str, SourceKind] = {
     "service": "service",
@@ -35,17 +45,51 @@ SOURCE_KIND: Mapping[str, SourceKind] = {
 
 
 def write_billed(frames: FrameStore, month: str, billed: BilledMonth) -> None:
-    """Keeps what was billed, as the four frames from which files are made."""
-    for name, frame in zip(
-        BILLED_FRAMES, (billed.lines, billed.problems, billed.totals, billed.roster), strict=True
-    ):
-        frames.write(name, month, frame)
+    """Keeps what was billed, as the frames from which files are made."""
+    for name, part in BILLED_FRAMES.items():
+        frames.write(name, month, getattr(billed, part))
 
 
 def read_billed(frames: FrameStore, month: str) -> BilledMonth:
     """What was billed of a month. Raises: FrameMissing."""
-    lines, problems, totals, roster = (frames.read(name, month) for name in BILLED_FRAMES)
-    return BilledMonth(lines=lines, totals=totals, roster=roster, problems=problems)
+    return BilledMonth(**{part: frames.read(name, month) for name, part in BILLED_FRAMES.items()})
+
+
+def record_roster(ledger: Ledger, month: str, billed: BilledMonth, run_id: str) -> None:
+    """Tells the ledger who has rows in the month, before any file is made."""
+    problems: dict[str, list[Problem]] = {}
+    for problem in problems_of(billed.problems):
+        problems.setdefault(problem.customer_number, []).append(problem)
+    ledger.record_roster(
+        month,
+        [
+            Export(
+                month,
+                row["customer_number"],
+                row["outcome"],
+                problems=tuple(problems.get(row["customer_number"], ())),
+                late_rows=row["late_rows"],
+                reason=row["reason"],
+            )
+            for row in billed.roster.to_dict("records")
+        ],
+        run_id,
+    )
+
+
+def with_billed_before(billed: BilledMonth, customer_numbers: Iterable[str]) -> BilledMonth:
+    """The month with these customers in its roster too, with nothing to bill where they have no row any more.
+
+    They were billed for it once: that they vanished from the OMS must not make them vanish here.
+    """
+    gone = sorted(set(customer_numbers) - set(billed.roster["customer_number"]))
+    if not gone:
+        return billed
+    rows = pd.DataFrame(
+        {"customer_number": gone, "outcome": "nothing_to_bill", "late_rows": 0, "reason": ""}
+    ).astype(billed.roster.dtypes.to_dict())
+    roster = pd.concat([billed.roster, rows], ignore_index=True)
+    return replace(billed, roster=roster.sort_values("customer_number", ignore_index=True))
 
 
 def make_files(
@@ -130,15 +174,15 @@ def deliver_files(
         connections=inbox.connections,
         timeout_s=inbox.timeout_s,
         run_id=run_id,
-        verify=lambda parcel, data: _verify(parcel, data, documents, billing),
+        verify=lambda parcel, data: _verify(parcel.export, data, documents, billing),
     )
     for result in results:
         export = parcels[result.month, result.customer_number].export
-        outcome = Outcome(
-            result.month, result.customer_number, result.outcome, result.problems, export.sha256
-        )
-        book.record_outcomes([outcome], run_id)
-        yield export, outcome, result
+        yield export, _outcome_of(result), result
+
+
+def _outcome_of(result: DeliveryResult) -> Outcome:
+    return Outcome(result.month, result.customer_number, result.outcome, result.problems, result.sha256)
 
 
 def _has_file(export: Export) -> bool:

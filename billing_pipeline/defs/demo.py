@@ -117,7 +117,7 @@ def _make_oms(file: Path, month: str, progress: Steps) -> None:
     made_for = file.with_suffix(".month")
     if file.exists() and made_for.exists() and made_for.read_text(encoding="utf-8") == month:
         return
-    create_demo_oms(file, until_month=month)
+    create_demo_oms(file, until_month=month, on_progress=progress.counter("demo OMS, months made"))
     made_for.write_text(month, encoding="utf-8")
 
 

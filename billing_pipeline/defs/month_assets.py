@@ -7,7 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from billing_pipeline.billing.bill import BilledMonth, bill_month
-from billing_pipeline.defs.customer_steps import write_billed
+from billing_pipeline.defs.customer_steps import record_roster, with_billed_before, write_billed
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.metadata import amounts, problems_table, table
@@ -113,7 +113,9 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
             billed = block_unfit(
                 billed, extract.customers, month=month, rules=billing.rules, layout_of=billing.layout_of
             )
+            billed = with_billed_before(billed, ledger.open().revisions(month))
             write_billed(frames, month, billed)
+            record_roster(ledger.open(), month, billed, context.run_id)
         registered = context.instance.get_dynamic_partitions(CUSTOMER)
         context.instance.add_dynamic_partitions(
             CUSTOMER, customers_to_add(billed.roster["customer_number"], registered)

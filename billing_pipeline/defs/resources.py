@@ -24,7 +24,7 @@ from billing_pipeline.delivery.sftp import SftpTransport
 from billing_pipeline.delivery.store import Store
 from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.oms.demo import create_demo_oms
-from billing_pipeline.oms.extract import Extract, extract_month
+from billing_pipeline.oms.extract import Extract, customer_numbers, extract_month
 from billing_pipeline.oms.period import last_complete_month, period_of
 from billing_pipeline.oms.source import open_source
 from billing_pipeline.settings import Settings, SettingsInvalid
@@ -37,6 +37,9 @@ class Oms(Protocol):
 
     def extract(self, month: str, *, lookback_month: str | None = None) -> Extract:
         """The rows of a month, and of the months from `lookback_month` on before it, in one snapshot."""
+
+    def customer_numbers(self) -> list[str]:
+        """Every customer number, test customers aside."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class OmsDatabase:
             lookback_start=lookback_start,
         )
 
+    def customer_numbers(self) -> list[str]:
+        """Every customer number; raises the errors of `oms.source`."""
+        return customer_numbers(open_source(self.url, self.queries))
+
 
 @dataclass(frozen=True)
 class DemoOms:
@@ -68,7 +75,15 @@ class DemoOms:
     inbox_is_local: bool
 
     def extract(self, month: str, *, lookback_month: str | None = None) -> Extract:
-        """Reads the month of the demo database.
+        """Reads the month of the demo database. Raises: SettingsInvalid, see `_database`."""
+        return self._database().extract(month, lookback_month=lookback_month)
+
+    def customer_numbers(self) -> list[str]:
+        """Every customer number of the demo database. Raises: SettingsInvalid, see `_database`."""
+        return self._database().customer_numbers()
+
+    def _database(self) -> OmsDatabase:
+        """The demo database, made if need be.
 
         Raises: SettingsInvalid where the settings name a real inbox: made-up services must not reach it.
         """
@@ -80,8 +95,7 @@ class DemoOms:
         with first_use(self.home):
             if not self.file.exists():
                 create_demo_oms(self.file, until_month=last_complete_month(datetime.now(UTC), self.timezone))
-        database = OmsDatabase(f"sqlite:///{self.file}", None, self.timezone)
-        return database.extract(month, lookback_month=lookback_month)
+        return OmsDatabase(f"sqlite:///{self.file}", None, self.timezone)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ import dagster as dg
 
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.jobs import Jobs
-from billing_pipeline.defs.partitions import CUSTOMER, range_tags, ranges_over
-from billing_pipeline.defs.resources import Billing, Oms
+from billing_pipeline.defs.partitions import CUSTOMER, customers_to_add, range_tags, ranges_over
+from billing_pipeline.defs.resources import Oms
 from billing_pipeline.easybill.document import customer_key
 
 # On runs whose deliveries the same process makes itself, `billing-pipeline run`: the sensor leaves them alone.
 DELIVERS_ITSELF_TAG = "billing/delivers_itself"
+REGISTRATION_INTERVAL_S = 3600
 
 
 def build_sensors(jobs: Jobs, *, customers_per_run: int) -> list[dg.SensorDefinition]:
@@ -48,15 +49,17 @@ def build_sensors(jobs: Jobs, *, customers_per_run: int) -> list[dg.SensorDefini
 
     @dg.sensor(
         name="customer_registration_sensor",
-        minimum_interval_seconds=3600,
+        minimum_interval_seconds=REGISTRATION_INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Registers customers who have services in the running month, so that backfills find them.",
+        description="Registers the OMS's customers as partitions, so that a backfill of any month finds them.",
     )
     def customer_registration_sensor(
-        context: dg.SensorEvaluationContext,
-        oms: dg.ResourceParam[Oms],
-        billing: dg.ResourceParam[Billing],
+        context: dg.SensorEvaluationContext, oms: dg.ResourceParam[Oms]
     ) -> dg.SensorResult | dg.SkipReason:
-        return dg.SkipReason("to be written")
+        # A read that fails raises, and the tick is red: it must not look like an OMS without customers.
+        new = customers_to_add(oms.customer_numbers(), context.instance.get_dynamic_partitions(CUSTOMER))
+        if not new:
+            return dg.SkipReason("every customer of the OMS is registered")
+        return dg.SensorResult(dynamic_partitions_requests=[dg.AddDynamicPartitionsRequest(CUSTOMER, new)])
 
     return [customer_delivery_sensor, customer_registration_sensor]
