@@ -15,7 +15,7 @@ from billing_pipeline.billing.arrow import (
     all_of,
     array,
     by_distinct,
-    lines_of_text,
+    joined,
     with_columns,
 )
 from billing_pipeline.billing.rows import ADJUSTMENT
@@ -37,10 +37,12 @@ def with_titles(lines: pd.DataFrame) -> pd.DataFrame:
         TEXT,
         *(array(lines[name]) for name in ("performed_on", "last_performed_on", "language")),
     )
-    dated = lines_of_text(pc.if_else(is_dated, dates, None), array(lines["location"]), separator=", ")
+    dated = joined(pc.if_else(is_dated, dates, None), array(lines["location"]), separator=", ")
     return with_columns(
         lines,
-        title=lines_of_text(_heads(lines), array(lines["description"]), dated, array(lines["tasks_text"])),
+        title=joined(
+            _heads(lines), array(lines["description"]), dated, array(lines["tasks_text"]), separator="\n"
+        ),
     )
 
 
@@ -63,5 +65,5 @@ def _unit_prices(lines: pd.DataFrame) -> pa.Array:
         )
     )
     net = by_distinct(lambda language: WORDS[language].net, TEXT, array(lines["language"]))
-    quantities = lines_of_text(quantities, array(lines["unit"]), separator=" ")
+    quantities = joined(quantities, array(lines["unit"]), separator=" ")
     return pc.binary_join_element_wise(" (", quantities, " × ", prices, " ", net, ")", "")
