@@ -13,7 +13,7 @@ from decimal import Decimal
 from billing_pipeline.easybill.document import FORBIDDEN_IN_TEXT, Document, DocumentLine, plain
 from billing_pipeline.easybill.fields import FIELDS, Value
 from billing_pipeline.easybill.layout import Column, Layout
-from billing_pipeline.easybill.schema import cut
+from billing_pipeline.easybill.words import cut
 from billing_pipeline.problems import Code, Problem
 
 _FORBIDDEN = re.compile(f"[{FORBIDDEN_IN_TEXT}]")

@@ -21,7 +21,8 @@ from billing_pipeline import money
 from billing_pipeline.easybill.document import Document, DocumentLine
 from billing_pipeline.easybill.fields import FIELDS, Field, Value
 from billing_pipeline.easybill.layout import Column, Layout
-from billing_pipeline.easybill.schema import cell_patterns, schema_faults, shortened
+from billing_pipeline.easybill.schema import cell_patterns, schema_faults
+from billing_pipeline.easybill.words import shortened
 
 MOST_REASONS: Final = 50
 """A ruined file has a fault in every cell; nobody reads more than this."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from billing_pipeline.easybill.document import FORBIDDEN_IN_TEXT
 from billing_pipeline.easybill.layout import Column, Layout
+from billing_pipeline.easybill.words import shortened
 
 _DATES: Final = {
     "YYYY-MM-DD": r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])",
@@ -110,13 +111,3 @@ def schema_faults(rows: Sequence[Sequence[str]], layout: Layout) -> list[str]:
             for case in cases.to_dict("records")
         ]
     return []
-
-
-def cut(value: str, most: int = 60) -> str:
-    """The beginning of a value that may be long."""
-    return value if len(value) <= most else f"{value[: most - 1]}…"
-
-
-def shortened(value: str, most: int = 60) -> str:
-    """A value as messages show it: on one line, in quotes, cut where it is long."""
-    return repr(cut(value, most))
