@@ -118,12 +118,32 @@ def _service_rows(extract: Extract, rules: Rules) -> pa.Table:
         "task_count": array(with_tasks["task_count"]),
         "tasks_priced": array(with_tasks["tasks_priced"]),
         "task_sum": array(with_tasks["task_sum"]),
-        "fingerprint": fingerprints(
-            constant(SERVICE, TEXT, len(services)),
-            *(array(with_tasks[name]) for name in _FINGERPRINTED_OF_A_SERVICE),
-        ),
+        "fingerprint": _service_fingerprints(with_tasks),
     }
     return _as_source_rows(columns)
+
+
+def _service_fingerprints(with_tasks: pd.DataFrame) -> pa.Array:
+    cells = (array(with_tasks[name]) for name in _FINGERPRINTED_OF_A_SERVICE)
+    return fingerprints(constant(SERVICE, TEXT, len(with_tasks)), *cells)
+
+
+def _fee_fingerprints(fees: pd.DataFrame) -> pa.Array:
+    cells = (array(fees[name]) for name in _FINGERPRINTED_OF_A_FEE)
+    return fingerprints(constant(FEE, TEXT, len(fees)), *cells)
+
+
+def fingerprints_now(extract: Extract) -> dict[tuple[str, str], str]:
+    """The fingerprint of every service and fee of an extract, by source kind and id."""
+    services = with_task_facts(extract.services, array(extract.services["service_id"]), extract.service_tasks)
+    return {
+        (kind, source_id): fingerprint
+        for kind, ids, prints in (
+            (SERVICE, services["service_id"], _service_fingerprints(services)),
+            (FEE, extract.cancellation_fees["fee_id"], _fee_fingerprints(extract.cancellation_fees)),
+        )
+        for source_id, fingerprint in zip(ids, prints.to_pylist(), strict=True)
+    }
 
 
 def _is_billable(services: pd.DataFrame, rules: Rules) -> pa.Array:
@@ -165,9 +185,7 @@ def _fee_rows(extract: Extract, rules: Rules) -> pa.Table:
         "head": by_distinct(partial(_fee_title, rules), TEXT, numbers, types),
         "quantity": constant(Decimal(1), QUANTITY, len(fees)),
         "unit_price": array(fees["amount_net"]),
-        "fingerprint": fingerprints(
-            constant(FEE, TEXT, len(fees)), *(array(fees[name]) for name in _FINGERPRINTED_OF_A_FEE)
-        ),
+        "fingerprint": _fee_fingerprints(fees),
     }
     return _as_source_rows(columns)
 
