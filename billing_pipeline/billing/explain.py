@@ -88,6 +88,7 @@ def _row_words(kind: str, row: Any, timezone: str) -> str:
     costs = "no price" if price is None else f"{price} {row.currency} net"
     vat = "no VAT rate" if row.vat_percent is None else f"{_plain(row.vat_percent)} % VAT"
     if kind == SERVICE:
+        quantity = f"{_plain(row.quantity)} {row.unit or ''}".rstrip()
         return f"service {row.service_id}, completed {local}: {quantity} at {costs}, {vat}"
     return f"cancellation fee {row.fee_id} ({row.fee_type}), charged {local}: {costs}, {vat}"
 
