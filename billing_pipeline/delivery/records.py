@@ -43,7 +43,8 @@ class Export:
     """What one export said of one customer's month. One per (month, customer_number).
 
     `outcome` is "to_bill" until a file is made, and "rendered" once its bytes passed the check; only then are
-    order number, file, hashes and amounts filled. `sha256` names the CSV bytes in the store, `document_sha256` the canonical
+    order number, file, hashes and amounts filled. `sha256` names the CSV bytes in the store,
+    `document_sha256` the canonical
     document JSON. `net`, `vat`, `gross` are minor units of `currency`. `reason` is an omission's.
     """
 
@@ -145,6 +146,7 @@ class Outcome:
     outcome: FinalOutcome
     problems: tuple[Problem, ...] = ()
     sha256: str = ""
+    order_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +175,8 @@ class Delivery:
 
     `token` is the last one taken; it is valid only in UPLOADING and COMMITTING. `temporary_path` is that
     token's temporary file at `endpoint`. `holder` is the process at work on it, "" if nobody is.
-    `accepted_sha256`: other bytes that a person has accepted as already delivered. Draft amounts are minor
-    units, None until read back.
+    `accepted_sha256`: other bytes that a person has accepted as already delivered; `released_as`: what a
+    person last decided while it was held. Draft amounts are minor units, None until read back.
     """
 
     id: int
@@ -203,6 +205,7 @@ class Delivery:
     held_code: Code | None
     held_reason: str
     accepted_sha256: str
+    released_as: Literal["", "send", "delivered"]
     reason: str
     author: str
     run_id: str

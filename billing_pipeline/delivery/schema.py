@@ -130,6 +130,15 @@ month_customers = Table(
     comment="The current word on each customer's month: its last export and its last delivery's outcome",
 )
 
+finished_months = Table(
+    "finished_months",
+    metadata,
+    Column("month", Text, primary_key=True),
+    _text("run_id"),
+    _time("finished_at"),
+    comment="Months whose delivery to all their customers has finished once; rows that turn up later are late",
+)
+
 deliveries = Table(
     "deliveries",
     metadata,
@@ -149,6 +158,7 @@ deliveries = Table(
     _text("held_code"),
     _words("held_reason"),
     _text("accepted_sha256"),
+    _text("released_as"),
     _words("reason"),
     _words("author"),
     _text("run_id"),

@@ -17,8 +17,8 @@ from billing_pipeline.delivery.ledger.database import (
     utc_now,
 )
 from billing_pipeline.delivery.ledger.decisions import Decisions
-from billing_pipeline.delivery.ledger.edges import Edges, Note
-from billing_pipeline.delivery.ledger.events import Events
+from billing_pipeline.delivery.ledger.edges import Edges
+from billing_pipeline.delivery.ledger.events import Events, Note
 from billing_pipeline.delivery.ledger.exports import Exports
 from billing_pipeline.delivery.ledger.migrating import migrate
 from billing_pipeline.delivery.ledger.omissions import Omissions

@@ -99,7 +99,9 @@ def make_engine(url: str) -> sa.Engine:
 
 
 def database_file(url: sa.URL) -> Path:
-    """The file of a SQLite URL. Raises: UsageError for a database in memory, which would forget what was sent."""
+    """The file of a SQLite URL. Raises: UsageError for a database in memory, which would forget what was
+    sent.
+    """
     if not url.database or url.database == ":memory:":
         raise UsageError("BILLING_LEDGER_URL must name a file: a ledger in memory would forget what was sent")
     return Path(url.database)

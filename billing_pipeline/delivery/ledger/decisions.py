@@ -6,13 +6,12 @@ not here: it is a parcel with the next revision, planned like any other.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.events import about, append
+from billing_pipeline.delivery.ledger.events import Note, about, append
 from billing_pipeline.delivery.ledger.plans import delivery_of, new_token
 from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
@@ -71,22 +70,11 @@ class Decisions(Database):
                     delivery_outcome=outcome, delivery_problems=[], delivery_run_id=run_id, delivered_at=at
                 )
             )
-            append(
-                connection,
-                [
-                    about(
-                        delivery,
-                        at=at,
-                        kind="decision",
-                        action=f"release as {as_}",
-                        outcome="success",
-                        detail=f"{author}: {reason}"
-                        + (f" (was held: {delivery.held_reason})" if delivery.held_reason else ""),
-                        run_id=run_id,
-                    )
-                ],
-            )
-        return replace(delivery, **changes, updated_at=at)
+            was = f" (was held: {delivery.held_reason})" if delivery.held_reason else ""
+            note = Note(f"release as {as_}", f"{author}: {reason}{was}", kind="decision")
+            append(connection, [about(delivery, note, at=at, run_id=run_id)])
+            row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery.id)).one()
+        return delivery_of(row)
 
     def _of_held(
         self, connection: sa.Connection, delivery: Delivery, as_: ReleaseAs
@@ -102,7 +90,7 @@ class Decisions(Database):
             raise NotHeld(
                 f"order {delivery.order_number} has been corrected by {later}: sending it would bill twice"
             )
-        changes: dict[str, Any] = {"held_code": "", "held_reason": "", "holder": ""}
+        changes: dict[str, Any] = {"held_code": "", "held_reason": "", "holder": "", "released_as": as_}
         if as_ == "send":
             # The person says that it was not received: it is a plan again, and may be superseded. The temporary
             # path stays, so that the next one to take it removes what is left there.

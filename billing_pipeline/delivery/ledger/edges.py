@@ -7,28 +7,17 @@ an edge may be taken is decided in `machine` and `recovery`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.events import about, append
+from billing_pipeline.delivery.ledger.events import Note, about, append
 from billing_pipeline.delivery.ledger.plans import delivery_of
-from billing_pipeline.delivery.records import Delivery, EventKind, EventOutcome, State
+from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.delivery.schema import deliveries
 from billing_pipeline.problems import Code
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What the log says of an edge."""
-
-    action: str
-    detail: str
-    outcome: EventOutcome = "success"
-    kind: EventKind = "exchange"
 
 
 class Edges(Database):
@@ -85,14 +74,22 @@ class Edges(Database):
             and_unchanged_since=delivery.updated_at,
         )
 
-    def publish(self, delivery: Delivery, note: Note, *, consumed: bool = False) -> Delivery | None:
-        """COMMITTING(token) → PUBLISHED, or CONSUMED where the receiver's archive has it already."""
+    def publish(
+        self, delivery: Delivery, note: Note, *, consumed: bool = False, renamed: bool = False
+    ) -> Delivery | None:
+        """COMMITTING(token) → PUBLISHED, or CONSUMED where the receiver's archive has it already.
+
+        `renamed`: the caller has just done the rename itself; what is certain overrules a HELD that another
+        one with the same token has entered meanwhile.
+        """
         return self._move(
             delivery,
-            from_states=(State.COMMITTING,),
+            from_states=(State.COMMITTING, State.HELD) if renamed else (State.COMMITTING,),
             to={
                 "state": State.CONSUMED if consumed else State.PUBLISHED,
                 "holder": "",
+                "held_code": "",
+                "held_reason": "",
                 "published_at": self._now(),
             },
             note=note,
@@ -150,12 +147,10 @@ class Edges(Database):
         note: Note | None = None,
         and_unchanged_since: datetime | None = None,
     ) -> Delivery | None:
-        if delivery.state not in from_states:
-            return None
         at = self._now()
         compared = [
             deliveries.c.id == delivery.id,
-            deliveries.c.state == delivery.state,
+            deliveries.c.state.in_(from_states),
             deliveries.c.token == delivery.token,
         ]
         if and_unchanged_since is not None:
@@ -169,18 +164,5 @@ class Edges(Database):
             row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery.id)).one()
             after = delivery_of(row)
             if note is not None:
-                append(
-                    connection,
-                    [
-                        about(
-                            after,
-                            at=at,
-                            kind=note.kind,
-                            action=note.action,
-                            outcome=note.outcome,
-                            detail=note.detail,
-                            run_id=after.run_id,
-                        )
-                    ],
-                )
+                append(connection, [about(after, note, at=at, run_id=after.run_id)])
             return after

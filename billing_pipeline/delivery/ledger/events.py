@@ -7,6 +7,7 @@ speaks of cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -14,6 +15,16 @@ import sqlalchemy as sa
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.records import Delivery, Event, EventKind, EventOutcome
 from billing_pipeline.delivery.schema import events
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an event says beside whom it is about: what was done, how it ended, and the details."""
+
+    action: str
+    detail: str
+    outcome: EventOutcome = "success"
+    kind: EventKind = "exchange"
 
 
 def append(connection: sa.Connection, entries: Iterable[Event]) -> None:
@@ -26,17 +37,8 @@ def append(connection: sa.Connection, entries: Iterable[Event]) -> None:
         connection.execute(sa.insert(events), rows)
 
 
-def about(
-    delivery: Delivery,
-    *,
-    at: datetime,
-    kind: EventKind,
-    action: str,
-    outcome: EventOutcome,
-    detail: str,
-    run_id: str,
-) -> Event:
-    """An entry about one delivery."""
+def about(delivery: Delivery, note: Note, *, at: datetime, run_id: str) -> Event:
+    """What the log says of one delivery."""
     return Event(
         id=0,
         at=at,
@@ -44,10 +46,10 @@ def about(
         customer_number=delivery.customer_number,
         revision=delivery.revision,
         order_number=delivery.order_number,
-        kind=kind,
-        action=action,
-        outcome=outcome,
-        detail=detail,
+        kind=note.kind,
+        action=note.action,
+        outcome=note.outcome,
+        detail=note.detail,
         run_id=run_id,
     )
 
@@ -55,25 +57,14 @@ def about(
 class Events(Database):
     """Reading the log, and adding what no other part of the ledger adds."""
 
-    def record_exchange(
-        self, delivery: Delivery, action: str, outcome: EventOutcome, detail: str, *, run_id: str
-    ) -> None:
-        """Log one exchange about a delivery with the inbox or the API."""
+    def record_events(self, entries: Iterable[Event]) -> None:
+        """Log what changed no delivery, such as a file that no connection could be made for."""
         with self._writing() as connection:
-            append(
-                connection,
-                [
-                    about(
-                        delivery,
-                        at=self._now(),
-                        kind="exchange",
-                        action=action,
-                        outcome=outcome,
-                        detail=detail,
-                        run_id=run_id,
-                    )
-                ],
-            )
+            append(connection, entries)
+
+    def record_exchange(self, delivery: Delivery, note: Note, *, run_id: str) -> None:
+        """Log one exchange about a delivery, with the inbox or the API, that moved it nowhere."""
+        self.record_events([about(delivery, note, at=self._now(), run_id=run_id)])
 
     def events(self, *, month: str | None = None, customer_number: str | None = None) -> list[Event]:
         """The log, oldest first, of one month or customer if named."""

@@ -5,7 +5,7 @@ Which bytes may be sent is not decided here but in `plans` and `edges`; these ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import append
 from billing_pipeline.delivery.ledger.plans import withdraw_plans
 from billing_pipeline.delivery.records import Event, Export, MonthCustomer, Outcome
-from billing_pipeline.delivery.schema import month_customers
+from billing_pipeline.delivery.schema import finished_months, month_customers
 from billing_pipeline.problems import Code, Problem
 
 _EXPORT_COLUMNS = tuple(field.name for field in fields(Export) if field.name not in {"outcome", "problems"})
@@ -52,8 +52,8 @@ class Exports(Database):
     def record_roster(self, month: str, roster: Sequence[Export], run_id: str) -> None:
         """Record who has rows in the month, before any file is made: their exports say "to_bill", or why not.
 
-        From here on the month is finished only once each of them has an outcome. Who was in the month before and
-        has no row now is "absent", and no longer counts.
+        From here on the month is finished only once each of them has an outcome. Who was in the month
+        before and has no row now is "absent", and no longer counts.
         """
         at = self._now()
         with self._writing() as connection:
@@ -66,7 +66,8 @@ class Exports(Database):
                 connection.execute(self._upsert(), [_row(export, at, run_id) for export in roster])
 
     def record_outcomes(self, outcomes: Sequence[Outcome], run_id: str, *, close_months: bool = True) -> None:
-        """Record how each customer's month ended; their exports are recorded already.
+        """Record how each customer's month ended; their exports are recorded already. A failure is logged
+        too.
 
         With `close_months`, a customer with nothing to bill is closed for the month: rows that turn up later
         are late. False for a month that is not over.
@@ -107,6 +108,23 @@ class Exports(Database):
                     for outcome in outcomes
                 ],
             )
+            append(
+                connection,
+                [_failure(outcome, at, run_id) for outcome in outcomes if outcome.outcome == "failed"],
+            )
+
+    def finish_month(self, month: str, run_id: str) -> None:
+        """Say that the month's delivery to all its customers has finished; said again, the first time stays."""
+        insert = postgresql.insert if self._on_postgresql() else sqlite.insert
+        values = {"month": month, "run_id": run_id, "finished_at": self._now()}
+        with self._writing() as connection:
+            connection.execute(insert(finished_months).values(values).on_conflict_do_nothing())
+
+    def finished_months(self, months: Collection[str]) -> frozenset[str]:
+        """Those of these months whose delivery has finished."""
+        query = sa.select(finished_months.c.month).where(finished_months.c.month.in_(months))
+        with self._reading() as connection:
+            return frozenset(connection.execute(query).scalars())
 
     def month_customers(self, month: str) -> list[MonthCustomer]:
         """Every customer who has a row in the month, by customer number."""
@@ -118,9 +136,11 @@ class Exports(Database):
         with self._reading() as connection:
             return [_month_customer(row._mapping) for row in connection.execute(query)]
 
+    def _on_postgresql(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
+
     def _upsert(self) -> sa.UpdateBase:
-        postgres = self._engine.dialect.name == "postgresql"
-        insert = postgresql.insert(month_customers) if postgres else sqlite.insert(month_customers)
+        insert = (postgresql.insert if self._on_postgresql() else sqlite.insert)(month_customers)
         said_by_export = (*_EXPORT_COLUMNS, "export_outcome", "problems", "export_run_id", "exported_at")
         return insert.on_conflict_do_update(
             index_elements=["month", "customer_number"],
@@ -140,13 +160,11 @@ def _row(export: Export, at: datetime, run_id: str) -> dict[str, Any]:
     }
 
 
-def _event(export: Export, at: Any, run_id: str) -> Event:
+def _event(export: Export, at: datetime, run_id: str) -> Event:
     if export.outcome == "rendered":
         detail = f"{export.file_name}, lines: {export.line_count}, bytes: {export.size_bytes}, sha256 {export.sha256}"
     else:
-        detail = (
-            "; ".join(f"{problem.code}: {problem.message}" for problem in export.problems) or export.reason
-        )
+        detail = _words(export.problems) or export.reason
     return Event(
         id=0,
         at=at,
@@ -160,6 +178,26 @@ def _event(export: Export, at: Any, run_id: str) -> Event:
         detail=detail,
         run_id=run_id,
     )
+
+
+def _failure(outcome: Outcome, at: datetime, run_id: str) -> Event:
+    return Event(
+        id=0,
+        at=at,
+        month=outcome.month,
+        customer_number=outcome.customer_number,
+        revision=0,
+        order_number=outcome.order_number,
+        kind="exchange",
+        action="deliver",
+        outcome="failure",
+        detail=_words(outcome.problems),
+        run_id=run_id,
+    )
+
+
+def _words(problems: tuple[Problem, ...]) -> str:
+    return "; ".join(f"{problem.code}: {problem.message}" for problem in problems)
 
 
 def _month_customer(row: Any) -> MonthCustomer:

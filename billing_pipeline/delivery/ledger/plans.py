@@ -42,6 +42,7 @@ _EMPTY_AT_FIRST = (
     "held_code",
     "held_reason",
     "accepted_sha256",
+    "released_as",
 )
 _IDS_PER_QUERY = 5_000
 

@@ -16,6 +16,7 @@ INSTANT = sa.DateTime(timezone=True)
 
 NEVER_DELETED = (
     "month_customers",
+    "finished_months",
     "deliveries",
     "billed_rows",
     "events",
@@ -65,6 +66,7 @@ def upgrade() -> None:
         sa.Column("held_code", sa.Text(), nullable=False),
         sa.Column("held_reason", sa.Text(), nullable=False),
         sa.Column("accepted_sha256", sa.Text(), nullable=False),
+        sa.Column("released_as", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("author", sa.Text(), nullable=False),
         sa.Column("run_id", sa.Text(), nullable=False),
@@ -131,6 +133,14 @@ def upgrade() -> None:
         sa.Column("closed_at", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("month", "customer_number", name=op.f("pk_month_customers")),
         comment="The current word on each customer's month: its last export and its last delivery's outcome",
+    )
+    op.create_table(
+        "finished_months",
+        sa.Column("month", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("finished_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("month", name=op.f("pk_finished_months")),
+        comment="Months whose delivery to all their customers has finished once; rows that turn up later are late",
     )
     op.create_table(
         "omissions",

@@ -1,0 +1,118 @@
+"""What has changed between the document that was delivered and the one that a run has just made; for people.
+
+Pure: two documents in, words out. Whether a difference holds a delivery is decided in `machine`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from billing_pipeline.easybill.document import Document, DocumentLine, plain
+from billing_pipeline.money import from_minor
+
+# Not said of each line: the position follows from the lines before it, file columns and VAT from the others.
+_COMPARED = (
+    "item_number",
+    "title",
+    "quantity",
+    "unit",
+    "unit_price_net",
+    "vat_basis_points",
+    "performed_on",
+    "net",
+)
+_HEAD = ("currency", "price_basis", "purchase_date", "order_number", "file_name")
+
+
+@dataclass(frozen=True, slots=True)
+class LineDifference:
+    """One line that is new (`before` None), gone (`after` None), or changed in `fields`."""
+
+    before: DocumentLine | None
+    after: DocumentLine | None
+    fields: tuple[str, ...] = ()
+
+    def text(self, currency: str) -> str:
+        """For example "line 2 (Battery change): net 150.00 → 160.00"."""
+        if self.before is None and self.after is not None:
+            return f"new: {_named(self.after)}, net {from_minor(self.after.net, currency)}"
+        if self.after is None and self.before is not None:
+            return f"gone: {_named(self.before)}, net {from_minor(self.before.net, currency)}"
+        line = self.after or self.before
+        changes = ", ".join(
+            f"{field} {_value(self.before, field, currency)} → {_value(self.after, field, currency)}"
+            for field in self.fields
+        )
+        return f"{_named(line)}: {changes}" if line is not None else changes
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """All that differs: `lines`, and the names of other fields of the document (`customer.street`)."""
+
+    before: Document
+    after: Document
+    lines: tuple[LineDifference, ...]
+    fields: tuple[str, ...]
+
+    def text(self) -> str:
+        """One line: the totals first, then each line of the document, then the other fields."""
+        old, new = self.before, self.after
+        totals = [
+            f"{name} {from_minor(getattr(old, name), old.currency)} → {from_minor(getattr(new, name), new.currency)}"
+            f" {new.currency}"
+            for name in ("net", "gross")
+            if (getattr(old, name), old.currency) != (getattr(new, name), new.currency)
+        ]
+        parts = [", ".join(totals) or "the totals are the same"]
+        parts += [line.text(new.currency) for line in self.lines]
+        if self.fields:
+            parts.append(f"also changed: {', '.join(self.fields)}")
+        return "; ".join(parts)
+
+
+def difference(before: Document, after: Document) -> Difference:
+    """What differs between two documents of one customer's month.
+
+    Lines are the same line if they came from the same rows; what `after` has first comes first.
+    """
+    old = {_origin(line): line for line in before.lines}
+    new = {_origin(line): line for line in after.lines}
+    found = [
+        LineDifference(old.get(origin), line, _changed(old.get(origin), line))
+        for origin, line in new.items()
+        if origin not in old or _changed(old[origin], line)
+    ]
+    found += [LineDifference(line, None) for origin, line in old.items() if origin not in new]
+    fields = [name for name in _HEAD if getattr(before, name) != getattr(after, name)]
+    fields += [
+        f"customer.{name}"
+        for name in sorted({*before.customer, *after.customer})
+        if before.customer.get(name, "") != after.customer.get(name, "")
+    ]
+    return Difference(before, after, tuple(found), tuple(fields))
+
+
+def _origin(line: DocumentLine) -> tuple[str, ...]:
+    return (line.line_type, *(source.source_id for source in line.sources))
+
+
+def _changed(before: DocumentLine | None, after: DocumentLine) -> tuple[str, ...]:
+    if before is None:
+        return ()
+    return tuple(field for field in _COMPARED if getattr(before, field) != getattr(after, field))
+
+
+def _named(line: DocumentLine) -> str:
+    return f"line {line.position} ({line.title.partition(chr(10))[0]})"
+
+
+def _value(line: DocumentLine | None, field: str, currency: str) -> str:
+    value = getattr(line, field)
+    if field in {"net", "unit_price_net"}:
+        return str(from_minor(value, currency))
+    if field == "vat_basis_points":
+        return f"{value / 100:g} %"
+    if field == "quantity":
+        return plain(value)
+    return str(value).replace("\n", " / ")
