@@ -22,6 +22,7 @@ from billing_pipeline.oms.contract import (
     RELATIONS,
     SERVICE_TASKS,
     SERVICES,
+    TEXT,
     Relation,
     frame_of_table,
 )
@@ -75,10 +76,8 @@ def extract_of_text(text: Mapping[str, pa.Table], window: Window) -> Extract:
         prove_keys(relation, text[name])
     services_text, service_months = window.rows_of(SERVICES, "completed_at", _sorted(SERVICES, text))
     fees_text, fee_months = window.rows_of(CANCELLATION_FEES, "charged_at", _sorted(CANCELLATION_FEES, text))
-    owners = pa.concat_arrays(
-        [*services_text["customer_number"].chunks, *fees_text["customer_number"].chunks]
-    )
-    customers_text = _rows_with(_sorted(CUSTOMERS, text), "customer_number", owners)
+    owners = [*services_text["customer_number"].chunks, *fees_text["customer_number"].chunks]
+    customers_text = _rows_with(_sorted(CUSTOMERS, text), "customer_number", pa.chunked_array(owners, TEXT))
     tasks_text = _rows_with(_sorted(SERVICE_TASKS, text), "service_id", services_text["service_id"])
 
     numbers = customers_text["customer_number"]
@@ -143,7 +142,7 @@ def _sorted(relation: Relation, text: Mapping[str, pa.Table]) -> pa.Table:
     return rows.sort_by([(column, "ascending") for column in columns]).select(relation.column_names)
 
 
-def _rows_with(text: pa.Table, column: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+def _rows_with(text: pa.Table, column: str, values: pa.ChunkedArray) -> pa.Table:
     return text.filter(pc.is_in(text[column], value_set=values))
 
 

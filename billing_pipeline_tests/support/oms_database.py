@@ -1,0 +1,102 @@
+"""OMS databases for tests: rows of the contract as text, written into SQLite or PostgreSQL.
+
+The same rows go into both, so that a test can ask whether both are read alike.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+
+from billing_pipeline.oms.contract import RELATIONS
+from billing_pipeline.oms.ddl import create_tables, insert_row
+
+Cell = str | int | float | bool | bytes | None
+Row = dict[str, Cell]
+
+
+def customer(customer_number: Cell = "10023", **cells: Cell) -> Row:
+    """A customer in good order, but for the cells given."""
+    row: Row = {
+        "customer_number": customer_number,
+        "company_name": "Stadtflitzer GmbH",
+        "country": "DE",
+        "currency": "EUR",
+        "is_test": False,
+    }
+    return row | cells
+
+
+def service(service_id: Cell = "S1", customer_number: Cell = "10023", **cells: Cell) -> Row:
+    """A completed service of October 2026 in good order, but for the cells given."""
+    row: Row = {
+        "service_id": service_id,
+        "customer_number": customer_number,
+        "service_name": "Battery change service",
+        "status": "completed",
+        "completed_at": "2026-10-14T08:30:00Z",
+        "quantity": "1",
+        "unit_price_net": "150.00",
+        "vat_percent": "19.00",
+        "currency": "EUR",
+        "updated_at": "2026-10-14T09:00:00Z",
+    }
+    return row | cells
+
+
+def task(service_id: Cell = "S1", position: Cell = 1, **cells: Cell) -> Row:
+    """A task in good order, but for the cells given."""
+    row: Row = {"service_id": service_id, "position": position, "task_name": "Front battery change"}
+    return row | cells
+
+
+def fee(fee_id: Cell = "F1", customer_number: Cell = "10023", **cells: Cell) -> Row:
+    """A cancellation fee of October 2026 in good order, but for the cells given."""
+    row: Row = {
+        "fee_id": fee_id,
+        "customer_number": customer_number,
+        "fee_type": "no_show",
+        "amount_net": "25.00",
+        "vat_percent": "19.00",
+        "currency": "EUR",
+        "charged_at": "2026-10-15T08:30:00Z",
+        "updated_at": "2026-10-15T08:30:00Z",
+    }
+    return row | cells
+
+
+def write_sqlite(file: Path, rows: Mapping[str, Iterable[Row]], *, typed: bool = True) -> str:
+    """A SQLite OMS of these rows, and its URL. `typed`: the contract's tables; else columns without types or keys."""
+    statements = create_tables("sqlite") if typed else _untyped_tables()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+        for name, listed in rows.items():
+            columns = RELATIONS[name].column_names
+            connection.executemany(
+                insert_row(RELATIONS[name], "?"), [[row.get(column) for column in columns] for row in listed]
+            )
+    return f"sqlite:///{file}"
+
+
+def write_postgres(url: str, rows: Mapping[str, Iterable[Row]]) -> str:
+    """The contract's tables with these rows in the empty PostgreSQL database, and its URL."""
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        for statement in create_tables("postgresql"):
+            cursor.execute(statement)
+        for name, listed in rows.items():
+            columns = RELATIONS[name].column_names
+            cursor.executemany(
+                insert_row(RELATIONS[name], "%s"), [[row.get(column) for column in columns] for row in listed]
+            )
+    return url
+
+
+def _untyped_tables() -> list[str]:
+    return [
+        f"CREATE TABLE {name} ({', '.join(relation.column_names)})" for name, relation in RELATIONS.items()
+    ]
