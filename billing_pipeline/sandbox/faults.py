@@ -105,7 +105,7 @@ class Journal:
     """What was asked of the API.
 
     `violations` are the requests that a billing pipeline must never make: those that finalise, send, change or
-    delete. They are answered like any other, and never forgotten.
+    delete, whatever they were answered. They are all kept; of the exchanges only the last 10,000 are.
     """
 
     exchanges: deque[Exchange] = field(default_factory=lambda: deque(maxlen=_KEPT_EXCHANGES))

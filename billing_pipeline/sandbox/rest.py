@@ -123,8 +123,9 @@ class RestApi:
         new = read_document(read_json(await request.body()), today=datetime.now(_ZONE).date())
         if new.customer_id is not None and new.customer_id not in self._customers():
             raise Invalid(f"document: there is no customer with id {new.customer_id}")
-        created = self._books.add_document(new)
-        return JSONResponse(self._shown(self._document_of(created))[0], status_code=201)
+        new_id = self._books.add_document(new)
+        created, _ = self._books.documents(lambda draft: draft.id == new_id)
+        return JSONResponse(self._shown(*created)[0], status_code=201)
 
     async def document(self, request: Request) -> Response:
         """One document."""

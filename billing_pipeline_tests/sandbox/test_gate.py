@@ -72,6 +72,8 @@ def test_a_refusal_on_demand_does_nothing_and_is_over_after_its_times(
 ) -> None:
     api_sandbox.faults.on_request(trouble, method="POST", path="/documents", times=2)
     assert api.get("/documents").status_code == 200
+    # Who is not let in uses up no fault.
+    assert api.post("/documents", headers={"Authorization": "Bearer wrong"}).status_code == 401
     answers = [api.post("/documents", json=DOCUMENT).status_code for _ in range(3)]
     assert answers == [status, status, 201]
     assert len(api_sandbox.drafts()) == 1
