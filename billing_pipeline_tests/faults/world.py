@@ -1,0 +1,221 @@
+"""What a trial happens in: a server with inboxes and receivers, a ledger, a store, and the files to deliver.
+
+Everything that a child process needs is plain data (`Address`), for it is sent there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+from billing_pipeline.delivery.ftps import FtpsTransport
+from billing_pipeline.delivery.inbox import Transport
+from billing_pipeline.delivery.ledger import Ledger, open_ledger
+from billing_pipeline.delivery.records import Export, Parcel
+from billing_pipeline.delivery.sftp import SftpTransport
+from billing_pipeline.delivery.store import Store
+from billing_pipeline_tests.support.openssh import HOST, OpenSshServer
+from billing_pipeline_tests.support.pollers import Conduct, Seen, Watch, polling, seen_by
+from billing_pipeline_tests.support.vsftpd import Vsftpd
+
+MONTH = "2026-10"
+SIZES = (700, 100_000, 1_500_000)
+"""Bytes: a customer with one line, a large one, and one larger than any buffer on the way."""
+
+CONDUCTS: tuple[Conduct, ...] = ("archive", "delete", "ignore")
+
+
+@dataclass(frozen=True)
+class Account:
+    """How to reach a server: what a transport is made of. `password` None: by the key."""
+
+    kind: str
+    port: int
+    username: str
+    trust: Path
+    key: Path | None = None
+    password: str | None = None
+
+    def transport(self, timeout_s: float) -> Transport:
+        if self.kind == "ftps":
+            return FtpsTransport(
+                host=HOST,
+                port=self.port,
+                username=self.username,
+                password=self.password or "",
+                ca_file=self.trust,
+                timeout_s=timeout_s,
+            )
+        return SftpTransport(
+            host=HOST,
+            port=self.port,
+            username=self.username,
+            password=self.password,
+            private_key_file=self.key,
+            known_hosts_file=self.trust,
+            timeout_s=timeout_s,
+        )
+
+
+def openssh_account(server: OpenSshServer, port: int | None = None) -> Account:
+    return Account("sftp", port or server.port, server.username, server.known_hosts, key=server.client_key)
+
+
+def vsftpd_account(server: Vsftpd) -> Account:
+    return Account("ftps", server.port, "anonymous", server.ca_file, password="guest")
+
+
+@dataclass(frozen=True)
+class Address:
+    """All that a run needs to deliver: an account, its directories, a ledger and a store."""
+
+    account: Account
+    remote_dir: str
+    archive_dir: str | None
+    error_dir: str | None
+    ledger_url: str
+    home: Path
+    timeout_s: float = 5.0
+
+    @property
+    def store(self) -> Store:
+        return Store(self.home / "store")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file, where it is to go, and who waits for it there."""
+
+    parcel: Parcel
+    address: Address
+    conduct: Conduct
+
+    @property
+    def name(self) -> str:
+        return self.parcel.export.file_name
+
+
+@dataclass
+class World:
+    """The inboxes of one server (one for each conduct) with their receivers, a ledger and a store.
+
+    `remote` is the folder as the account names it, `local` the same on this machine.
+    """
+
+    account: Account
+    ledger_url: str
+    home: Path
+    local: Path
+    remote: str
+    context: ForkServerContext
+    timeout_s: float = 5.0
+    told: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(10_001))
+    _expected: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        for conduct in CONDUCTS:
+            for folder in ("import", "archive", "error"):
+                (self.local / conduct / folder).mkdir(parents=True, exist_ok=True)
+                # An FTP server may run as somebody else.
+                (self.local / conduct / folder).chmod(0o777)
+        self.ledger: Ledger = open_ledger(self.ledger_url)
+        self.store = Store(self.home / "store")
+
+    @contextmanager
+    def receivers(self) -> Iterator[None]:
+        """The receivers at work."""
+        watches = [
+            Watch(
+                self.local / conduct / "import",
+                conduct,
+                self.local / conduct / "archive" if conduct == "archive" else None,
+            )
+            for conduct in CONDUCTS
+        ]
+        with polling(watches, self.home / "seen.log", self.context):
+            yield
+
+    def seen(self) -> list[Seen]:
+        return seen_by(self.home / "seen.log")
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """SHA-256 by name of every file that was asked to be delivered."""
+        return dict(self._expected)
+
+    def inbox_folder(self, conduct: Conduct) -> Path:
+        return self.local / conduct / "import"
+
+    def case(
+        self,
+        size: int,
+        conduct: Conduct,
+        random: random.Random,
+        *,
+        archive_known: bool = True,
+        port: int | None = None,
+    ) -> Case:
+        """A new customer's file of so many bytes, exported and stored, not yet delivered."""
+        number = str(next(self._numbers))
+        data = csv_of(size, number, random)
+        sha256 = self.store.put("csv", data)
+        export = Export(
+            month=MONTH,
+            customer_number=number,
+            outcome="rendered",
+            order_number=f"{MONTH}-{number}",
+            file_name=f"easybill_{MONTH}_{number}.csv",
+            sha256=sha256,
+            document_sha256=sha256,
+            size_bytes=len(data),
+            line_count=data.count(b"\n") - 1,
+            currency="EUR",
+            net=100,
+            vat=19,
+            gross=119,
+            layout="easybill-custom-csv",
+        )
+        self.ledger.record_exports([export], "bench")
+        self._expected[export.file_name] = sha256
+        root = f"{self.remote.rstrip('/')}/{conduct}"
+        address = Address(
+            account=self.account if port is None else replace(self.account, port=port),
+            remote_dir=f"{root}/import",
+            archive_dir=f"{root}/archive" if archive_known else None,
+            error_dir=f"{root}/error" if archive_known else None,
+            ledger_url=self.ledger_url,
+            home=self.home,
+            timeout_s=self.timeout_s,
+        )
+        return Case(Parcel(export, billed=()), address, conduct)
+
+
+def csv_of(size: int, number: str, random: random.Random) -> bytes:
+    """A file of exactly so many bytes, unlike every other one."""
+    lines = [b"order_number;customer_number;title;quantity;item_price\n"]
+    length = len(lines[0])
+    while length < size:
+        line = f'"{MONTH}-{number}";"{number}";"Battery change {random.random():.15f}";1;178.50\n'.encode()
+        lines.append(line)
+        length += len(line)
+    return b"".join(lines)[: size - 1] + b"\n"
+
+
+def child_context() -> ForkServerContext:
+    """Children are forked from a small, warm, single-threaded process: quick, and with no thread's lock held.
+
+    A fork of the bench itself would inherit the locks of its threads in whatever state they are.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["billing_pipeline_tests.faults.children", "billing_pipeline_tests.support.pollers"]
+    )
+    return context
