@@ -51,17 +51,10 @@ def faults_column(faults: Iterable[Fault], length: int) -> pa.Array:
 
     The order within a row is by field and code, so that the same rows always give the same text.
     """
-    by_row: dict[int, list[dict[str, str]]] = {}
-    for fault in sorted(set(faults)):
-        by_row.setdefault(fault.row, []).append(
-            {
-                "code": str(fault.code),
-                "field": fault.field,
-                "value": fault.value,
-                "message": fault.message,
-            }
-        )
-    texts = (json.dumps(by_row[row], ensure_ascii=False) if row in by_row else None for row in range(length))
+    by_row: dict[int, set[Fault]] = {}
+    for fault in faults:
+        by_row.setdefault(fault.row, set()).add(fault)
+    texts = (_as_json(by_row[row]) if row in by_row else None for row in range(length))
     return pa.array(texts, pa.string())
 
 
@@ -84,7 +77,17 @@ def row_problems(frame: pd.DataFrame, source: str | None = None) -> Iterator[Pro
             )
 
 
+def _as_json(faults: Iterable[Fault]) -> str:
+    listed = [
+        {"code": fault.code, "field": fault.field, "value": fault.value, "message": fault.message}
+        for fault in sorted(faults)
+    ]
+    return json.dumps(listed, ensure_ascii=False)
+
+
 def _printable(value: str) -> str:
+    if value.isprintable():
+        return value
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in value)
 
 
