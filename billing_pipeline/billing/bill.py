@@ -35,6 +35,7 @@ from billing_pipeline.billing.lines import invoice_lines
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
 from billing_pipeline.billing.rows import source_rows
 from billing_pipeline.billing.rules import Rules
+from billing_pipeline.billing.schema import proven
 from billing_pipeline.billing.totals import totals_of
 from billing_pipeline.billing.vat import with_rates
 from billing_pipeline.oms.extract import Extract
@@ -72,6 +73,7 @@ def bill_month(
 
     `extract` holds the rows of the month and of the earlier months in which late rows are looked for, and the
     customers of these and of the adjustments. `only_services`: bill these services and their fees alone.
+    Raises LinesInvalid for a fault of this program; what is wrong with a customer's rows is a problem.
     """
     ledger = ledger_view or LedgerView.empty()
     customers = without_test_customers(extract.customers, extract.customers)
@@ -97,7 +99,7 @@ def bill_month(
     ]
     problems = _problems(rows, billed, judged, extract.service_tasks)
     blocked = {problem.customer_number for problem in problems}
-    lines = invoice_lines(_of_others(billed, blocked), extract.service_tasks, timezone)
+    lines = invoice_lines(_of_others(billed, blocked), extract.service_tasks, timezone).pipe(proven)
     return BilledMonth(
         lines=lines,
         totals=totals_of(lines),

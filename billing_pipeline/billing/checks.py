@@ -205,7 +205,8 @@ def _cell(problem: Problem) -> tuple[str, str, str]:
 
 
 def _flagged(rows: pd.DataFrame, mask: pa.Array) -> Iterator[Any]:
-    yield from each_row(where(rows, mask))
+    if pc.any(mask).as_py():
+        yield from each_row(where(rows, mask))
 
 
 def _problem(row: Any, code: Code, field: str, value: str, says: str) -> Problem:

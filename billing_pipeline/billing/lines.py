@@ -70,6 +70,9 @@ _LINE_TYPES: Final = {
 }
 
 
+LINE_TYPES: Final = tuple(_LINE_TYPES.values())
+
+
 def invoice_lines(rows: pd.DataFrame, tasks: pd.DataFrame, timezone: str) -> pd.DataFrame:
     """`LINES` of the rows that are billed, which have passed every check. m:1 from rows, but for itemised tasks."""
     return (

@@ -22,7 +22,7 @@ from billing_pipeline.billing.rows import ADJUSTMENT
 from billing_pipeline.billing.texts import WORDS, quantity_text, service_dates_text
 from billing_pipeline.money import format_minor
 
-_FIRST_LINE = r"(?s)^(?P<first>[^\r\n]*)(?P<others>.*)$"
+_FIRST_LINE = r"(?s)^(?P<first>[^\r\n\x{2028}\x{2029}]*)(?P<others>.*)$"
 
 
 def with_titles(lines: pd.DataFrame) -> pd.DataFrame:
