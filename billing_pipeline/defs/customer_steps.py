@@ -230,7 +230,10 @@ def billed_rows(document: Document) -> tuple[BilledRow, ...]:
             (row.source_kind, row.source_id): row
             for row in (
                 BilledRow(
-                    SOURCE_KIND[line.line_type], source.source_id, line.performed_month, source.fingerprint
+                    SOURCE_KIND[line.line_type],
+                    source.source_id,
+                    f"{line.performed_on:%Y-%m}",
+                    source.fingerprint,
                 )
                 for line in document.lines
                 for source in line.sources
