@@ -13,16 +13,16 @@ from typing import Any, Final
 from billing_pipeline.oms.demo.catalogue import HOME_PLACES, OFFERS
 from billing_pipeline.oms.demo.rows import DemoCustomer, Rows, dice, random_time, service_row, task_rows
 
-# What is changed in a good service to make it a faulty one. Its offer's tasks add up to 150.00.
+# What is changed in a good service to make it a faulty one.
 _FAULTY_SERVICES: Final[tuple[dict[str, Any], ...]] = (
     {"unit_price_net": None},
     {"unit_price_net": "-49.00"},
-    {"unit_price_net": "140.00"},
     {"vat_percent": None},
     {"currency": "CHF"},
     {"quantity": "0"},
     {"description": "Scooter 4711\x0bZeilenumbruch der alten Erfassung"},
 )
+_NOT_WHAT_THE_TASKS_COST: Final = "140.00"  # they cost 150.00
 _FAULTY_CUSTOMERS: Final[tuple[dict[str, Any], ...]] = (
     {"company_name": None, "last_name": None},
     {"country": "UK"},
@@ -54,12 +54,12 @@ def deliberate_faults(
 def _last_month(victims: Sequence[DemoCustomer], month: str, rng: Random) -> Rows:
     added: Rows = {"customers": [], "services": [], "service_tasks": []}
     for number, (victim, faulty) in enumerate(zip(victims, _FAULTY_SERVICES, strict=False), start=1):
-        service = _service(victim, month, rng, number) | faulty
-        added["services"].append(service)
-        added["service_tasks"] += task_rows(OFFERS[0], service)
-    others = victims[len(_FAULTY_SERVICES) :]
-    if others:
-        without_zone = _service(others[0], month, rng, 50)
+        added["services"].append(_service(victim, month, rng, number) | faulty)
+    if others := victims[len(_FAULTY_SERVICES) :]:
+        mismatched = _service(others[0], month, rng, 40) | {"unit_price_net": _NOT_WHAT_THE_TASKS_COST}
+        added["services"].append(mismatched)
+        added["service_tasks"] += task_rows(OFFERS[0], mismatched)
+        without_zone = _service(others[-1], month, rng, 50)
         without_zone["completed_at"] = without_zone["completed_at"][:19]
         added["services"].append(without_zone)
     if victims:
