@@ -26,12 +26,16 @@ from sqlalchemy.engine import URL, make_url
 from billing_pipeline_tests.support.requires import find_program, require_program
 
 _START_SECONDS = 60
+_NOT_DURABLE = ("-F", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 _ORDINARY_USERS = ("postgres", "nobody")
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """The SQLAlchemy URL of a fresh server's database `postgres`, as superuser; the server ends with the block."""
+def postgres_server(*, durable: bool = False) -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh server's database `postgres`, as superuser; the server ends with the block.
+
+    `durable`: it waits for the disk as a real one does, for measurements.
+    """
     home = Path(tempfile.mkdtemp(prefix="billing-postgres-"))
     home.chmod(0o755)
     try:
@@ -60,9 +64,9 @@ def postgres_server() -> Iterator[str]:
             port = _free_port()
             server = subprocess.Popen(
                 [
-                    *(binaries / "postgres", "-D", data, "-F", "-h", "127.0.0.1", "-p", str(port)),
+                    *(binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port)),
                     *("-c", "unix_socket_directories=", "-c", "max_connections=200"),
-                    *("-c", "full_page_writes=off", "-c", "synchronous_commit=off"),
+                    *([] if durable else _NOT_DURABLE),
                 ],
                 stdout=output,
                 stderr=subprocess.STDOUT,
