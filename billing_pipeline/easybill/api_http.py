@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ from billing_pipeline.easybill.api_errors import (
     ResourceLocked,
 )
 from billing_pipeline.easybill.rate_limit import RateLimit
-from billing_pipeline.easybill.words import cut
+from billing_pipeline.easybill.words import cut, shortened
 from billing_pipeline.problems import UsageError
 
 MOST_REQUEST_LINE_BYTES: Final = 4094
@@ -91,11 +91,9 @@ class ApiHttp:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         is_local = _check_url(self.base_url)
-        scheme = (
-            f"Basic {base64.b64encode(api_key.encode()).decode()}" if ":" in api_key else f"Bearer {api_key}"
-        )
+        authorization, self._secrets = _credentials(api_key)
         self._client = httpx.Client(
-            headers={"Authorization": scheme, "Accept": "application/json, application/pdf"},
+            headers={"Authorization": authorization, "Accept": "application/json, application/pdf"},
             timeout=timeout_s,
             # A connection that the server closes while idle would leave a request without an answer.
             limits=httpx.Limits(keepalive_expiry=1.0),
@@ -157,10 +155,9 @@ class ApiHttp:
             status, headers, answer = self._send(
                 method, path, body, started + self._timeout_s * _MOST_DURATION
             )
-            fault = _refusal(endpoint, path, status, headers, answer)
-            if fault is not None:
-                raise fault
-            return answer
+            if 200 <= status < 300:
+                return answer
+            raise _refusal(endpoint, path, status, headers, _said(answer, self._secrets))
         except httpx.HTTPError as fault:
             failure = _no_answer(endpoint, path, fault)
             error = str(failure)
@@ -185,18 +182,29 @@ class ApiHttp:
         return response.status_code, response.headers, bytes(answer)
 
 
+def _credentials(api_key: str) -> tuple[str, tuple[str, ...]]:
+    """The Authorization header, and what of it nobody may read. Raises UsageError for what can be no key."""
+    if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+        raise UsageError(
+            "BILLING_EASYBILL_API_KEY: is no key; give it as it is, or as email:key, without blanks"
+        )
+    if ":" not in api_key:
+        return f"Bearer {api_key}", (api_key,)
+    encoded = base64.b64encode(api_key.encode()).decode()
+    return f"Basic {encoded}", (encoded, api_key.partition(":")[2] or api_key)
+
+
 def _check_url(base_url: str) -> bool:
     """Whether the API is on this machine. Raises UsageError for an address to which no key may be sent."""
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
     try:
-        is_local = ip_address(host).is_loopback
+        parts = urlsplit(base_url if base_url.isascii() else "")
     except ValueError:
-        is_local = host == "localhost"
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
+        parts = urlsplit("")
+    host = parts.hostname or ""
+    is_local = host in ("localhost", "::1") or re.fullmatch(r"127\.[0-9.]+", host) is not None
+    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and is_local)):
         raise UsageError(
-            f"BILLING_EASYBILL_API_URL: {parts.scheme or 'no scheme'}://{host} would show the key to others on the "
-            "way; use https"
+            f"BILLING_EASYBILL_API_URL: {shortened(base_url)} is no address that a key may be sent to; use https"
         )
     return is_local
 
@@ -245,12 +253,10 @@ def _no_answer(endpoint: Endpoint, path: str, fault: httpx.HTTPError) -> ApiErro
 
 
 def _refusal(
-    endpoint: Endpoint, path: str, status: int, headers: httpx.Headers, answer: bytes
-) -> ApiError | _TryAgain | None:
-    """What a status means; None for a good one."""
-    if 200 <= status < 300:
-        return None
-    said = f"{_named(endpoint, path)}: {status} {_said(answer)}".rstrip()
+    endpoint: Endpoint, path: str, status: int, headers: httpx.Headers, words: str
+) -> ApiError | _TryAgain:
+    """What a status that is not a good one means; `words` are EASY Bill's own."""
+    said = f"{_named(endpoint, path)}: {status} {words}".rstrip()
     if status in (401, 403):
         return KeyRefused(
             f"{said}: check BILLING_EASYBILL_API_KEY, and that the account's plan includes the API"
@@ -267,15 +273,17 @@ def _refusal(
     return RequestRefused(f"{said}: nothing was changed there")
 
 
-def _said(answer: bytes) -> str:
-    """EASY Bill's own words, on one line."""
+def _said(answer: bytes, secrets: Collection[str]) -> str:
+    """EASY Bill's own words, on one line; a key that it repeats is left out."""
     text = answer.decode("utf-8", "replace")
     try:
         message = json.loads(text).get("message")
     except (ValueError, AttributeError):
         message = None
-    words = " ".join((message if isinstance(message, str) else text).split())
-    return cut("".join(letter for letter in words if letter.isprintable()), 300)
+    words = message if isinstance(message, str) else text
+    for secret in secrets:
+        words = words.replace(secret, "***")
+    return cut("".join(letter for letter in " ".join(words.split()) if letter.isprintable()), 300)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

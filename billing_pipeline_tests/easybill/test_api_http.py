@@ -146,6 +146,24 @@ def test_a_refused_key_names_the_setting_and_not_the_key(status: int) -> None:
     assert KEY not in str(refusal.value)
 
 
+@pytest.mark.parametrize("api_key", [KEY, f"max@example.com:{KEY}"])
+def test_a_key_that_easy_bill_repeats_is_not_told(api_key: str) -> None:
+    encoded = base64.b64encode(api_key.encode()).decode()
+    answer = httpx.Response(400, json={"message": f"Key {KEY} ({encoded}) is unknown"})
+    api = ScriptedApi(answer, api_key=api_key)
+    with pytest.raises(RequestRefused, match=r"400 Key \*\*\* \(") as refusal:
+        api.http.ask(Endpoint.LIST_LOGINS)
+    assert KEY not in str(refusal.value) + repr(api.exchanges)
+    assert (encoded in str(refusal.value)) == (":" not in api_key)
+
+
+@pytest.mark.parametrize("api_key", ["", "canary-key\n", "canary key", "canäry", "Bearer x"])
+def test_what_is_no_key_is_refused_before_it_is_sent_and_not_told(api_key: str) -> None:
+    with pytest.raises(UsageError, match="BILLING_EASYBILL_API_KEY") as refusal:
+        ScriptedApi(GOOD, api_key=api_key)
+    assert "can" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -185,7 +203,16 @@ def test_a_request_line_longer_than_easy_bill_takes_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://api.easybill.de/rest/v1", "http://10.0.0.5/", "ftp://localhost/", "api.easybill.de", ""]
+    "url",
+    [
+        "http://api.easybill.de/rest/v1",
+        "http://10.0.0.5/",
+        "ftp://localhost/",
+        "api.easybill.de",
+        "",
+        "https://",
+        "http://[::1",
+    ],
 )
 def test_a_key_is_sent_nowhere_without_encryption(url: str) -> None:
     with pytest.raises(UsageError, match="BILLING_EASYBILL_API_URL"):

@@ -156,10 +156,20 @@ def test_on_the_net_basis_vat_is_computed_once_per_rate() -> None:
 
 
 def test_a_total_beyond_28_digits_is_still_exact() -> None:
-    quantity, price = Decimal("999999999.999"), Decimal("9999999999999.99")
-    gross = (
-        999999999998999000000000  # 999_999_999_999 * 999_999_999_999_999 = 999999999998999000000000001 e-5
+    # 999999999505 * 99999999999999999 = 99999999950499999000000000495: rounded to 28 digits it would be a cent more.
+    line = a_line(
+        file_quantity=Decimal("999999999.505"),
+        file_price=Decimal("999999999999999.99"),
+        gross=99999999950499999000000000,
     )
-    line = a_line(file_quantity=quantity, file_price=price, net=gross, vat=0, gross=gross)
     document = a_document(line)
     assert check_csv(render_csv(document, LAYOUT), document, LAYOUT) == []
+
+
+def test_a_missing_row_of_nothing_is_found_though_the_totals_agree() -> None:
+    nothing = a_line(2, net=0, vat=0, gross=0, file_price=Decimal(0))
+    document = a_document(a_line(1), nothing)
+    short = render_csv(a_document(a_line(1)), LAYOUT)
+    assert check_csv(short, document, LAYOUT) == ["the file has 1 rows, the document 2 lines"]
+    doubled = render_csv(a_document(a_line(1), nothing, nothing), LAYOUT)
+    assert check_csv(doubled, document, LAYOUT) == ["the file has 3 rows, the document 2 lines"]
