@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.engine import URL
+
 from billing_pipeline.problems import PipelineError, UsageError
 
 
@@ -17,8 +19,12 @@ class OmsShapeWrong(PipelineError):
     """A relation is not as the contract says; the message names it, its query and the column or row."""
 
 
-def one_line(error: BaseException) -> str:
-    """What a driver says, on one line and without its hints."""
+def one_line(error: BaseException, url: URL | None = None) -> str:
+    """What a driver says, on one line, without its hints and without the secrets of `url`."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    first = lines[0] if lines else type(error).__name__
-    return first.rstrip(".")
+    first = lines[0].rstrip(".") if lines else type(error).__name__
+    if url is not None:
+        for secret in (url.password, url.query.get("password"), url.query.get("sslpassword")):
+            if isinstance(secret, str) and secret:
+                first = first.replace(secret, "***")
+    return first

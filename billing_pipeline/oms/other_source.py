@@ -75,7 +75,7 @@ class _Snapshot:
         except OperationalError as error:
             raise _unavailable(self.connection.engine, error) from None
         except SQLAlchemyError as error:
-            raise query.failed(_reason(error)) from None
+            raise query.failed(one_line(_said(error))) from None
 
 
 def _engine(url: URL) -> Engine:
@@ -93,13 +93,12 @@ def _engine(url: URL) -> Engine:
 
 def _unavailable(engine: Engine, error: SQLAlchemyError) -> OmsUnavailable:
     url = engine.url
-    reason = _reason(error)
-    if isinstance(url.password, str) and url.password:
-        reason = reason.replace(url.password, "***")
     return OmsUnavailable(
-        f"OMS: {url.drivername} at {url.host or url.database} cannot be read ({reason}); check BILLING_OMS_URL"
+        f"OMS: {url.drivername} at {url.host or url.database} cannot be read ({one_line(_said(error), url)});"
+        " check BILLING_OMS_URL"
     )
 
 
-def _reason(error: SQLAlchemyError) -> str:
-    return one_line(getattr(error, "orig", None) or error)
+def _said(error: SQLAlchemyError) -> BaseException:
+    """What the driver said; SQLAlchemy's own words add the statement to it."""
+    return getattr(error, "orig", None) or error

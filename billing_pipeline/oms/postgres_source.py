@@ -68,8 +68,7 @@ class PostgresSource:
                 connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
                 with connection.cursor() as cursor:
                     cursor.execute(
-                        "SET LOCAL TIME ZONE 'UTC'; SET LOCAL datestyle = 'ISO, YMD';"
-                        f" SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT_S}s'"
+                        f"SET LOCAL TIME ZONE 'UTC'; SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT_S}s'"
                     )
             except psycopg2.Error as error:
                 raise self._unavailable(error) from error
@@ -77,14 +76,11 @@ class PostgresSource:
 
     def _unavailable(self, error: psycopg2.Error) -> OmsUnavailable:
         url = self._url
-        reason = one_line(error)
-        for secret in (url.password, url.query.get("password"), url.query.get("sslpassword")):
-            if isinstance(secret, str) and secret:
-                reason = reason.replace(secret, "***")
         # Built anew: what stands behind the question mark may be secret too.
         shown = URL.create(url.drivername, url.username, host=url.host, port=url.port, database=url.database)
         return OmsUnavailable(
-            f"OMS: {shown.render_as_string()} cannot be read ({reason}); check BILLING_OMS_URL and the server"
+            f"OMS: {shown.render_as_string()} cannot be read ({one_line(error, url)});"
+            " check BILLING_OMS_URL and the server"
         )
 
 

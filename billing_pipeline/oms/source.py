@@ -55,6 +55,8 @@ def open_source(url: str, queries: Path | None = None) -> OmsSource:
         raise OmsSettingWrong(
             "BILLING_OMS_URL is not a SQLAlchemy URL: write, for example, postgresql://user@host/oms"
         ) from None
+    if "@" in (parsed.host or ""):
+        raise OmsSettingWrong("BILLING_OMS_URL: write an @ in the password as %40, a slash as %2F")
     backend = parsed.get_backend_name()
     loaded = load_queries(backend, queries)
     if backend == "sqlite":

@@ -234,7 +234,7 @@ def test_the_settings_of_server_and_role_change_no_byte(postgres_database: str, 
         connection,
         connection.cursor() as cursor,
     ):
-        for setting in ("timezone = 'Asia/Kolkata'", "datestyle = 'SQL, DMY'", "client_encoding = 'LATIN1'"):
+        for setting in ("timezone = 'Asia/Tokyo'", "datestyle = 'SQL, DMY'", "client_encoding = 'LATIN1'"):
             cursor.execute(f"ALTER DATABASE {connection.info.dbname} SET {setting}")
 
     after = october(open_source(postgres_database))

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from billing_pipeline.oms.contract import RELATIONS
-from billing_pipeline.oms.errors import OmsSettingWrong, OmsShapeWrong, OmsUnavailable
+from billing_pipeline.oms.errors import OmsSettingWrong, OmsShapeWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.extract import Extract, probe
 from billing_pipeline.oms.source import OmsSource, open_source
 from billing_pipeline.problems import PipelineError
@@ -116,6 +116,20 @@ def test_a_refused_login_names_the_user_and_never_the_password(postgres_url: str
     assert 'password authentication failed for user "postgres"' in message_of(raised)
     chain = [raised.value, raised.value.__cause__]
     assert not any("s3cret-word" in f"{error!r} {error}" for error in chain)
+
+
+def test_a_password_with_an_at_sign_is_explained_without_telling_it() -> None:
+    with pytest.raises(OmsSettingWrong, match="%40") as raised:
+        open_source("postgresql://biller:s3cret@word@host/oms")
+
+    assert "word" not in message_of(raised).replace("password", "")
+
+
+def test_what_a_driver_says_is_told_without_the_secrets_of_the_url() -> None:
+    url = make_url("postgresql://biller:s3cret@host/oms?sslpassword=other")
+
+    assert one_line(ValueError("no s3cret\nand no other"), url) == "no ***"
+    assert one_line(ValueError("other."), url) == "***"
 
 
 def test_a_query_that_never_ends_is_stopped(
