@@ -128,7 +128,7 @@ def _folded() -> Document:
         # 1000 x 0.10 net = 100.00, VAT 19.00, gross 119.00; 0.10 * 1.19 = 0.12, 1000 x 0.12 = 120.00 would miss.
         a_line(
             1,
-            title="Schrauben (1.000 Stück zu je 0,10 EUR netto)\nLeistungsdatum 14.10.2026",
+            title="Schrauben (1.000 Stück × 0,10 EUR netto)\nLeistungsdatum 14.10.2026",
             quantity=Decimal("1000"),
             unit_price_net=10,
             net=10000,
