@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from billing_pipeline_tests.support.postgres import fresh_database, postgres_server
+
+# A busy machine is no reason for a law to fail.
+settings.register_profile("billing", deadline=None)
+settings.load_profile("billing")
 
 
 @pytest.fixture(scope="session")
