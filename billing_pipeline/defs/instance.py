@@ -3,6 +3,7 @@
 Without the lock, two processes that migrate an empty home at once leave Dagster's SQLite files broken for good.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,11 @@ from billing_pipeline.settings import Settings
 # What a home of its own gets; the production instance, on PostgreSQL, is the dagster.yaml at the top.
 INSTANCE_YAML = """\
 # Made by billing-pipeline on first use of this home; yours to change.
+event_log_storage:
+  # Connections stay open: a month records three events per customer (docs/decisions/0010-event-log-storage.md).
+  module: billing_pipeline.defs.storage
+  class: PooledSqliteEventLogStorage
+  config: {{base_dir: {runs}}}
 telemetry:
   enabled: false
 nux:
@@ -37,7 +43,9 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         home.mkdir(parents=True, exist_ok=True)
         config = home / "dagster.yaml"
         if not config.exists():
-            config.write_text(INSTANCE_YAML, encoding="utf-8")
+            config.write_text(
+                INSTANCE_YAML.format(runs=json.dumps(str(home / "history" / "runs"))), encoding="utf-8"
+            )
         # Dagster reads the folder from its own variable only, here and in every process that it starts.
         os.environ["DAGSTER_HOME"] = str(home)
         instance = dg.DagsterInstance.get()
