@@ -54,9 +54,8 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
 def conform(relation: Relation, text: pa.Table) -> tuple[pa.Table, list[Fault]]:
     """The relation's columns typed as the contract says, and the cells that could not be.
 
-    Raises OmsShapeWrong for a row without its key: nobody could be told which row is meant.
+    The keys must have been proven (`prove_keys`): a fault names its row by them.
     """
-    prove_keys(relation, text)
     columns, faults = [], []
     for column in relation.columns:
         cells = text[column.name]
@@ -73,7 +72,10 @@ def conform(relation: Relation, text: pa.Table) -> tuple[pa.Table, list[Fault]]:
 
 
 def prove_keys(relation: Relation, text: pa.Table) -> None:
-    """Raises OmsShapeWrong, naming the row, where a column that says whose row it is, or which, is empty."""
+    """Raises OmsShapeWrong where a cell that says which row it is, or whose, is empty or no text.
+
+    No customer could be told of such a row; the message names it by its other cells.
+    """
     for name in dict.fromkeys((*relation.key, "customer_number")):
         if name not in relation.column_names:
             continue

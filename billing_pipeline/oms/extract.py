@@ -116,6 +116,7 @@ def customer_numbers(source: OmsSource) -> list[str]:
     """Every customer number of the OMS, test customers aside, in order. Raises the errors of `extract_month`."""
     with source.snapshot() as snapshot:
         text = snapshot.read(CUSTOMERS, _NEVER, _NEVER)
+    prove_keys(CUSTOMERS, text)
     typed, _ = conform(CUSTOMERS, text)
     real = pc.fill_null(pc.invert(typed["is_test"]), True)
     return sorted(set(typed.filter(real)["customer_number"].to_pylist()))

@@ -146,9 +146,7 @@ def _customer(index: int, rng: Random) -> DemoCustomer:
     form = FOREIGN_FORMS.get(place.country) or rng.choice(COMPANY_FORMS)
     row = {
         "customer_number": _customer_number(index, foreign),
-        "company_name": f"{rng.choice(COMPANY_WORDS)} {rng.choice(STREETS).split()[0]} {form}"
-        if is_company
-        else None,
+        "company_name": f"{rng.choice(COMPANY_WORDS)} {place.city} {form}" if is_company else None,
         "first_name": first if rng.random() < 0.7 or not is_company else None,
         "last_name": last if rng.random() < 0.7 or not is_company else None,
         "street": f"{place.street or rng.choice(STREETS)} {rng.randint(1, 140)}{rng.choice(('', '', 'a', ' - Hof 2'))}",
