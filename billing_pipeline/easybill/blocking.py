@@ -25,13 +25,13 @@ def document_problems(document: Document, layout: Layout) -> list[Problem]:
     A fault of a line names the OMS row it came from; one of the customer has an empty `source_id`.
     """
     problems = []
-    if document.price_basis != layout.price_basis:
+    if not layout.takes(document.price_basis):
         problems.append(
             Problem(
                 Code.LAYOUT_INVALID,
                 document.customer_number,
-                f"The lines add up {document.price_basis}, the prices of layout {layout.name} are "
-                f"{layout.price_basis}: set the same price_basis in the rules and in the layout.",
+                f"The lines add up {document.price_basis}, layout {layout.name} takes only {layout.price_basis} "
+                "prices: set the same price_basis in the rules and in the layout.",
                 field="price_basis",
                 value=document.price_basis,
             )

@@ -33,7 +33,7 @@ _EXACT: Final = Context(prec=100)
 def check_csv(data: bytes, document: Document, layout: Layout) -> list[str]:
     """Why these bytes are not the file of this document: one line per reason, empty where they are.
 
-    Rows are numbered from 1, below the header. Amounts are compared to the minor unit, on the layout's price basis.
+    Rows are numbered from 1, below the header. Amounts are compared to the minor unit, on the document's price basis.
     """
     try:
         text = data.decode(layout.encoding)
@@ -81,9 +81,9 @@ def _content_faults(text: str, document: Document, layout: Layout) -> list[str]:
     except csv.Error as fault:
         return [f"the file cannot be read as CSV: {fault}"]
     reasons = []
-    if document.price_basis != layout.price_basis:
+    if not layout.takes(document.price_basis):
         reasons.append(
-            f"the document adds up {document.price_basis}, the layout's prices are {layout.price_basis}"
+            f"the document adds up {document.price_basis}, the layout takes only {layout.price_basis} prices"
         )
     if len(rows) != len(document.lines):
         reasons.append(f"the file has {len(rows)} rows, the document {len(document.lines)} lines")
@@ -171,18 +171,18 @@ def _total_faults(rows: Sequence[Sequence[str]], document: Document, layout: Lay
         sums[percent] += amount
         if number <= len(document.lines):
             line = document.lines[number - 1]
-            expected = line.gross if layout.price_basis == "gross" else line.net
+            expected = line.gross if document.price_basis == "gross" else line.net
             if amount != expected:
                 reasons.append(
                     f"row {number}: quantity times price is {amount}, the line {expected} (minor units)"
                 )
-    return reasons + _document_faults(sums, document, layout)
+    return reasons + _document_faults(sums, document)
 
 
-def _document_faults(sums: dict[Decimal, int], document: Document, layout: Layout) -> list[str]:
+def _document_faults(sums: dict[Decimal, int], document: Document) -> list[str]:
     """`sums`: minor units by VAT rate in percent, on the price basis."""
     total = sum(sums.values())
-    if layout.price_basis == "gross":
+    if document.price_basis == "gross":
         found = {"gross": total}
     else:
         vat = sum(

@@ -130,7 +130,8 @@ class Layout(BaseModel):
     ]
     date_format: Annotated[Literal["YYYY-MM-DD", "DD.MM.YYYY"], Key(description="In dates.")]
     price_basis: Annotated[
-        Literal["gross", "net"], Key(description="What the price column holds, and how the document adds up.")
+        Literal["rules", "gross", "net"],
+        Key(description="What the price column holds: what the rules say, or only gross or only net prices."),
     ]
     columns: Annotated[tuple[Column, ...], Key(min_length=1, strict=False)]
 
@@ -155,6 +156,10 @@ class Layout(BaseModel):
     def is_quoted(self, column: Column) -> bool:
         """Whether the cells of this column stand in quotes."""
         return self.quoting == "all" or column.type in ("text", "constant")
+
+    def takes(self, price_basis: str) -> bool:
+        """Whether a document that adds up on this basis can be written."""
+        return self.price_basis in ("rules", price_basis)
 
     def column_of(self, source: str) -> int:
         """The index of the first column with this source. Raises ValueError where there is none."""
@@ -231,7 +236,9 @@ def layout_table(layout: Layout) -> str:
         f"dates {layout.date_format}",
         f"quotes around {'every cell' if layout.quoting == 'all' else 'every text, empty ones too'}",
         f"header {'in quotes' if layout.quote_header else 'without quotes'}",
-        f"prices {layout.price_basis}",
+        "prices as price_basis of the rules says"
+        if layout.price_basis == "rules"
+        else f"prices {layout.price_basis}",
     ]
     rows = [
         "| # | column | type | length | required | comes from | meaning |",

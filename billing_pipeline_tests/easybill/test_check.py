@@ -138,6 +138,12 @@ def test_the_file_of_another_document_is_refused(other: Document) -> None:
     assert check_csv(GOOD, other, LAYOUT)
 
 
+def test_a_layout_of_one_price_basis_has_no_file_of_the_other() -> None:
+    assert check_csv(GOOD, TWO_LINES, LAYOUT.model_copy(update={"price_basis": "net"})) == [
+        "the document adds up gross, the layout takes only net prices"
+    ]
+
+
 def test_a_document_without_lines_is_nothing_to_send() -> None:
     empty = replace(TWO_LINES, lines=(), net=0, vat=0, gross=0)
     assert check_csv(render_csv(empty, LAYOUT), empty, LAYOUT) == [

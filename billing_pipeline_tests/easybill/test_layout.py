@@ -36,7 +36,7 @@ def test_the_packaged_layout_is_custom_csv() -> None:
     assert layout.name in packaged_layouts()
     assert (layout.delimiter, layout.encoding, layout.line_ending) == (";", "utf-8", "\n")
     assert not layout.byte_order_mark
-    assert (layout.quoting, layout.decimal_mark, layout.price_basis) == ("text", ".", "gross")
+    assert (layout.quoting, layout.decimal_mark, layout.price_basis) == ("text", ".", "rules")
     for column in layout.columns:
         longest = {"title": 10_000}.get(column.name, 255) if column.type == "text" else None
         assert column.max_length == longest
@@ -44,7 +44,7 @@ def test_the_packaged_layout_is_custom_csv() -> None:
 
 
 def test_a_layout_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
-    path = layout_with(tmp_path, 'price_basis = "gross"', 'price_basis = "net"')
+    path = layout_with(tmp_path, 'price_basis = "rules"', 'price_basis = "net"')
     assert load_layout(path).price_basis == "net"
     assert load_layout(str(path)) == load_layout(path)
 
@@ -117,7 +117,7 @@ def test_the_table_for_people_has_every_column_and_the_form_of_the_file() -> Non
     first, empty, *table = layout_table(layout).splitlines()
     assert "delimiter `;`" in first
     assert "UTF-8 without byte order mark" in first
-    assert "prices gross" in first
+    assert "prices as price_basis of the rules says" in first
     assert not empty
     assert len(table) == 2 + len(layout.columns)
     assert all(row.count(" | ") == 6 for row in table[2:])
