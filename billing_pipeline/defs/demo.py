@@ -5,6 +5,7 @@ never reach a real one. Only `BILLING_HOME`, where it is set, says where it live
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from billing_pipeline.sandbox.documents import Draft
 from billing_pipeline.settings import PREFIX, Settings, load_settings
 
 DEFAULT_HOME = ".billing/demo"
+SHUTDOWN_S = 60
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,15 @@ def serve_ui(port: int) -> int:
             *("-m", "billing_pipeline.definitions"),
             *("--host", "127.0.0.1", "--port", str(port)),
         ]
-        try:
-            return subprocess.run(command, env=environment, check=False).returncode
-        except KeyboardInterrupt:
-            return 0
+        with subprocess.Popen(command, env=environment) as dagster:
+            try:
+                return dagster.wait()
+            except KeyboardInterrupt:
+                # On a terminal Ctrl-C has reached it already; a second one is how it is told otherwise. Its own
+                # processes end with it, if it is left the time.
+                dagster.send_signal(signal.SIGINT)
+                dagster.wait(timeout=SHUTDOWN_S)
+                return 0
 
 
 @contextmanager
