@@ -1,0 +1,122 @@
+"""A whole installation in a folder: a small OMS, a home, an inbox that is a folder, and its command line.
+
+Commands run in this process, as the console script would run them: what they print and their exit status are the
+answer. A command in a process of its own costs seconds; one test per command has that too.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from billing_pipeline import cli
+from billing_pipeline.delivery.ledger import Ledger, open_ledger
+from billing_pipeline_tests.support.small_oms import SmallOms
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Its output as one JSON value."""
+        return json.loads(self.out)
+
+
+class Installation:
+    """`oms` is empty at first; `inbox` is what the receiver sees; `rules`, if given, is the rules' TOML text."""
+
+    def __init__(self, folder: Path, *, rules: str = "", **settings: str) -> None:
+        self.folder = folder
+        self.oms = SmallOms(folder / "oms.db")
+        self.inbox = folder / "share" / "import"
+        self.inbox.mkdir(parents=True)
+        self.home = folder / "home"
+        self.environment = {
+            "BILLING_HOME": str(self.home),
+            "BILLING_OMS_URL": self.oms.url,
+            "BILLING_TRANSPORT": "folder",
+            "BILLING_FOLDER": str(folder / "share"),
+            **settings,
+        }
+        if rules:
+            (folder / "rules.toml").write_text(rules, encoding="utf-8")
+            self.environment["BILLING_RULES"] = str(folder / "rules.toml")
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, as any other process would open it."""
+        return open_ledger(f"sqlite:///{self.home / 'ledger.db'}")
+
+    def files(self) -> dict[str, str]:
+        """What lies in the inbox, by name."""
+        return {path.name: path.read_text("utf-8") for path in sorted(self.inbox.iterdir())}
+
+    def command(self, *arguments: str) -> Answer:
+        """`billing-pipeline` with these arguments."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        with self._environment(), chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
+            status = _exit_status(list(arguments))
+        return Answer(status, _text(out), _text(err))
+
+    def run_json(self, month: str, *options: str) -> dict[str, Any]:
+        """`billing-pipeline run MONTH --json`, whatever its exit status."""
+        answer = self.command("run", month, "--json", *options)
+        assert answer.out, answer.err
+        result: dict[str, Any] = answer.json()
+        return result
+
+    @contextmanager
+    def _environment(self) -> Iterator[None]:
+        before = dict(os.environ)
+        for name in before:
+            if name.startswith("BILLING_") or name == "DAGSTER_HOME":
+                del os.environ[name]
+        os.environ.update(self.environment)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def customer_in(result: dict[str, Any], customer_number: str = "10023") -> dict[str, Any]:
+    """The entry of a customer in `run --json` or `status --json`."""
+    (found,) = (one for one in result["customers"] if one["customer_number"] == customer_number)
+    entry: dict[str, Any] = found
+    return entry
+
+
+def outcomes_in(result: dict[str, Any]) -> dict[str, str]:
+    """The outcome of each customer in `run --json` or `status --json`."""
+    return {one["customer_number"]: one["outcome"] for one in result["customers"]}
+
+
+def _exit_status(arguments: list[str]) -> int:
+    before = sys.argv
+    sys.argv = ["billing-pipeline", *arguments]
+    try:
+        cli.main()
+    except SystemExit as done:
+        return int(done.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    raw = stream.buffer
+    assert isinstance(raw, io.BytesIO)
+    return raw.getvalue().decode("utf-8")
