@@ -36,10 +36,10 @@ the death of a process is noticed on the same machine (`liveness`), and elsewher
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import TracebackType
 from typing import Final
 
 from billing_pipeline.delivery.inbox import (
@@ -183,29 +183,36 @@ def _upload(planned: Delivery, data: bytes, inbox: Inbox, run: Run) -> bool:
     if taken is None:
         return False
     run.at_edge("taken")
-    with _giving_back(taken, run):
-        if planned.temporary_path and planned.endpoint == run.endpoint:
-            inbox.remove(planned.temporary_path)
-        foreign = _foreign_file(taken, inbox, run)
-        if foreign:
-            _hold(taken, Decision(Action.HOLD, Code.NAME_COLLISION, foreign), run)
-            return False
-        _write(taken, data, inbox, run)
-        committed = run.ledger.commit(
-            taken,
-            Note("upload", f"{taken.temporary_path}: {len(data)} bytes, read back, sha256 {taken.sha256}"),
-        )
-        if committed is None:
-            inbox.remove(taken.temporary_path)
-            return False
+    committed = _write_and_commit(taken, data, inbox, run)
+    if committed is None:
+        return False
     run.at_edge("committed")
-    with _giving_back(committed, run):
+    with _GivenBack(committed, run):
         try:
             inbox.rename(committed.temporary_path, committed.remote_path)
         except (NameTaken, NotFound):
             return _resolve(committed, inbox, run)
         run.at_edge("renamed")
         return _published(committed, Note("publish", committed.remote_path), run, renamed=True)
+    return False
+
+
+def _write_and_commit(taken: Delivery, data: bytes, inbox: Inbox, run: Run) -> Delivery | None:
+    """UPLOADING → COMMITTING. None where it was held, or somebody else has taken it over."""
+    with _GivenBack(taken, run):
+        for leftover in taken.leftovers:
+            inbox.remove(leftover)
+        foreign = _foreign_file(taken, inbox, run)
+        if foreign:
+            _hold(taken, Decision(Action.HOLD, Code.NAME_COLLISION, foreign), run)
+            return None
+        _write(taken, data, inbox, run)
+        note = Note("upload", f"{taken.temporary_path}: {len(data)} bytes, read back, sha256 {taken.sha256}")
+        committed = run.ledger.commit(taken, note)
+        if committed is None:
+            inbox.remove(taken.temporary_path)
+        return committed
+    return None
 
 
 def _foreign_file(taken: Delivery, inbox: Inbox, run: Run) -> str:
@@ -237,8 +244,9 @@ def _take_up(found: Delivery, inbox: Inbox, run: Run) -> bool:
     if adopted is None:
         return False
     run.at_edge("adopted")
-    with _giving_back(adopted, run):
+    with _GivenBack(adopted, run):
         return _resolve(adopted, inbox, run)
+    return False
 
 
 def _resolve(committed: Delivery, inbox: Inbox, run: Run) -> bool:
@@ -288,16 +296,30 @@ def _hold(delivery: Delivery, decision: Decision, run: Run) -> bool:
     return run.ledger.hold(delivery, code, decision.reason, note) is not None
 
 
-@contextmanager
-def _giving_back(delivery: Delivery, run: Run) -> Iterator[None]:
-    """After a failed exchange nobody is at work on the delivery any more: the next attempt need not wait."""
-    try:
-        yield
-    except DeliveryError as error:
+@dataclass(frozen=True, slots=True)
+class _GivenBack:
+    """After a failed exchange nobody is at work on the delivery any more: the next attempt need not wait.
+
+    An exchange that failed because somebody else has taken the delivery over, and removed the temporary
+    file, is not a failure: the block is left, and the ledger tells the rest.
+    """
+
+    delivery: Delivery
+    run: Run
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, DeliveryError):
+            return False
         note = Note("attempt", str(error), outcome="failure")
-        if run.ledger.give_back(delivery, note) is None:
-            run.ledger.record_exchange(delivery, note, run_id=run.run_id)
-        raise
+        if self.run.ledger.give_back(self.delivery, note) is not None:
+            return False
+        self.run.ledger.record_exchange(self.delivery, note, run_id=self.run.run_id)
+        return True
 
 
 def _settled(parcel: Parcel, found: Delivery, run: Run, *, published_here: bool) -> DeliveryResult:

@@ -174,7 +174,8 @@ class Delivery:
     """One (customer, month, revision): the row that decides whether anything may be sent. Times are UTC.
 
     `token` is the last one taken; it is valid only in UPLOADING and COMMITTING. `temporary_path` is that
-    token's temporary file at `endpoint`. `holder` is the process at work on it, "" if nobody is.
+    token's temporary file at `endpoint`, `leftovers` those of earlier tokens that may still be there. `holder`
+    is the process at work on it, "" if nobody is.
     `accepted_sha256`: other bytes that a person has accepted as already delivered; `released_as`: what a
     person last decided while it was held. Draft amounts are minor units, None until read back.
     """
@@ -201,6 +202,7 @@ class Delivery:
     token: str
     holder: str
     temporary_path: str
+    leftovers: tuple[str, ...]
     remote_path: str
     held_code: Code | None
     held_reason: str

@@ -154,6 +154,7 @@ deliveries = Table(
     _text("token"),
     _words("holder"),
     _text("temporary_path"),
+    Column("leftovers", JSON, nullable=False),
     _text("remote_path"),
     _text("held_code"),
     _words("held_reason"),

@@ -9,6 +9,7 @@ import pytest
 
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.store import Store
+from billing_pipeline_tests.support.delivering import hasty
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -42,8 +43,8 @@ def ledger(open_at: Callable[[], Ledger]) -> Ledger:
 
 @pytest.fixture
 def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """An empty ledger where the database does not matter."""
-    ledger = open_ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}")
+    """An empty ledger where neither the database nor its durability matters."""
+    ledger = hasty(open_ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}"))
     yield ledger
     ledger.close()
 

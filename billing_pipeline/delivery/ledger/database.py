@@ -51,7 +51,7 @@ class Database:
     """Transactions on the ledger, for any number of threads; the base of every part of `Ledger`."""
 
     def __init__(self, engine: sa.Engine, *, clock: Clock = utc_now) -> None:
-        self._engine = engine
+        self.engine = engine
         self._now = clock
         self.where = engine.url.render_as_string(hide_password=True)
         # SQLite has one writer and lets the others sleep and try again; our own threads need not.
@@ -60,12 +60,12 @@ class Database:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         """One transaction, durable on leaving. IntegrityError comes through; all else is LedgerUnavailable."""
-        with self._one_writer or nullcontext(), self._errors(), self._engine.begin() as connection:
+        with self._one_writer or nullcontext(), self._errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with self._errors(), self._engine.connect() as connection:
+        with self._errors(), self.engine.connect() as connection:
             yield connection.execution_options(**{_READ_ONLY: True})
 
     @contextmanager
@@ -79,7 +79,7 @@ class Database:
 
     def close(self) -> None:
         """Give back the pooled connections; the ledger can still be used afterwards."""
-        self._engine.dispose()
+        self.engine.dispose()
 
 
 def make_engine(url: str) -> sa.Engine:

@@ -36,7 +36,13 @@ class Edges(Database):
         holder: str,
         run_id: str,
     ) -> Delivery | None:
-        """PLANNED or UPLOADING → UPLOADING(token): whoever held it before can no longer commit."""
+        """PLANNED or UPLOADING → UPLOADING(token): whoever held it before can no longer commit.
+
+        The temporary file of the token before becomes a leftover, to be removed before the next edge.
+        """
+        leftovers = delivery.leftovers if delivery.endpoint == endpoint else ()
+        if delivery.temporary_path and delivery.endpoint == endpoint:
+            leftovers += (delivery.temporary_path,)
         return self._move(
             delivery,
             from_states=(State.PLANNED, State.UPLOADING),
@@ -44,6 +50,7 @@ class Edges(Database):
                 "state": State.UPLOADING,
                 "token": token,
                 "temporary_path": temporary_path,
+                "leftovers": list(leftovers),
                 "remote_path": remote_path,
                 "remote_dir": remote_dir,
                 "transport": transport,
@@ -54,11 +61,14 @@ class Edges(Database):
         )
 
     def commit(self, delivery: Delivery, note: Note) -> Delivery | None:
-        """UPLOADING(token) → COMMITTING(token): from here on the bytes are frozen, and the rename may happen."""
+        """UPLOADING(token) → COMMITTING(token): the bytes are frozen, and the rename may happen.
+
+        The caller has removed the leftovers.
+        """
         return self._move(
             delivery,
             from_states=(State.UPLOADING,),
-            to={"state": State.COMMITTING, "committed_at": self._now()},
+            to={"state": State.COMMITTING, "committed_at": self._now(), "leftovers": []},
             note=note,
         )
 

@@ -137,7 +137,7 @@ class Exports(Database):
             return [_month_customer(row._mapping) for row in connection.execute(query)]
 
     def _on_postgresql(self) -> bool:
-        return self._engine.dialect.name == "postgresql"
+        return self.engine.dialect.name == "postgresql"
 
     def _upsert(self) -> sa.UpdateBase:
         insert = (postgresql.insert if self._on_postgresql() else sqlite.insert)(month_customers)

@@ -66,6 +66,7 @@ def new_token() -> str:
 def delivery_of(row: Any) -> Delivery:
     """A row of `deliveries` as a value."""
     values = dict(row._mapping)
+    values["leftovers"] = tuple(values["leftovers"])
     values["state"] = State(values["state"])
     values["held_code"] = Code(values["held_code"]) if values["held_code"] else None
     return Delivery(**values)
@@ -255,7 +256,7 @@ def _write(
     if found is not None:
         connection.execute(sa.update(deliveries).where(deliveries.c.id == found.id).values(said))
         return found.id
-    said |= dict.fromkeys(_EMPTY_AT_FIRST, "")
+    said |= dict.fromkeys(_EMPTY_AT_FIRST, "") | {"leftovers": []}
     said |= {
         "customer_number": parcel.export.customer_number,
         "month": parcel.export.month,

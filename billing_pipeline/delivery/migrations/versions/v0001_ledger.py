@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("token", sa.Text(), nullable=False),
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("temporary_path", sa.Text(), nullable=False),
+        sa.Column("leftovers", sa.JSON(), nullable=False),
         sa.Column("remote_path", sa.Text(), nullable=False),
         sa.Column("held_code", sa.Text(), nullable=False),
         sa.Column("held_reason", sa.Text(), nullable=False),

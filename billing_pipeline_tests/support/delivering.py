@@ -1,0 +1,89 @@
+"""Delivering one parcel to a fake inbox, again and again, as runs on different days would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event
+
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.machine import Run, Verify, deliver, unverified
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
+from billing_pipeline.delivery.recovery import Places
+from billing_pipeline.delivery.store import Store
+from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
+
+
+def hasty(ledger: Ledger) -> Ledger:
+    """The SQLite ledger without waiting for the disk: enough where no machine loses its power."""
+
+    def settle(connection: Any, record: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    ledger.close()
+    event.listen(ledger.engine, "connect", settle)
+    return ledger
+
+
+class Crash(BaseException):
+    """The process dies: nothing of ours may catch it."""
+
+
+@dataclass
+class Bench:
+    """A ledger, a store and a fake server; every `send` is a run of its own."""
+
+    ledger: Ledger
+    store: Store
+    server: FakeServer = field(default_factory=FakeServer)
+    archive_dir: str | None = "/archive"
+    error_dir: str | None = "/error"
+    address: str = "fake://inbox"
+    lease_s: float = 0.0
+    patience_s: float = 0.3
+    verify: Verify = unverified
+    runs: int = 0
+
+    def run(self, at_edge: Callable[[str], None] = lambda edge: None) -> Run:
+        self.runs += 1
+        return Run(
+            ledger=self.ledger,
+            store=self.store,
+            places=Places("/import", self.archive_dir, self.error_dir),
+            transport="fake",
+            endpoint=self.address,
+            run_id=f"run-{self.runs}",
+            verify=self.verify,
+            lease_s=self.lease_s,
+            patience_s=self.patience_s,
+            at_edge=at_edge,
+        )
+
+    def send(self, parcel: Parcel, *, at_edge: Callable[[str], None] = lambda edge: None) -> DeliveryResult:
+        with FakeTransport(self.server).connect() as inbox:
+            return deliver(parcel, lambda: inbox, self.run(at_edge))
+
+    def send_and_die_at(self, edge: str, parcel: Parcel) -> bool:
+        """Whether the run came as far as to die there."""
+        try:
+            self.send(parcel, at_edge=dying_at(edge))
+        except Crash:
+            return True
+        return False
+
+    def row(self, parcel: Parcel) -> Delivery:
+        found = self.ledger.delivery(parcel.export.order_number)
+        assert found is not None
+        return found
+
+
+def dying_at(edge: str) -> Callable[[str], None]:
+    """Dies when it is told of that edge."""
+
+    def die(reached: str) -> None:
+        if reached == edge:
+            raise Crash(edge)
+
+    return die
