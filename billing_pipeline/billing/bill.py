@@ -6,8 +6,7 @@ by which lines are made, each of which has a module of its own.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -23,7 +22,6 @@ from billing_pipeline.billing.arrow import (
     all_of,
     any_of,
     array,
-    frame_of,
     negation,
     where,
     with_columns,
@@ -33,6 +31,7 @@ from billing_pipeline.billing.drift import drift
 from billing_pipeline.billing.late import LedgerView, with_standing
 from billing_pipeline.billing.lines import invoice_lines
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
+from billing_pipeline.billing.roster import members_of, omitted_of, roster_of
 from billing_pipeline.billing.rows import source_rows
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.schema import proven
@@ -46,9 +45,8 @@ from billing_pipeline.problems import Problem, problems_frame
 class BilledMonth:
     """What is billed of a month; every frame by customer_number (code point).
 
-    `lines`: `lines.LINES`. `totals`: one row per customer with lines, `totals.totals_of`. `roster`: `ROSTER`, one
-    row per customer of the month. `problems`: why customers are blocked, `problems.problems_frame`. `drift`: billed
-    rows that have changed since, likewise; they block nobody.
+    `lines`: `lines.LINES`. `totals`: `totals.TOTALS`. `roster`: `roster.ROSTER`. `problems`: why customers are
+    blocked, as `problems.problems_frame`. `drift`: billed rows that have changed since, likewise; they block nobody.
     """
 
     lines: pd.DataFrame
@@ -90,20 +88,18 @@ def bill_month(
         .pipe(with_rates)
         .pipe(with_nets)
     )
-    members = sorted({*_numbers(rows, "is_of_month"), *_numbers(rows, "is_billed")})
-    omitted = customer_reasons(members, month, omissions, rules.only_customers)
-    for number in _numbers(rows, "is_billed"):
-        omitted.pop(number, None)
-    judged = customers[
-        customers["customer_number"].isin([number for number in members if number not in omitted])
-    ]
-    problems = _problems(rows, billed, judged, extract.service_tasks)
+    members = members_of(rows)
+    omitted = omitted_of(rows, customer_reasons(members, month, omissions, rules.only_customers))
+    judged = [number for number in members if number not in omitted]
+    problems = _problems(
+        rows, billed, customers[customers["customer_number"].isin(judged)], extract.service_tasks
+    )
     blocked = {problem.customer_number for problem in problems}
     lines = invoice_lines(_of_others(billed, blocked), extract.service_tasks, timezone).pipe(proven)
     return BilledMonth(
         lines=lines,
         totals=totals_of(lines),
-        roster=_roster(rows, members, omitted, blocked),
+        roster=roster_of(rows, members, omitted, blocked),
         problems=problems_frame(problems),
         drift=problems_frame(drift(rows, month, ledger)),
     )
@@ -112,9 +108,8 @@ def bill_month(
 def with_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with what becomes of them.
 
-    `is_billed`: a line is made of it. `is_proven`:
-    its faults are problems, since it is billed or stands in an open month. `is_left_out`, `is_waiting`: it would be
-    billed, but was left out, or came too late.
+    `is_billed`: a line is made of it. `is_proven`: its faults are problems, since it is billed or stands in an open
+    month. `is_left_out`, `is_waiting`: it would be billed, but was left out, or came too late.
     """
     billable, here, due, waiting, of_month = (
         array(rows[name]) for name in ("billable", "billed_here", "due", "waiting", "is_of_month")
@@ -142,6 +137,7 @@ def _problems(
         judged=chain(
             checks.unknown_customers(proven, customers),
             checks.customer_problems(customers),
+            checks.name_problems(billed, tasks),
             checks.price_problems(billed),
             checks.task_problems(billed, tasks),
             checks.vat_problems(billed),
@@ -150,42 +146,6 @@ def _problems(
     )
 
 
-def _roster(
-    rows: pd.DataFrame, members: Sequence[str], omitted: Mapping[str, str], blocked: Collection[str]
-) -> pd.DataFrame:
-    """`ROSTER` of these customers."""
-    waiting = Counter(array(rows["customer_number"]).filter(array(rows["is_waiting"])).to_pylist())
-    to_bill = _numbers(rows, "is_billed")
-    reasons: dict[str, set[str]] = {}
-    left_out = where(rows, array(rows["is_left_out"]))
-    for number, reason in zip(left_out["customer_number"], left_out["left_out"], strict=True):
-        reasons.setdefault(number, set()).add(reason)
-
-    def outcome(number: str) -> str:
-        if number in omitted:
-            return "omitted"
-        if number in blocked:
-            return "blocked"
-        if number in to_bill:
-            return "to_bill"
-        return "omitted" if number in reasons else "nothing_to_bill"
-
-    said = {number: omitted.get(number, "; ".join(sorted(reasons.get(number, ())))) for number in members}
-    return frame_of(
-        {
-            "customer_number": pa.array(members, TEXT),
-            "outcome": pa.array([outcome(number) for number in members], TEXT),
-            "late_rows": pa.array([waiting[number] for number in members], pa.int32()),
-            "reason": pa.array([said[number] for number in members], TEXT),
-        }
-    )
-
-
 def _of_others(rows: pd.DataFrame, customer_numbers: Collection[str]) -> pd.DataFrame:
     named = pa.array(sorted(customer_numbers), TEXT)
     return where(rows, negation(pc.is_in(array(rows["customer_number"]), named)))
-
-
-def _numbers(rows: pd.DataFrame, flag: str) -> set[str]:
-    """The customers of the rows for which the flag is true."""
-    return set(pc.unique(array(rows["customer_number"]).filter(array(rows[flag]))).to_pylist())

@@ -23,6 +23,7 @@ from billing_pipeline.oms.faults import row_problems
 from billing_pipeline.problems import Code, Problem
 
 _NAMES: Final = {SERVICE: "Service", FEE: "Cancellation fee", ADJUSTMENT: "Adjustment"}
+_NAME_FIELDS: Final = {SERVICE: "service_name", FEE: "fee_type", ADJUSTMENT: "title"}
 _PRICE_FIELDS: Final = {SERVICE: "unit_price_net", FEE: "amount_net", ADJUSTMENT: "unit_price_net"}
 
 
@@ -36,6 +37,23 @@ def task_faults(services: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem
     place = pc.index_in(array(tasks["service_id"]), array(services["source_id"]))
     owned = with_columns(tasks, customer_number=array(services["customer_number"]).take(place))
     yield from row_problems(where(owned, pc.is_valid(place)), "service_id")
+
+
+def name_problems(rows: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
+    """Services and tasks that are called nothing: nobody could tell what they are on the invoice."""
+    for row in _flagged(rows, _is_blank(array(rows["head"]))):
+        field = _NAME_FIELDS[row.source_kind]
+        yield _problem(row, Code.TEXT_INVALID, field, row.head, f"{field} is empty: fill it in the OMS")
+    mine = tasks_of(service_ids(rows), tasks)
+    blank = array(mine["row"]).filter(_is_blank(array(mine["task_name"])))
+    for row in _flagged(rows, pc.is_in(pa.array(range(len(rows)), pa.int32()), blank)):
+        yield _problem(
+            row, Code.TEXT_INVALID, "task_name", "", "has a task without a name: fill it in the OMS"
+        )
+
+
+def _is_blank(texts: pa.Array) -> pa.Array:
+    return pc.equal(pc.utf8_trim_whitespace(texts), "")
 
 
 def price_problems(rows: pd.DataFrame) -> Iterator[Problem]:

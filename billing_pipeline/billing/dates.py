@@ -1,19 +1,18 @@
-"""Local dates of instants, and the date of an invoice.
+"""Local dates of instants, and the last instant of a month.
 
 Belongs here: what a date is in the billing time zone. Does not: which month a row is in (`oms.period`).
 """
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.rules import PurchaseDate
-from billing_pipeline.oms.period import next_month, period_of
+from billing_pipeline.oms.period import period_of
 
 
 def local_dates(instants: pa.Array, timezone: str) -> pa.Array:
@@ -34,27 +33,3 @@ def local_dates(instants: pa.Array, timezone: str) -> pa.Array:
 def last_instant_of(month: str, timezone: str) -> datetime:
     """The last microsecond of a month in that time zone, UTC: where what has no instant of its own is placed."""
     return period_of(month, timezone).end - timedelta(microseconds=1)
-
-
-def last_day_of(month: str) -> date:
-    """The last day of a month "YYYY-MM"."""
-    return first_day_after(month) - timedelta(days=1)
-
-
-def first_day_after(month: str) -> date:
-    """The first day of the month after `month`."""
-    return date.fromisoformat(f"{next_month(month)}-01")
-
-
-def purchase_date(rule: PurchaseDate, month: str, last_performed_on: date) -> date:
-    """The purchase date of a customer's document by the rule `purchase_date`.
-
-    `last_performed_on`: the latest `performed_on` of its lines.
-    """
-    match rule:
-        case "last_day_of_month":
-            return last_day_of(month)
-        case "first_day_of_next_month":
-            return first_day_after(month)
-        case "last_service_date":
-            return last_performed_on

@@ -34,8 +34,8 @@ Codes = npt.NDArray[np.int64]
 
 
 def grouped(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per line: `source_ids` and `source_fingerprints` of its rows in their order, `last_performed_on`,
-    and the sums of `quantity`, `net` and `gross`. All else is that of its first row, and so is its place.
+    """One row per line: `source_ids` and `source_fingerprints` of its rows in their order, `first_performed_on`,
+    and the sums of `quantity`, `net` and `gross`. All else is that of its last row, and so is its place.
 
     Rows are in their final order. Rows of itemised services are not grouped.
     """
@@ -48,12 +48,12 @@ def grouped(rows: pd.DataFrame) -> pd.DataFrame:
     by_line = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes))
     starts = np.concatenate(([0], ends))[: len(ends)]
-    lines = rows.take(by_line[starts]).reset_index(drop=True)
+    lines = rows.take(by_line[ends - 1]).reset_index(drop=True)
     return with_columns(
         lines,
         source_ids=_lists(array(rows["source_id"]), by_line, ends),
         source_fingerprints=_lists(array(rows["fingerprint"]), by_line, ends),
-        last_performed_on=array(rows["performed_on"]).take(pa.array(by_line[ends - 1])),
+        first_performed_on=array(rows["performed_on"]).take(pa.array(by_line[starts])),
         quantity=pc.multiply(
             pa.array(_sums(thousandths, codes)).cast(pa.decimal128(19, 0)).cast(pa.decimal128(12, 0)),
             _THOUSANDTH,
@@ -64,7 +64,7 @@ def grouped(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _line_codes(rows: pd.DataFrame) -> Codes:
-    """The number of its line for each row: lines are counted in the order of their first rows."""
+    """The number of its line for each row: lines are counted in the order of their last rows."""
     alike = cells_text(*(array(rows[name]) for name in _ALIKE))
     groupable = all_of(
         array(rows["group_lines"]),
@@ -76,8 +76,10 @@ def _line_codes(rows: pd.DataFrame) -> Codes:
 
 
 def _counted_up(keys: pa.Array) -> Codes:
-    indices: Codes = keys.dictionary_encode().indices.to_numpy().astype(np.int64)
-    return indices
+    """The distinct keys as 0, 1 … in the order of their last places."""
+    backwards: Codes = keys[::-1].dictionary_encode().indices.to_numpy().astype(np.int64)
+    codes: Codes = (backwards.max(initial=-1) - backwards)[::-1]
+    return codes
 
 
 def _sums(values: Codes, codes: Codes) -> Codes:

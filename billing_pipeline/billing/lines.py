@@ -50,7 +50,7 @@ LINES: Final = pa.schema(
         ("gross", MINOR),
         ("vat_basis_points", pa.int32()),
         ("currency", TEXT),
-        ("performed_at", INSTANT),  # of a grouped line the first
+        ("performed_at", INSTANT),  # of a grouped line the last
         ("performed_on", pa.date32()),
         ("performed_month", TEXT),
         ("price_basis", TEXT),

@@ -76,7 +76,6 @@ def _has_sources(lines: pd.DataFrame) -> pd.Series[bool]:
 
 _CHECKS: Final[dict[str, list[Any]]] = {
     "line_type": [pandera.Check.isin(LINE_TYPES)],
-    "title": [pandera.Check.str_length(min_value=1)],
     "vat_basis_points": [pandera.Check.in_range(0, PER_WHOLE)],
     "price_basis": [pandera.Check.isin(["gross", "net"])],
 }

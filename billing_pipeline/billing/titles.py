@@ -35,7 +35,7 @@ def with_titles(lines: pd.DataFrame) -> pd.DataFrame:
     dates = by_distinct(
         service_dates_text,
         TEXT,
-        *(array(lines[name]) for name in ("performed_on", "last_performed_on", "language")),
+        *(array(lines[name]) for name in ("first_performed_on", "performed_on", "language")),
     )
     dated = joined(pc.if_else(is_dated, dates, None), array(lines["location"]), separator=", ")
     return with_columns(

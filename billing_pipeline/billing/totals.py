@@ -5,16 +5,30 @@ Belongs here: the two ways of adding up, by price basis. Does not: the amounts o
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import array, frame_of
+from billing_pipeline.billing.arrow import MINOR, TEXT, array, frame_of
 from billing_pipeline.billing.vat import vat_of
+
+TOTALS: Final = pa.schema(
+    [
+        ("customer_number", TEXT),
+        ("currency", TEXT),
+        ("line_count", pa.int32()),
+        ("net", MINOR),
+        ("vat", MINOR),
+        ("gross", MINOR),
+    ]
+)
+"""One row per customer with lines, by customer_number (code point): the document, in minor units."""
 
 
 def totals_of(lines: pd.DataFrame) -> pd.DataFrame:
-    """One row per customer_number, sorted: `TOTALS`, in minor units of the customer's one currency.
+    """`TOTALS` of the lines, of which each customer has one currency and one price basis.
 
     Basis "gross": net, VAT and gross are the sums of the lines'. Basis "net": the VAT of each rate is on the sum of
     that rate's nets, rounded half up (EN 16931); gross = net + VAT.
@@ -37,13 +51,14 @@ def totals_of(lines: pd.DataFrame) -> pd.DataFrame:
         .sort_by("customer_number")
         .combine_chunks()
     )
+    columns = (
+        sums["customer_number"],
+        sums["currency"],
+        sums["count_all_sum"],
+        sums["net_sum_sum"],
+        sums["document_vat_sum"],
+        pc.add(sums["net_sum_sum"], sums["document_vat_sum"]),
+    )
     return frame_of(
-        {
-            "customer_number": sums["customer_number"],
-            "currency": sums["currency"],
-            "line_count": sums["count_all_sum"].cast(pa.int32()),
-            "net": sums["net_sum_sum"],
-            "vat": sums["document_vat_sum"],
-            "gross": pc.add(sums["net_sum_sum"], sums["document_vat_sum"]),
-        }
+        {field.name: column.cast(field.type) for field, column in zip(TOTALS, columns, strict=True)}
     )

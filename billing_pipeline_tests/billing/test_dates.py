@@ -1,4 +1,4 @@
-"""Local dates, and the purchase date."""
+"""Local dates, and the last instant of a month."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.billing.arrow import INSTANT
-from billing_pipeline.billing.dates import last_instant_of, local_dates, purchase_date
-from billing_pipeline.billing.rules import PurchaseDate
+from billing_pipeline.billing.dates import last_instant_of, local_dates
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 instants = st.integers(0, 366 * 86_400).map(lambda second: START + timedelta(seconds=second))
@@ -36,15 +34,3 @@ def test_a_midnight_that_the_clocks_skip_begins_the_day_all_the_same() -> None:
 
 def test_the_last_instant_of_a_month_is_just_before_the_next() -> None:
     assert last_instant_of("2026-10", "Europe/Berlin").isoformat() == "2026-10-31T22:59:59.999999+00:00"
-
-
-@pytest.mark.parametrize(
-    ("rule", "expected"),
-    [
-        ("last_day_of_month", date(2026, 12, 31)),
-        ("first_day_of_next_month", date(2027, 1, 1)),
-        ("last_service_date", date(2026, 12, 14)),
-    ],
-)
-def test_the_purchase_date_follows_its_rule(rule: PurchaseDate, expected: date) -> None:
-    assert purchase_date(rule, "2026-12", date(2026, 12, 14)) == expected

@@ -22,7 +22,7 @@ def test_like_services_become_one_line_that_names_its_period_and_all_its_rows() 
     assert len(set(line.source_fingerprints)) == 3
     assert (line.quantity, line.unit_price_net, line.net, line.gross) == (Decimal("3.5"), 15000, 52500, 62475)
     assert line.title == "Battery change service\nLeistungszeitraum 05.10.2026 - 20.10.2026"
-    assert (str(line.performed_on), line.position) == ("2026-10-05", 1)
+    assert (str(line.performed_on), line.position) == ("2026-10-20", 1)
 
 
 def test_services_of_one_day_keep_their_date() -> None:
@@ -54,10 +54,10 @@ def test_services_with_other_tasks_stay_apart_and_with_the_same_are_like() -> No
     assert [line.source_ids for line in lines] == [["S-1", "S-2"], ["S-3"]]
 
 
-def test_fees_and_customers_stay_apart_and_a_group_stands_where_its_first_row_stood() -> None:
+def test_fees_and_customers_stay_apart_and_a_group_stands_where_its_last_row_stood() -> None:
     rows = [day("S-1", 5), day("S-2", 20), day("S-3", 10, service_name="Other")]
     billed = bill(*rows, fee("F-1"), fee("F-2"), day("T-1", 5, customer_number="2"), rules=GROUPED)
-    assert [line.source_ids for line in lines_of(billed)] == [["S-1", "S-2"], ["S-3"], ["F-1"], ["F-2"]]
+    assert [line.source_ids for line in lines_of(billed)] == [["S-3"], ["F-1"], ["F-2"], ["S-1", "S-2"]]
     assert [line.position for line in lines_of(billed)] == [1, 2, 3, 4]
     assert len(lines_of(billed, "2")) == 1
 

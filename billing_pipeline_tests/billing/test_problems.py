@@ -87,6 +87,12 @@ def test_a_task_that_the_currency_cannot_hold_is_a_problem() -> None:
     assert found == [(Code.PRICE_INVALID, "S-1", "price_net")]
 
 
+@pytest.mark.parametrize("blank", ["", " \t\u00a0"])
+def test_a_service_or_a_task_without_a_name_is_a_problem(blank: str) -> None:
+    assert codes(service(service_name=blank)) == [(Code.TEXT_INVALID, "S-1", "service_name")]
+    assert codes(service(), tasks=[task(task_name=blank)]) == [(Code.TEXT_INVALID, "S-1", "task_name")]
+
+
 def test_what_is_not_billable_is_not_judged() -> None:
     assert codes(service(), service("S-2", status="cancelled", unit_price_net=None, currency="CHF")) == []
 
