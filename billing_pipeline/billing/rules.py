@@ -32,6 +32,7 @@ MissingPrice = Literal["block", "zero"]
 Lines = Literal["all", "services_only", "fees_only"]
 PurchaseDate = Literal["last_day_of_month", "first_day_of_next_month", "last_service_date"]
 DeliveryPolicy = Literal["best_effort", "all_or_nothing"]
+NotInEasyBill = Literal["warn", "block", "off"]
 
 
 class RulesInvalid(UsageError):
@@ -84,6 +85,9 @@ class Rules(CustomerRules):
     late_months: Annotated[int, Field(ge=0, le=36)]
     settling_hours: Annotated[int | None, Field(ge=0, le=27 * 24)] = None
     delivery_policy: DeliveryPolicy
+    not_in_easybill: NotInEasyBill
+    draft_deadline_hours: Annotated[int, Field(ge=1, le=31 * 24)]
+    draft_template: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f\ufeff]*$")]
     order_number_prefix: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f\ufeff]*$")]
     order_number_format: Text
     customers: Mapping[Text, CustomerRules] = MappingProxyType({})
