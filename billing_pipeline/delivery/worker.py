@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
 from billing_pipeline.delivery.inbox import DeliveryError, Inbox, Permanent, Transient, Transport
 from billing_pipeline.delivery.ledger import Ledger, utc_now
@@ -54,7 +54,7 @@ def deliver_all(
     timeout_s: float = 30.0,
     clock: Callable[[], datetime] = utc_now,
     at_edge: Callable[[str], None] = lambda edge: None,
-) -> Iterator[DeliveryResult]:
+) -> Generator[DeliveryResult, None, None]:
     """Deliver the parcels, and yield one result for each, in the caller's thread, as they come.
 
     Each outcome is in the ledger (`record_outcomes`) before it is yielded; the exports are recorded
@@ -146,7 +146,7 @@ class _Crew:
         """What became of the parcel; None where this thread gets no connection while another one has one."""
         tries = Retrying(
             retry=retry_if_exception_type(Transient),
-            wait=wait_exponential_jitter(initial=0.2, max=5.0, jitter=0.3),
+            wait=wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.3),
             stop=stop_after_attempt(_TRIES) | stop_before_delay(self.timeout_s + 1.0),
             sleep=self._sleep,
             reraise=True,

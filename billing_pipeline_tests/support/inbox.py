@@ -164,6 +164,7 @@ class FakeTransport:
     @contextmanager
     def connect(self) -> Iterator[Inbox]:
         with self.server.lock:
+            self.server.calls.append(("connect", ""))
             fault = self.server.due("connect")
             if fault is not None and fault.error is not None:
                 raise fault.error
