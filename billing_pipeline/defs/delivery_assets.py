@@ -95,7 +95,7 @@ def build_delivery_assets(
                         ledger=ledger,
                         documents=documents,
                         billing=billing,
-                        run_id=context.run_id,
+                        run_id=context.run.run_id,
                     )
                     for export in exports:
                         records.file(export)
@@ -118,7 +118,7 @@ def build_delivery_assets(
                         documents=documents,
                         billing=billing,
                         inbox=inbox,
-                        run_id=context.run_id,
+                        run_id=context.run.run_id,
                         month_is_over=now >= period_of(month, billing.timezone).end,
                     )
                     for export, outcome, result in progress.over(

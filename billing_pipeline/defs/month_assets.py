@@ -115,7 +115,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
             )
             billed = with_billed_before(billed, ledger.open().revisions(month))
             write_billed(frames, month, billed)
-            record_roster(ledger.open(), month, billed, context.run_id)
+            record_roster(ledger.open(), month, billed, context.run.run_id)
         registered = context.instance.get_dynamic_partitions(CUSTOMER)
         context.instance.add_dynamic_partitions(
             CUSTOMER, customers_to_add(billed.roster["customer_number"], registered)

@@ -166,11 +166,12 @@ def _customer_status(row: MonthCustomer, delivery: Delivery | None) -> CustomerS
 def _outcome(row: MonthCustomer, delivery: Delivery | None) -> tuple[Outcome, tuple[Problem, ...]]:
     """What stands for the customer's month, and why.
 
-    What is held stays held whatever a later export says. Otherwise the last delivery's word stands if it spoke of
-    the last export, and without one the export's own; a file that was made and not sent has failed to arrive.
+    What is held stays held whatever a later export says, and so does what was sent and of which EASY Bill shows
+    another draft, or none. Otherwise the last delivery's word stands if it spoke of the last export, and without one
+    the export's own; a file that was made and not sent has failed to arrive.
     """
     number = row.export.customer_number
-    if delivery is not None and delivery.state is State.HELD:
+    if delivery is not None and (delivery.state is State.HELD or delivery.held_code is not None):
         return "held", (
             Problem(
                 delivery.held_code or Code.DELIVERY_FAILED,
@@ -183,14 +184,18 @@ def _outcome(row: MonthCustomer, delivery: Delivery | None) -> tuple[Outcome, tu
     if spoken is not None and row.delivered_at is not None and row.delivered_at >= row.exported_at:
         return spoken, row.delivery_problems
     export_outcome = row.export.outcome
-    if export_outcome == "rendered":
-        if delivery is not None and delivery.state in SENT_STATES and delivery.sha256 == row.export.sha256:
+    if export_outcome == "to_bill" or export_outcome == "rendered":
+        # Before a file is made anew, what was sent stands.
+        same_bytes = export_outcome == "to_bill" or (
+            delivery is not None and delivery.sha256 == row.export.sha256
+        )
+        if delivery is not None and delivery.state in SENT_STATES and same_bytes:
             return "delivered", ()
         return "failed", (
             Problem(
                 Code.NOT_DELIVERED_YET,
                 number,
-                f"the file of {row.export.month} is made and not sent yet: run "
+                f"the file of {row.export.month} is not sent yet: run "
                 f"`billing-pipeline run {row.export.month} --customer {number}`, or materialize easybill_upload",
                 source_id=row.export.order_number,
             ),
