@@ -177,7 +177,8 @@ class Delivery:
     token's temporary file at `endpoint`, `leftovers` those of earlier tokens that may still be there. `holder`
     is the process at work on it, "" if nobody is.
     `accepted_sha256`: other bytes that a person has accepted as already delivered; `released_as`: what a
-    person last decided while it was held. Draft amounts are minor units, None until read back.
+    person last decided while it was held. Draft amounts are minor units, None until read back. `held_code` and
+    `held_reason` say why it is HELD, or, where it was sent, what is wrong with its draft.
     """
 
     id: int

@@ -1,9 +1,9 @@
 """The ledger: the one record that decides whether something may be sent, in SQLite or PostgreSQL.
 
 `open_ledger` is the way in. Each concern has its module: `exports` (the current word on a customer's
-month), `plans` (bytes and billed rows), `edges` (compare-and-set between states), `decisions` (what people
-decide about held deliveries), `omissions` and `adjustments`, `reading`, `events`. Nothing in it is
-ever deleted.
+month), `plans` (bytes and billed rows), `edges` (compare-and-set between states), `drafts` (what EASY Bill shows),
+`decisions` (what people decide about held deliveries), `omissions` and `adjustments`, `reading`, `events`. Nothing
+in it is ever deleted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from billing_pipeline.delivery.ledger.database import (
     utc_now,
 )
 from billing_pipeline.delivery.ledger.decisions import Decisions
-from billing_pipeline.delivery.ledger.edges import Edges
+from billing_pipeline.delivery.ledger.drafts import Drafts
 from billing_pipeline.delivery.ledger.events import Events, Note
 from billing_pipeline.delivery.ledger.exports import Exports
 from billing_pipeline.delivery.ledger.migrating import migrate
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-class Ledger(Exports, Plans, Edges, Decisions, Omissions, Adjustments, Reading, Events):
+class Ledger(Exports, Plans, Drafts, Decisions, Omissions, Adjustments, Reading, Events):
     """All that the ledger does, on one pooled engine; safe for several threads and processes."""
 
 

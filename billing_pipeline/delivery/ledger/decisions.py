@@ -47,10 +47,14 @@ class Decisions(Database):
             if row is None:
                 raise NotHeld(f"the ledger has no order {order_number}; see `billing-pipeline status MONTH`")
             delivery = delivery_of(row)
+            # How the month's delivery ended is not at stake where only the draft is.
+            word: dict[str, Any] = {"delivery_run_id": run_id, "delivery_problems": [], "delivered_at": at}
             if delivery.state is State.HELD:
-                changes, outcome = self._of_held(connection, delivery, as_)
+                changes, word["delivery_outcome"] = self._of_held(connection, delivery, as_)
+            elif delivery.state in SENT_STATES and delivery.held_code is not None:
+                changes, word = self._of_draft(delivery, as_), {}
             elif delivery.state in SENT_STATES:
-                changes, outcome = _of_difference(connection, delivery, as_)
+                changes, word["delivery_outcome"] = _of_difference(connection, delivery, as_)
             else:
                 raise NotHeld(
                     f"order {order_number} is not held but {delivery.state}: run {delivery.month} again instead"
@@ -60,16 +64,15 @@ class Decisions(Database):
                 .where(deliveries.c.id == delivery.id)
                 .values({**changes, "updated_at": at})
             )
-            connection.execute(
-                sa.update(month_customers)
-                .where(
-                    month_customers.c.month == delivery.month,
-                    month_customers.c.customer_number == delivery.customer_number,
+            if word:
+                connection.execute(
+                    sa.update(month_customers)
+                    .where(
+                        month_customers.c.month == delivery.month,
+                        month_customers.c.customer_number == delivery.customer_number,
+                    )
+                    .values(word)
                 )
-                .values(
-                    delivery_outcome=outcome, delivery_problems=[], delivery_run_id=run_id, delivered_at=at
-                )
-            )
             was = f" (was held: {delivery.held_reason})" if delivery.held_reason else ""
             note = Note(f"release as {as_}", f"{author}: {reason}{was}", kind="decision")
             append(connection, [about(delivery, note, at=at, run_id=run_id)])
@@ -103,6 +106,18 @@ class Decisions(Database):
             "published_at": at,
         }, "delivered"
 
+    def _of_draft(self, delivery: Delivery, as_: ReleaseAs) -> dict[str, Any]:
+        """A draft that is missing, or not as it was sent."""
+        if as_ == "send":
+            raise _sent_already(delivery)
+        return {
+            "state": State.CONFIRMED,
+            "confirmed_at": self._now(),
+            "held_code": "",
+            "held_reason": "",
+            "released_as": as_,
+        }
+
 
 def _of_difference(
     connection: sa.Connection, delivery: Delivery, as_: ReleaseAs
@@ -116,8 +131,12 @@ def _of_difference(
     if word is None or word.delivery_outcome != "held" or word.delivery_sha256 == delivery.sha256:
         raise NotHeld(f"order {delivery.order_number} is not held: it was delivered ({delivery.state})")
     if as_ == "send":
-        raise NotHeld(
-            f"order {delivery.order_number} was delivered already; to send what has changed, use "
-            f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number}`"
-        )
+        raise _sent_already(delivery)
     return {"accepted_sha256": word.delivery_sha256}, "unchanged"
+
+
+def _sent_already(delivery: Delivery) -> NotHeld:
+    return NotHeld(
+        f"order {delivery.order_number} was delivered already; to send what the OMS says now, use "
+        f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number}`"
+    )

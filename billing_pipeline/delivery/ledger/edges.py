@@ -2,7 +2,7 @@
 
 An edge returns the delivery as it is after it, or None if the delivery was no longer as expected: somebody
 else has taken it, and the caller stops. What an edge was taken for is logged in the same transaction. When
-an edge may be taken is decided in `machine` and `recovery`.
+an edge may be taken is decided in `machine` and `recovery`; the edges about a draft are in `drafts`.
 """
 
 from __future__ import annotations
@@ -130,23 +130,6 @@ class Edges(Database):
     def consumed(self, delivery: Delivery, note: Note) -> Delivery | None:
         """PUBLISHED → CONSUMED: it left the inbox."""
         return self._move(delivery, from_states=(State.PUBLISHED,), to={"state": State.CONSUMED}, note=note)
-
-    def confirm(
-        self, delivery: Delivery, note: Note, *, draft_id: int, draft_net: int, draft_gross: int
-    ) -> Delivery | None:
-        """PUBLISHED or CONSUMED → CONFIRMED: EASY Bill shows the draft, with the same amounts (minor units)."""
-        return self._move(
-            delivery,
-            from_states=(State.PUBLISHED, State.CONSUMED),
-            to={
-                "state": State.CONFIRMED,
-                "draft_id": draft_id,
-                "draft_net": draft_net,
-                "draft_gross": draft_gross,
-                "confirmed_at": self._now(),
-            },
-            note=note,
-        )
 
     def _move(
         self,
