@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
 
@@ -77,10 +79,10 @@ class Child:
 
     def wait_until_asleep(self) -> bool:
         """True once it has stopped itself, False if it ended instead."""
-        state = f"/proc/{self.process.pid}/stat"
+        status = Path(f"/proc/{self.process.pid}/stat")
         while self.process.is_alive():
-            with open(state, encoding="ascii", errors="replace") as file:  # noqa: PTH123 - read a thousand times
-                if file.read().rpartition(")")[2].split()[0] == "T":
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if status.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "T":
                     return True
             self.process.join(0.005)
         return False
@@ -146,15 +148,21 @@ def outcome_of(
 
 
 def _striker(blow: Blow | None) -> Callable[[str], None]:
+    """Strikes the first time that the edge is reached."""
+    due = blow
+
     def at_edge(edge: str) -> None:
-        if blow is not None and edge == blow.edge:
-            _strike(blow)
+        nonlocal due
+        if due is not None and edge == due.edge:
+            struck, due = due, None
+            _strike(struck)
 
     return at_edge
 
 
 def _strike(blow: Blow) -> None:
-    os.kill(os.getpid(), signal.SIGKILL if blow.kind == "kill" else signal.SIGSTOP)
+    # To this very thread: a stop sent to the process may reach another one first, and this one run on for a while.
+    signal.pthread_kill(threading.get_ident(), signal.SIGKILL if blow.kind == "kill" else signal.SIGSTOP)
 
 
 class _StruckTransport:

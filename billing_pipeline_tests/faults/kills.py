@@ -49,10 +49,11 @@ class Kills:
 
 
 def all_plans(sizes: Sequence[int] = SIZES, conducts: Sequence[Conduct] = CONDUCTS) -> list[Plan]:
-    """Every first place alone and with every second one, for every size and conduct."""
-    first = [*FIRST_RUN_EDGES, *[IN_WRITE] * _WRITES]
+    """Every place alone, and every first place with every second one, for every size and conduct."""
+    first = [*FIRST_RUN_EDGES, IN_WRITE]
     second = [*EDGES, IN_WRITE]
-    deaths = [*((edge,) for edge in first), *itertools.product(first, second)]
+    alone = [*FIRST_RUN_EDGES, *[IN_WRITE] * _WRITES]
+    deaths = [*((place,) for place in alone), *itertools.product(first, second)]
     return [Plan(each, size, conduct) for each in deaths for size in sizes for conduct in conducts]
 
 

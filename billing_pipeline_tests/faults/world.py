@@ -216,6 +216,6 @@ def child_context() -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["billing_pipeline_tests.faults.children", "billing_pipeline_tests.support.pollers"]
+        ["__main__", "billing_pipeline_tests.faults.warm", "billing_pipeline_tests.support.pollers"]
     )
     return context

@@ -29,13 +29,17 @@ class Break:
 class TcpProxy:
     """Forwards connections to `target`. `breaks` are used up, one per new connection; without one, all passes.
 
-    `carried` are the bytes of the last connection, (up, down): what a break may be chosen from.
+    `conduct` "refuse" ends each new connection at once, "silent" accepts it and carries nothing.
+    `carried` are the bytes of the last connection, (up, down): what a break may be chosen from. `resets` and `stalls`
+    count the breaks that have happened.
     """
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.breaks: list[Break | None] = []
+        self.conduct: Literal["forward", "refuse", "silent"] = "forward"
         self.carried = [0, 0]
+        self.resets = self.stalls = 0
         self._listener = socket.create_server((HOST, 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -59,6 +63,13 @@ class TcpProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self.conduct == "refuse":
+                client.close()
+                continue
+            if self.conduct == "silent":
+                with self._lock:
+                    self._open.add(client)
+                continue
             try:
                 server = socket.create_connection((HOST, self.target), timeout=5)
             except OSError:
@@ -86,6 +97,7 @@ class TcpProxy:
                 if due is not None and carried[index] + len(piece) >= due.after:
                     sink.sendall(piece[: due.after - carried[index]])
                     carried[index] = due.after
+                    self._count(due, stalled=stalled)
                     if due.kind == "reset":
                         break
                     stalled = True
@@ -101,6 +113,11 @@ class TcpProxy:
             with self._lock:
                 self._open.discard(end)
             end.close()
+
+    def _count(self, due: Break, *, stalled: bool) -> None:
+        with self._lock:
+            self.resets += due.kind == "reset"
+            self.stalls += due.kind == "stall" and not stalled
 
 
 @contextmanager

@@ -1,0 +1,36 @@
+"""`python -m billing_pipeline_tests.faults [--full] [--seed N] [--json FILE]`: the bench, and its table in Markdown.
+
+Exit status 1 if a promise is broken, or a negative control passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from billing_pipeline_tests.faults.bench import FULL, SAMPLE, Bench
+from billing_pipeline_tests.faults.report import as_json, markdown
+
+
+def main() -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="python -m billing_pipeline_tests.faults", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="all of it, about 20 minutes; otherwise a sample")
+    parser.add_argument(
+        "--seed", type=int, default=20_261_101, help="what is random is the same for the same seed"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON, too")
+    options = parser.parse_args()
+    extent = FULL if options.full else SAMPLE
+    results = Bench(extent, options.seed, lambda line: print(line, file=sys.stderr, flush=True)).run()
+    print(markdown(results, full=options.full))
+    found = as_json(results, full=options.full)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return 0 if found["holds"] else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,193 @@
+"""Servers that misbehave: one kind of fault at a time; then it is lifted, and the next run must bring it to an end.
+
+The engine for `sftp_faults` and `ftps_faults`. A kind begins, each of its cases is delivered by a run of its own, at
+the same time; it ends, and each is delivered again. Whatever the first run said, a receiver has then seen the file
+exactly once, or a run has said that a person must decide.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from billing_pipeline.delivery.store import sha256_of
+from billing_pipeline_tests.faults.children import MACHINE, outcome_of
+from billing_pipeline_tests.faults.controls import CONTROLS
+from billing_pipeline_tests.faults.judge import Verdict, judge
+from billing_pipeline_tests.faults.world import CONDUCTS, SIZES, Case, World
+from billing_pipeline_tests.support.pollers import Conduct
+from billing_pipeline_tests.support.tcp_proxy import TcpProxy
+
+Server = TypeVar("Server")
+
+
+@dataclass
+class Setting(Generic[Server]):
+    """What a kind of fault may meddle with: the server, the network before it, and the cases to come."""
+
+    server: Server
+    proxy: TcpProxy
+    world: World
+    cases: list[Case] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Server]):
+    """One kind of fault. `ends`: how its files must end; `strangers`: somebody else's files have the names already."""
+
+    name: str
+    begin: Callable[[Setting[Server]], None]
+    end: Callable[[Setting[Server]], None]
+    ends: Literal["published", "held"] = "published"
+    strangers: bool = False
+    conducts: tuple[Conduct, ...] = CONDUCTS
+
+
+@dataclass
+class KindResult:
+    """What one kind came to: what the runs said under the fault and after it, and the slowest run under it."""
+
+    name: str
+    ends: str
+    under: Counter[str]
+    after: Counter[str]
+    slowest_s: float
+    verdict: Verdict = field(default_factory=Verdict)
+    in_time: bool = True
+
+    @property
+    def as_promised(self) -> bool:
+        """Every file published once, or every file held, as the kind is to end; and within its time."""
+        right = self.verdict.right if self.ends == "published" else self.verdict.files
+        told = self.ends == "published" or set(self.after) == {"held"}
+        return self.verdict.clean and right == self.verdict.files and told and self.in_time
+
+
+@dataclass
+class ServerFaults:
+    """What a trial of server faults came to."""
+
+    how: str
+    kinds: list[KindResult] = field(default_factory=list)
+    timeout_s: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        total = Verdict()
+        for kind in self.kinds:
+            for count in ("right", "held", "lost", "doubled", "torn"):
+                setattr(total, count, getattr(total, count) + getattr(kind.verdict, count))
+            total.faulty += [f"{kind.name}: {fault}" for fault in kind.verdict.faulty]
+        return total
+
+
+def trial(
+    setting: Setting[Server],
+    kinds: Sequence[Kind[Server]],
+    *,
+    seed: int,
+    sizes: Sequence[int] = SIZES[:2],
+    how: str = MACHINE,
+    slack_s: float = 0.0,
+) -> ServerFaults:
+    """Every kind in turn, with the world's receivers at work; then judge. `slack_s` is for a busy machine."""
+    dice = random.Random(seed)
+    world = setting.world
+    faults = ServerFaults(how, timeout_s=world.timeout_s)
+    expected: list[dict[str, str]] = []
+    told: set[str] = set()
+    with world.receivers(), ThreadPoolExecutor(2 * len(CONDUCTS)) as pool:
+        for kind in kinds:
+            setting.cases = [
+                world.case(size, conduct, dice, port=setting.proxy.port)
+                for conduct in kind.conducts
+                for size in sizes
+            ]
+            expected.append({case.name: case.parcel.export.sha256 for case in setting.cases})
+            kind.begin(setting)
+            try:
+                under = list(pool.map(lambda case: _timed(case, how), setting.cases))
+            finally:
+                kind.end(setting)
+            after = list(pool.map(lambda case: _timed(case, how), setting.cases))
+            told |= {
+                case.name for case, (word, _) in zip(setting.cases, after, strict=True) if word == "held"
+            }
+            slowest_s = max(seconds for _, seconds in under)
+            faults.kinds.append(
+                KindResult(
+                    kind.name,
+                    kind.ends,
+                    Counter(word for word, _ in under),
+                    Counter(word for word, _ in after),
+                    slowest_s,
+                    in_time=slowest_s <= 2 * world.timeout_s + 1 + slack_s,
+                )
+            )
+            if kind.strangers:
+                # What the receivers may see under these names is the stranger's file, and nothing of ours.
+                expected[-1] = {case.name: _strangers_sha256(setting, case) for case in setting.cases}
+    seen = world.seen()
+    for result, names in zip(faults.kinds, expected, strict=True):
+        result.verdict = judge(names, told, seen)
+    return faults
+
+
+def _strangers_sha256(setting: Setting[Server], case: Case) -> str:
+    """The bytes that somebody else has put under the case's name, which are still there."""
+    return sha256_of((setting.world.inbox_folder(case.conduct) / case.name).read_bytes())
+
+
+def _timed(case: Case, how: str) -> tuple[str, float]:
+    """The outcome's first word, and the seconds until it came."""
+    transport = case.address.account.transport(case.address.timeout_s)
+    begin = time.monotonic()
+    outcome = (
+        outcome_of(case, transport) if how == MACHINE else CONTROLS[how](case, transport, lambda edge: None)
+    )
+    return outcome.partition(":")[0], time.monotonic() - begin
+
+
+def any_servers_kinds(_: type[Server]) -> tuple[Kind[Server], ...]:
+    """What happens to every kind of server: to the network before it, and to the names in its inbox."""
+    with_network: tuple[tuple[str, Literal["refuse", "silent"]], ...] = (
+        ("connections refused", "refuse"),
+        ("connections accepted, then silence", "silent"),
+    )
+    with_names = (
+        ("the name is there already, with other bytes", b"a stranger's\n"),
+        ("the name is there already, with the same bytes", b""),
+    )
+    return (
+        *(Kind(name, _network(conduct), _network("forward")) for name, conduct in with_network),
+        *(Kind(name, _stranger(before), _leave, "held", True, ("ignore",)) for name, before in with_names),
+    )
+
+
+def _network(conduct: Literal["forward", "refuse", "silent"]) -> Callable[[Setting[Server]], None]:
+    def change(setting: Setting[Server]) -> None:
+        setting.proxy.conduct = conduct
+
+    return change
+
+
+def _stranger(before: bytes) -> Callable[[Setting[Server]], None]:
+    """Somebody else's file under our name, there before we come."""
+
+    def place(setting: Setting[Server]) -> None:
+        for case in setting.cases:
+            ours = case.address.store.get("csv", case.parcel.export.sha256)
+            unfinished = setting.world.inbox_folder(case.conduct) / f".{case.name}.stranger.tmp"
+            unfinished.write_bytes(before + ours)
+            unfinished.rename(unfinished.with_name(case.name))
+
+    return place
+
+
+def _leave(setting: Setting[Server]) -> None:
+    """The stranger's file stays where it is."""

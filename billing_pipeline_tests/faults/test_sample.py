@@ -1,0 +1,45 @@
+"""A seeded sample of the bench in every test run: the promises hold, and the negative controls fail.
+
+All of it, with the figures of docs/delivery.md, is `make bench-faults`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from billing_pipeline_tests.faults.bench import SAMPLE, Bench, Results
+from billing_pipeline_tests.faults.report import Row, as_json, markdown, rows
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return Bench(SAMPLE, seed=20_261_101, say=print).run()
+
+
+@pytest.mark.timeout(600)
+def test_every_promise_holds_in_the_sample(results: Results) -> None:
+    broken = [row for row in rows(results, full=False) if not row.holds]
+    assert not broken, markdown(results, full=False)
+
+
+def test_something_was_killed_cut_and_woken(results: Results) -> None:
+    assert sum(trial.kills for _, trial in results.kills) >= 15
+    assert sum(trial.resets for _, trial in results.cuts) >= 10
+    assert results.zombies is not None
+    assert results.zombies.woken >= 4
+
+
+def test_every_negative_control_fails_the_bench(results: Results) -> None:
+    assert set(results.controls) == {"put to the final name", "rename without ledger", "ledger before upload"}
+    for how, verdicts in results.controls.items():
+        assert any(not verdict.clean for verdict in verdicts.values()), how
+
+
+def test_the_results_are_a_table_and_an_object(results: Results) -> None:
+    table = markdown(results, full=False)
+    assert all(line.startswith("|") for line in table.split("\n\n")[0].splitlines())
+    found = json.loads(json.dumps(as_json(results, full=False)))
+    assert found["holds"] is True
+    assert {*found["rows"][0]} == {*Row.__dataclass_fields__}
