@@ -21,7 +21,6 @@ from pydantic import ValidationError
 
 from billing_pipeline.easybill.api_errors import (
     AnswerUnexpected,
-    ApiTransient,
     ApiUnavailable,
     OutcomeUnknown,
     SeveralDocuments,
@@ -99,54 +98,49 @@ class EasyBillApi:
             _unexpected(Endpoint.GET_PDF, "is no PDF")
         return answer
 
-    def find_document(self, *, customer_id: int, external_id: str) -> EasyBillDocument | None:
-        """The customer's document with our own id, whatever became of it since: edited, finished, cancelled.
+    def find_document(self, *, customer_id: int, order_number: str) -> EasyBillDocument | None:
+        """The customer's document of that order, whatever became of it since: edited, finished, cancelled.
 
-        None where there is none. The API cannot filter by that id, and the date may have been edited, so all the
-        customer's invoices are read. Raises SeveralDocuments where more than one has it, which bills somebody twice.
+        An order's number is its draft's external id and its order number; an imported one has the latter alone. None
+        where there is none. The API cannot filter by either, and the date may have been edited, so all the customer's
+        invoices are read. Raises SeveralDocuments where more than one has it, which bills somebody twice.
         """
         found = [
             document
             for document in self.documents(customer_ids=[customer_id])
-            if document.external_id == external_id
+            if order_number in (document.external_id, document.order_number)
         ]
         if len(found) > 1:
             raise SeveralDocuments(
-                f"EASY Bill has {len(found)} documents with the id {external_id} (documents "
+                f"EASY Bill has {len(found)} documents of the order {order_number} (documents "
                 f"{', '.join(str(document.id) for document in found)}): remove all but one there"
             )
         return found[0] if found else None
 
-    def create_document(self, request: Mapping[str, object]) -> EasyBillDocument:
-        """The draft that EASY Bill made of `request` (`draft.draft_request`). It may be created twice: see
-        `create_once`. Raises OutcomeUnknown where it may have been created all the same."""
-        body = json.dumps(request, ensure_ascii=False, allow_nan=False).encode()
-        answer = self._http.ask(Endpoint.CREATE_DOCUMENT, body=body)
-        return _read(Endpoint.CREATE_DOCUMENT, EasyBillDocument, _json(Endpoint.CREATE_DOCUMENT, answer))
+    def find_late_document(self, *, customer_id: int, order_number: str) -> EasyBillDocument | None:
+        """As `find_document`, asked several times: for a draft whose creation was not answered, and may yet appear."""
+        for pause_s in _LOOK_AGAIN_AFTER_S:
+            self._sleep(pause_s)
+            found = self.find_document(customer_id=customer_id, order_number=order_number)
+            if found is not None:
+                return found
+        return None
 
-    def create_once(
-        self, request: Mapping[str, object], *, customer_id: int, external_id: str
+    def create_document(
+        self, request: Mapping[str, object], *, before_sending: Callable[[], None] = lambda: None
     ) -> EasyBillDocument:
-        """The one draft with that id: found, or created and, where no answer came, found again. Never sent twice.
+        """The draft that EASY Bill made of `request` (`draft.draft_request`). Asked twice, it makes two.
 
-        Holds as long as nobody else creates it meanwhile: the ledger's compare-and-set sees to that. Raises
-        OutcomeUnknown where no answer came and it does not show: it may still appear.
+        `before_sending` as in `ApiHttp.ask`. Raises OutcomeUnknown where it may have been created all the same.
         """
-        found = self.find_document(customer_id=customer_id, external_id=external_id)
-        if found is not None:
-            return found
+        body = json.dumps(request, ensure_ascii=False, allow_nan=False).encode()
+        answer = self._http.ask(Endpoint.CREATE_DOCUMENT, body=body, before_sending=before_sending)
         try:
-            return self.create_document(request)
-        except OutcomeUnknown as unknown:
-            for pause_s in _LOOK_AGAIN_AFTER_S:
-                self._sleep(pause_s)
-                try:
-                    found = self.find_document(customer_id=customer_id, external_id=external_id)
-                except ApiTransient as fault:
-                    raise unknown from fault
-                if found is not None:
-                    return found
-            raise
+            return _read(Endpoint.CREATE_DOCUMENT, EasyBillDocument, _json(Endpoint.CREATE_DOCUMENT, answer))
+        except AnswerUnexpected as fault:
+            raise OutcomeUnknown(
+                f"{fault}; the draft is there: look for it before creating it again"
+            ) from fault
 
     def link(self, document: EasyBillDocument) -> str:
         """Where a person sees the document; for the sandbox, where a program does."""

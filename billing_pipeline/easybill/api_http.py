@@ -122,8 +122,12 @@ class ApiHttp:
         query: str = "",
         document_id: int | None = None,
         body: bytes | None = None,
+        before_sending: Callable[[], None] = lambda: None,
     ) -> bytes:
         """The body of EASY Bill's good answer. `query` is encoded already.
+
+        `before_sending` is called at every try, when its turn has come and before the first byte leaves: what it
+        raises ends the request, and nothing is sent.
 
         Raises ApiPermanent where EASY Bill refuses; ApiTransient where it cannot be asked, after several tries;
         OutcomeUnknown where a document may have been created.
@@ -141,12 +145,15 @@ class ApiHttp:
             reraise=True,
         )
         try:
-            return retrying(self._once, endpoint, path, body)
+            return retrying(self._once, endpoint, path, body, before_sending)
         except _TryAgain as last:
             raise last.error from last.__cause__
 
-    def _once(self, endpoint: Endpoint, path: str, body: bytes | None) -> bytes:
+    def _once(
+        self, endpoint: Endpoint, path: str, body: bytes | None, before_sending: Callable[[], None]
+    ) -> bytes:
         self._rate_limit.wait()
+        before_sending()
         method = endpoint.value[0]
         started = time.monotonic()
         status = None

@@ -15,14 +15,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from billing_pipeline import money
 
 
-def cents_of(minor: int, currency: str) -> int:
-    """An amount in minor units as EASY Bill counts it: in hundredths. Raises ValueError for thousandths (KWD)."""
-    cents = money.from_minor(minor, currency).scaleb(2)
-    if cents != cents.to_integral_value():
-        raise ValueError(
-            f"EASY Bill counts in hundredths, and {money.from_minor(minor, currency)} {currency} has none"
-        )
-    return int(cents)
+def minor_of(cents: int, currency: str) -> int:
+    """An amount as EASY Bill counts it, in minor units of the currency: rounded, where these are the larger ones."""
+    amount = Decimal(cents).scaleb(-2)
+    return money.to_minor(money.round_half_up(amount, money.exponent_of(currency)), currency)
 
 
 def _whole(value: object) -> object:

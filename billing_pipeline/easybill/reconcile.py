@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from billing_pipeline import money
-from billing_pipeline.easybill.api_models import Customer, EasyBillDocument, cents_of
+from billing_pipeline.easybill.api_models import Customer, EasyBillDocument
 from billing_pipeline.problems import Code, Problem
 
 
@@ -132,7 +132,8 @@ def _fault(delivery: Expected, document: EasyBillDocument) -> Problem | None:
     if delivery.price_basis == "net":
         amounts.append(("net", document.amount_net, delivery.net))
     for name, shown, sent in amounts:
-        if shown != cents_of(sent, delivery.currency):
+        # In hundredths, as EASY Bill counts; thousandths (of a dinar) stay fractions, which it cannot show.
+        if shown != money.from_minor(sent, delivery.currency).scaleb(2):
             message = (
                 f"Document {document.id} in EASY Bill has a {name} amount of {shown / 100:.2f} {delivery.currency}, "
                 f"delivered were {money.from_minor(sent, delivery.currency)}: compare the draft with the file."

@@ -156,3 +156,11 @@ def test_a_customer_must_be_there_exactly_once() -> None:
     ]
     assert "2 customers with this number (ids 1, 2)" in problems[0].message
     assert "create them there" in problems[1].message
+
+
+def test_yen_are_compared_in_hundredths_and_thousandths_of_a_dinar_cannot_match() -> None:
+    yen = expected(currency="JPY", net=10000, gross=11900)
+    assert only(yen, shown(currency="JPY", amount=1190000, amount_net=1000000)).outcome == "confirmed"
+    assert only(yen, shown(currency="JPY", amount=1190050, amount_net=1000000)).outcome == "mismatch"
+    dinar = expected(currency="KWD", net=15000, gross=17855)
+    assert only(dinar, shown(currency="KWD", amount=1785, amount_net=1500)).outcome == "mismatch"
