@@ -8,7 +8,6 @@ So nothing is yielded for the assets: every record is logged for its own partiti
 
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -18,7 +17,7 @@ from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH, Partitions
 from billing_pipeline.defs.resources import Billing, Inbox, LedgerAt, Progress
-from billing_pipeline.defs.settling import require_settled
+from billing_pipeline.defs.settling import require_settled, utc_now
 from billing_pipeline.delivery.store import Store
 from billing_pipeline.easybill.document import customer_number_of
 from billing_pipeline.oms.period import period_of
@@ -103,7 +102,7 @@ def build_delivery_assets(
                     exports = stored_exports(numbers, month, ledger)
                 in_month = {export.customer_number for export in exports}
                 if sending:
-                    now = datetime.now(UTC)
+                    now = utc_now()
                     if not config.force:
                         require_settled(
                             month,

@@ -30,3 +30,8 @@ def require_settled(
             f"{Code.MONTH_NOT_SETTLED}: {month} {state}: it can be billed from "
             f"{settled.astimezone(UTC):%Y-%m-%dT%H:%MZ} on; --force bills what there is now"
         )
+
+
+def utc_now() -> datetime:
+    """The present instant, where a month is asked whether it is over."""
+    return datetime.now(UTC)

@@ -177,7 +177,7 @@ def test_the_total_is_the_sum_of_the_other_counts_and_the_totals_are_of_what_arr
         tuple(
             CustomerStatus(
                 str(number), outcome, file="f", net=amount, vat=1, gross=amount + 1, currency=currency
-            )  # type: ignore[arg-type]
+            )
             for number, (outcome, amount, currency) in enumerate(customers)
         ),
     )
