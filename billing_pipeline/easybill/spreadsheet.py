@@ -22,13 +22,6 @@ from billing_pipeline.problems import PipelineError
 _MOST_ROWS: Final = 1_048_575
 """Rows of a sheet below its header; what is more goes to a further sheet."""
 
-_OPTIONS: Final = {
-    "constant_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_urls": False,
-    "strings_to_numbers": False,
-}
-
 
 class SpreadsheetFailed(PipelineError):
     """The workbook could not be written; the message names the file, and the cell where it is about one."""
@@ -42,7 +35,7 @@ def to_excel(
     Texts are text cells marked as such, so that neither opening nor editing a cell runs `=1+1`; numbers and dates are
     numbers and dates. Equal documents give equal bytes. Raises SpreadsheetFailed.
     """
-    workbook = xlsxwriter.Workbook(str(path), _OPTIONS)
+    workbook = xlsxwriter.Workbook(str(path), {"constant_memory": True})
     workbook.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})
     heading = workbook.add_format({"bold": True, "quote_prefix": True})
     formats = [workbook.add_format(_look(column)) for column in layout.columns]
@@ -95,7 +88,7 @@ def _value(column: Column, document: Document, line: DocumentLine) -> Value:
 
 
 def _write(sheet: Any, row: int, index: int, value: Value, look: Any) -> int:
-    """0 where the cell was written, negative where Excel cannot hold it."""
+    """0 where the cell was written, negative where Excel cannot hold it. `write` would make formulas and links."""
     if isinstance(value, str):
         # An empty string would be a blank cell with the look of one that was filled.
         return int(sheet.write_string(row, index, value, look)) if value else 0
