@@ -8,6 +8,7 @@ variable; the value of a secret is never part of a message.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -119,7 +120,18 @@ class Settings(BaseModel):
     alert_urls: SecretStr | None = Field(
         None, description="Where alerts go: apprise URLs, separated by commas or spaces."
     )
-    require_approval: bool = Field(False, description="Nothing is sent before `approve`.")
+    ui_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+",
+        description="Where people open Dagster's web UI, for the links in alerts.",
+    )
+    deadline_hours: int = Field(
+        12,
+        ge=1,
+        le=27 * 24,
+        description="Hours after the schedule's start by which a month must be delivered; later is an alert.",
+    )
+    require_approval: bool = Field(False, description="Not available yet: `true` is refused.")
 
     @field_validator("timezone")
     @classmethod
@@ -129,6 +141,11 @@ class Settings(BaseModel):
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("is not an IANA time zone such as Europe/Berlin") from error
         return value
+
+    @field_validator("ui_url")
+    @classmethod
+    def _without_slash(cls, value: str | None) -> str | None:
+        return None if value is None else value.rstrip("/")
 
     @field_validator("remote_dir", "remote_archive_dir", "remote_error_dir")
     @classmethod
@@ -149,6 +166,16 @@ class Settings(BaseModel):
     @classmethod
     def _absolute_path(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("require_approval")
+    @classmethod
+    def _no_approval_yet(cls, value: bool) -> bool:
+        # To take it for granted and send without would be the one wrong way.
+        if value:
+            raise ValueError(
+                "approval before sending is not available yet; unset it, or do not run this month"
+            )
+        return value
 
     @model_validator(mode="after")
     def _whole_transport(self) -> Self:
@@ -206,7 +233,10 @@ class Settings(BaseModel):
     def alert_targets(self) -> tuple[str, ...]:
         """The alert URLs, one by one. They may hold tokens: never print them."""
         text = self.alert_urls.get_secret_value() if self.alert_urls else ""
-        return tuple(text.replace(",", " ").split())
+        # A comma or space inside a URL, as between two addresses of one e-mail target, is the URL's own.
+        return (
+            tuple(re.split(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", text.strip(", \t\r\n"))) if text else ()
+        )
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
