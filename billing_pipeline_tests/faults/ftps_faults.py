@@ -101,6 +101,19 @@ def _flip(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
+def _directory_gone_before_the_rename(setting: FtpsSetting) -> None:
+    """A file system that is unmounted under the server: what was written is not there, and nothing else either."""
+    absent = answer("550 No such file or directory.")
+
+    def unmount(session: Any, perform: Perform) -> None:
+        setting.server.hooks.update(
+            dict.fromkeys(("RNFR", "MLST", "SIZE", "CWD", "MLSD", "NLST", "STOR", "RETR", "DELE"), absent)
+        )
+        session.respond("550 No such file or directory.")
+
+    setting.server.hooks["RNTO"] = unmount
+
+
 KINDS: Final[tuple[Kind[Pyftpd], ...]] = (
     lossy("no space in a transfer", "w", lambda file: Lossy(file, full=True)),
     hooked("storage refused (452)", STOR=answer("452 Insufficient storage space.")),
@@ -138,6 +151,11 @@ KINDS: Final[tuple[Kind[Pyftpd], ...]] = (
     hooked(
         "slow: 10 ms for every command",
         **dict.fromkeys(("STOR", "RETR", "MLST", "RNFR", "RNTO", "EPSV"), slowly),
+    ),
+    Kind(
+        "directory gone before the rename",
+        _directory_gone_before_the_rename,
+        lambda setting: setting.server.hooks.clear(),
     ),
     *any_servers_kinds(Pyftpd),
 )

@@ -110,6 +110,17 @@ def hooked(name: str, **hooks: Hook) -> Kind[SftpServer]:
     return Kind(name, begin, lambda setting: setting.server.hooks.clear())
 
 
+def _directory_gone_before_the_rename(setting: SftpSetting) -> None:
+    """A file system that is unmounted under the server: what was written is not there, and nothing else either."""
+    absent = fail(ABSENT)
+
+    async def unmount(call: Call) -> None:
+        setting.server.hooks.update(dict.fromkeys(("open", "stat", "rename", "remove", "list"), absent))
+        raise ABSENT
+
+    setting.server.hooks["rename"] = unmount
+
+
 DENIED = asyncssh.SFTPPermissionDenied("Permission denied")
 ABSENT = asyncssh.SFTPNoSuchFile("No such file")
 FAILURE = asyncssh.SFTPFailure("Failure")
@@ -156,5 +167,10 @@ KINDS: Final[tuple[Kind[SftpServer], ...]] = (
     hooked("login refused", auth=no),
     hooked("connection ended before the login", connection=cut),
     hooked("directory missing", **dict.fromkeys(("open", "stat", "rename", "remove", "list"), fail(ABSENT))),
+    Kind(
+        "directory gone before the rename",
+        _directory_gone_before_the_rename,
+        lambda setting: setting.server.hooks.clear(),
+    ),
     *any_servers_kinds(SftpServer),
 )
