@@ -126,6 +126,26 @@ def deliver(parcel: Parcel, inbox: Callable[[], Inbox], run: Run) -> DeliveryRes
     A failed exchange is logged, and the delivery given back, before it is raised. Raises: DeliveryError for
     that; LedgerUnavailable.
     """
+    return carry_through(
+        parcel,
+        run,
+        send=lambda planned, data: _upload(planned, data, inbox(), run),
+        take_up=lambda found: _take_up(found, inbox(), run),
+    )
+
+
+def carry_through(
+    parcel: Parcel,
+    run: Run,
+    *,
+    send: Callable[[Delivery, bytes], bool],
+    take_up: Callable[[Delivery], bool],
+) -> DeliveryResult:
+    """What holds for every way of sending: plan, wait for who is at work, and go by what the ledger says.
+
+    `send` moves a PLANNED or UPLOADING delivery on, `take_up` a COMMITTING one; True where they published it, False
+    where it was held or somebody else has it. What they raise is raised.
+    """
     started = time.monotonic()
     published_here = False
     attempt = 0
@@ -143,12 +163,12 @@ def deliver(parcel: Parcel, inbox: Callable[[], Inbox], run: Run) -> DeliveryRes
         if superseded or not run.may_take(planned):
             run.sleep(min(0.05 * 2**attempt, 0.5))
         elif planned.state is State.COMMITTING:
-            published_here |= _take_up(planned, inbox(), run)
+            published_here |= take_up(planned)
         else:
             data, problems = _bytes_to_send(parcel, run)
             if problems:
                 return result_of(parcel, run.clock(), "failed", problems)
-            published_here |= _upload(planned, data, inbox(), run)
+            published_here |= send(planned, data)
         attempt += 1
 
 
