@@ -84,8 +84,8 @@ class BilledRow:
 class RowInFile:
     """One row that a delivery bills, as the late rows of `billing.late` need it.
 
-    `month` is the row's own, `delivery_month` the file's. `committed`: the file was committed for sending;
-    until then the row may still move to another plan.
+    `month` is the row's own, `delivery_month` the file's. `committed`: the file, or the one that it corrects, was
+    committed for sending; until then the row may still move to another plan.
     """
 
     source_kind: SourceKind
@@ -265,7 +265,8 @@ class OmissionRecord:
 class AdjustmentRecord:
     """One version of a row that a person added to a customer's month; the highest `version` is what counts.
 
-    `unit_price_net` is in the customer's currency, a discount below 0; `action` is what made this version.
+    `unit_price_net` is in the customer's currency, a discount below 0; `unit` and `item_number` may be "".
+    `action` is what made this version.
     """
 
     id: int
@@ -276,6 +277,8 @@ class AdjustmentRecord:
     quantity: Decimal
     unit_price_net: Decimal
     vat_percent: Decimal
+    unit: str
+    item_number: str
     deleted: bool
     action: AdjustmentAction
     reason: str

@@ -187,6 +187,8 @@ billed_rows = Table(
     _text("customer_number"),
     _text("month"),
     Column("delivery_id", ForeignKey("deliveries.id"), nullable=False, index=True),
+    # Of a correction's row: the entry of the file it replaces, which bills it again should the correction be given up.
+    Column("taken_over_id", ForeignKey("billed_rows.id"), nullable=True),
     _time("released_at", nullable=True),
     Index(None, "month"),
     comment="Which OMS rows each delivery bills; a row is billed by one delivery at a time",
@@ -256,6 +258,8 @@ adjustment_versions = Table(
     _text("quantity"),
     _text("unit_price_net"),
     _text("vat_percent"),
+    _words("unit"),
+    _words("item_number"),
     Column("deleted", Boolean, nullable=False),
     _words("reason"),
     _words("author"),

@@ -52,7 +52,7 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, ledger_url: str)
 def test_no_row_of_the_ledger_can_be_deleted(ledger: Ledger, ledger_url: str) -> None:
     ledger.record_exports([rendered()], "run")
     ledger.plan(parcel(), run_id="run", may_take=lambda _: True)
-    ledger.finish_month("2026-10", "run")
+    ledger.finish_month("2026-09", "run")
     ledger.add_omission(month=None, customer_number="1", reason="closed", author="Ann")
     ledger.add_adjustment(
         month="2026-10",

@@ -1,7 +1,7 @@
 """Adjustments: a row that a person adds to a customer's month, until it is billed, with its whole history.
 
 A change, a deletion and its undoing are new versions; none is ever changed or removed. What an adjustment
-does to the lines is `billing`'s affair.
+may say, and does to the lines, is `billing`'s affair.
 """
 
 from __future__ import annotations
@@ -13,14 +13,37 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from billing_pipeline.billing.adjustments import Adjustment
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import append
 from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.delivery.records import AdjustmentAction, AdjustmentRecord, Event
-from billing_pipeline.delivery.schema import adjustment_versions, adjustments, billed_rows, deliveries
+from billing_pipeline.delivery.schema import (
+    adjustment_versions,
+    adjustments,
+    billed_rows,
+    deliveries,
+    finished_months,
+    month_customers,
+)
 from billing_pipeline.problems import UsageError
 
-_CONTENT = ("title", "quantity", "unit_price_net", "vat_percent", "deleted")
+_CONTENT = ("title", "quantity", "unit_price_net", "vat_percent", "unit", "item_number", "deleted")
+
+
+def as_adjustment(record: AdjustmentRecord) -> Adjustment:
+    """The adjustment as `bill_month` takes it. Raises: UsageError where it says what none may say."""
+    return Adjustment(
+        adjustment_id=str(record.id),
+        month=record.month,
+        customer_number=record.customer_number,
+        title=record.title,
+        quantity=record.quantity,
+        unit_price_net=record.unit_price_net,
+        vat_percent=record.vat_percent,
+        unit=record.unit,
+        item_number=record.item_number,
+    )
 
 
 class Adjustments(Database):
@@ -35,13 +58,19 @@ class Adjustments(Database):
         quantity: Decimal,
         unit_price_net: Decimal,
         vat_percent: Decimal,
+        unit: str = "",
+        item_number: str = "",
         reason: str,
         author: str,
     ) -> AdjustmentRecord:
-        """Add a row to a customer's month; a discount has a negative price. Raises: UsageError."""
+        """Add a row to a customer's month; a discount has a negative price.
+
+        Raises: UsageError for what no adjustment may say, and where the month is closed for the customer.
+        """
         signed(reason, author)
         at = self._now()
         with self._writing() as connection:
+            _not_closed(connection, month, customer_number)
             adjustment_id = insert(
                 connection,
                 adjustments,
@@ -56,6 +85,8 @@ class Adjustments(Database):
                 quantity=quantity,
                 unit_price_net=unit_price_net,
                 vat_percent=vat_percent,
+                unit=unit,
+                item_number=item_number,
                 deleted=False,
                 action="add",
                 reason=reason,
@@ -75,6 +106,8 @@ class Adjustments(Database):
         quantity: Decimal | None = None,
         unit_price_net: Decimal | None = None,
         vat_percent: Decimal | None = None,
+        unit: str | None = None,
+        item_number: str | None = None,
     ) -> AdjustmentRecord:
         """Change what is given, until the adjustment is billed. Raises: UsageError."""
         given = {
@@ -82,10 +115,14 @@ class Adjustments(Database):
             "quantity": quantity,
             "unit_price_net": unit_price_net,
             "vat_percent": vat_percent,
+            "unit": unit,
+            "item_number": item_number,
         }
         changes = {name: value for name, value in given.items() if value is not None}
         if not changes:
-            raise UsageError("an edit changes something: --title, --quantity, --price or --vat")
+            raise UsageError(
+                "an edit changes something: --title, --quantity, --price, --vat, --unit or --item-number"
+            )
         return self._change(adjustment_id, "edit", changes, reason=reason, author=author)
 
     def delete_adjustment(self, adjustment_id: int, *, reason: str, author: str) -> AdjustmentRecord:
@@ -155,6 +192,37 @@ class Adjustments(Database):
         return after
 
 
+def _not_closed(connection: sa.Connection, month: str, customer_number: str) -> None:
+    """Raises UsageError where no row may come to the customer's month any more, as `Reading.closed` has it."""
+    order_number = connection.execute(
+        sa.select(deliveries.c.order_number)
+        .where(
+            deliveries.c.month == month,
+            deliveries.c.customer_number == customer_number,
+            deliveries.c.committed_at.is_not(None),
+        )
+        .order_by(deliveries.c.revision.desc())
+    ).scalar()
+    entry = connection.execute(
+        sa.select(month_customers.c.closed_at).where(
+            month_customers.c.month == month, month_customers.c.customer_number == customer_number
+        )
+    ).one_or_none()
+    finished = connection.execute(
+        sa.select(finished_months.c.month).where(finished_months.c.month == month)
+    ).scalar()
+    if order_number is not None:
+        why = f"order {order_number} has been sent"
+    elif (entry is None and finished) or (entry is not None and entry.closed_at is not None):
+        why = "there was nothing to bill when it was delivered"
+    else:
+        return
+    raise UsageError(
+        f"{month} is closed for customer {customer_number}: {why}; add the adjustment to a later month, or "
+        f"have `billing-pipeline correct {month} --customer {customer_number}` bill what the OMS says now"
+    )
+
+
 def _not_billed(connection: sa.Connection, adjustment_id: int) -> None:
     order_number = connection.execute(
         sa.select(deliveries.c.order_number)
@@ -168,11 +236,13 @@ def _not_billed(connection: sa.Connection, adjustment_id: int) -> None:
     ).scalar()
     if order_number is not None:
         raise UsageError(
-            f"adjustment {adjustment_id} is billed by order {order_number} and can no longer change"
+            f"adjustment {adjustment_id} is billed by order {order_number} and can no longer change: "
+            "add another one to a later month"
         )
 
 
 def _write(connection: sa.Connection, version: AdjustmentRecord) -> None:
+    as_adjustment(version)
     connection.execute(
         sa.insert(adjustment_versions).values(
             adjustment_id=version.id,
@@ -182,6 +252,8 @@ def _write(connection: sa.Connection, version: AdjustmentRecord) -> None:
             quantity=str(version.quantity),
             unit_price_net=str(version.unit_price_net),
             vat_percent=str(version.vat_percent),
+            unit=version.unit,
+            item_number=version.item_number,
             deleted=version.deleted,
             reason=version.reason,
             author=version.author,
@@ -226,6 +298,8 @@ def _versions(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[
             quantity=Decimal(row.quantity),
             unit_price_net=Decimal(row.unit_price_net),
             vat_percent=Decimal(row.vat_percent),
+            unit=row.unit,
+            item_number=row.item_number,
             deleted=row.deleted,
             action=row.action,
             reason=row.reason,

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from billing_pipeline.delivery.ledger.billed import release_corrected
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import Note, about, append
 from billing_pipeline.delivery.ledger.plans import delivery_of
@@ -63,7 +64,7 @@ class Edges(Database):
     def commit(self, delivery: Delivery, note: Note) -> Delivery | None:
         """UPLOADING(token) → COMMITTING(token): the bytes are frozen, and the rename may happen.
 
-        The caller has removed the leftovers.
+        The caller has removed the leftovers. A correction now replaces what it corrects.
         """
         return self._move(
             delivery,
@@ -156,6 +157,8 @@ class Edges(Database):
                 return None
             row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery.id)).one()
             after = delivery_of(row)
+            if after.state is State.COMMITTING and after.revision > 1:
+                release_corrected(connection, after, at=at)
             if note is not None:
                 append(connection, [about(after, note, at=at, run_id=after.run_id)])
             return after

@@ -52,18 +52,42 @@ class Exports(Database):
     def record_roster(self, month: str, roster: Sequence[Export], run_id: str) -> None:
         """Record who has rows in the month, before any file is made: their exports say "to_bill", or why not.
 
-        From here on the month is finished only once each of them has an outcome. Who was in the month
-        before and has no row now is "absent", and no longer counts.
+        From here on the month is finished only once each of them has an outcome. What an export has made of a
+        customer who is still to be billed stands until their next export. Who was in the month before and has no row
+        now is "absent", and no longer counts.
         """
         at = self._now()
+        known = sa.select(month_customers.c.customer_number, month_customers.c.export_outcome).where(
+            month_customers.c.month == month
+        )
+        of_customer = (
+            month_customers.c.month == month,
+            month_customers.c.customer_number == sa.bindparam("of_customer"),
+        )
         with self._writing() as connection:
-            connection.execute(
-                sa.update(month_customers)
-                .where(month_customers.c.month == month)
-                .values(export_outcome="absent", problems=[])
-            )
-            if roster:
-                connection.execute(self._upsert(), [_row(export, at, run_id) for export in roster])
+            before = {row.customer_number: row.export_outcome for row in connection.execute(known)}
+            stands = [
+                export
+                for export in roster
+                if export.outcome == "to_bill" and before.get(export.customer_number) == "rendered"
+            ]
+            standing = {export.customer_number for export in stands}
+            said = [export for export in roster if export.customer_number not in standing]
+            gone = before.keys() - {export.customer_number for export in roster}
+            if gone:
+                connection.execute(
+                    sa.update(month_customers)
+                    .where(*of_customer)
+                    .values(export_outcome="absent", problems=[]),
+                    [{"of_customer": number} for number in sorted(gone)],
+                )
+            if stands:
+                connection.execute(
+                    sa.update(month_customers).where(*of_customer).values(late_rows=sa.bindparam("waiting")),
+                    [{"of_customer": one.customer_number, "waiting": one.late_rows} for one in stands],
+                )
+            if said:
+                connection.execute(self._upsert(), [_row(export, at, run_id) for export in said])
 
     def record_outcomes(self, outcomes: Sequence[Outcome], run_id: str, *, close_months: bool = True) -> None:
         """Record how each customer's month ended; their exports are recorded already. A failure is logged
@@ -114,11 +138,20 @@ class Exports(Database):
             )
 
     def finish_month(self, month: str, run_id: str) -> None:
-        """Say that the month's delivery to all its customers has finished; said again, the first time stays."""
+        """Say that the month's delivery has finished, if every customer with a row in it has an outcome.
+
+        Said again, the first time stays: who turns up later comes late.
+        """
         insert = postgresql.insert if self._on_postgresql() else sqlite.insert
         values = {"month": month, "run_id": run_id, "finished_at": self._now()}
+        unfinished = sa.select(month_customers.c.customer_number).where(
+            month_customers.c.month == month,
+            month_customers.c.export_outcome != "absent",
+            month_customers.c.delivery_outcome.is_(None),
+        )
         with self._writing() as connection:
-            connection.execute(insert(finished_months).values(values).on_conflict_do_nothing())
+            if connection.execute(unfinished.limit(1)).scalar() is None:
+                connection.execute(insert(finished_months).values(values).on_conflict_do_nothing())
 
     def finished_months(self, months: Collection[str]) -> frozenset[str]:
         """Those of these months whose delivery has finished."""

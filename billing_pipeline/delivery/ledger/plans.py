@@ -8,16 +8,18 @@ A plan may be superseded until it is committed for sending, never after. Sending
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from billing_pipeline.delivery.ledger.billed import bill, billed_elsewhere, give_up, rows_billed_by
 from billing_pipeline.delivery.ledger.database import Database, insert
-from billing_pipeline.delivery.records import SENT_STATES, BilledRow, Delivery, Export, Parcel, State
-from billing_pipeline.delivery.schema import billed_rows, deliveries
+from billing_pipeline.delivery.ledger.events import Note, about, append
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, Parcel, State
+from billing_pipeline.delivery.schema import deliveries
 from billing_pipeline.problems import Code, PipelineError, Problem
 
 _FILE_COLUMNS = (
@@ -44,7 +46,6 @@ _EMPTY_AT_FIRST = (
     "accepted_sha256",
     "released_as",
 )
-_IDS_PER_QUERY = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +102,18 @@ class Plans(Database):
 
 def withdraw_plans(connection: sa.Connection, customers: Sequence[tuple[str, str]], *, at: datetime) -> None:
     """Give up the plans of these (month, customer)s of which nothing was sent, with the rows they were to
-    bill.
+    bill. What a correction was to bill is billed by the file again that it was to replace.
     """
     for month, customer_number in customers:
-        withdrawn = list(
-            connection.execute(
-                sa.select(deliveries.c.id)
-                .where(
-                    deliveries.c.month == month,
-                    deliveries.c.customer_number == customer_number,
-                    deliveries.c.state == State.PLANNED,
+        revisions = _revisions(connection, month, customer_number)
+        for delivery in revisions.values():
+            if delivery.state is State.PLANNED:
+                connection.execute(
+                    sa.update(deliveries)
+                    .where(deliveries.c.id == delivery.id)
+                    .values(token=new_token(), sha256="", updated_at=at)
                 )
-                .with_for_update()
-            ).scalars()
-        )
-        for delivery_id in withdrawn:
-            connection.execute(
-                sa.update(deliveries)
-                .where(deliveries.c.id == delivery_id)
-                .values(token=new_token(), sha256="", updated_at=at)
-            )
-            _release(connection, billed_rows.c.delivery_id == delivery_id, at=at)
+                give_up(connection, list(rows_billed_by(connection, delivery.id).values()), at=at)
 
 
 def _plan(
@@ -132,7 +124,7 @@ def _plan(
     run_id: str,
     may_take: Callable[[Delivery], bool],
 ) -> Delivery | Refusal:
-    revisions = _revisions(connection, parcel.export)
+    revisions = _revisions(connection, parcel.export.month, parcel.export.customer_number)
     found = revisions.get(parcel.revision)
     if found is not None:
         changeable = found.state is State.PLANNED or (found.state is State.UPLOADING and may_take(found))
@@ -142,13 +134,20 @@ def _plan(
     if problems:
         return Refusal(problems)
     delivery_id = _write(connection, parcel, found, at=at, run_id=run_id)
-    _bill(connection, delivery_id, parcel, revisions, at=at)
-    return delivery_of(connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one())
+    bill(connection, delivery_id, parcel, revisions, at=at)
+    planned = delivery_of(
+        connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
+    )
+    if parcel.reason and parcel.revision > 1:
+        corrected = revisions[parcel.revision - 1].order_number
+        note = Note("correct", f"{parcel.author}: {parcel.reason} (in place of {corrected})", kind="decision")
+        append(connection, [about(planned, note, at=at, run_id=run_id)])
+    return planned
 
 
-def _revisions(connection: sa.Connection, export: Export) -> dict[int, Delivery]:
+def _revisions(connection: sa.Connection, month: str, customer_number: str) -> dict[int, Delivery]:
     query = sa.select(deliveries).where(
-        deliveries.c.customer_number == export.customer_number, deliveries.c.month == export.month
+        deliveries.c.customer_number == customer_number, deliveries.c.month == month
     )
     rows = connection.execute(query.with_for_update())
     return {delivery.revision: delivery for delivery in map(delivery_of, rows)}
@@ -157,18 +156,7 @@ def _revisions(connection: sa.Connection, export: Export) -> dict[int, Delivery]
 def _says_the_same(connection: sa.Connection, found: Delivery, parcel: Parcel) -> bool:
     if any(getattr(found, name) != getattr(parcel.export, name) for name in _FILE_COLUMNS):
         return False
-    return {row for row, _ in _billed_by(connection, [found.id])} == set(parcel.billed)
-
-
-def _billed_by(connection: sa.Connection, delivery_ids: Sequence[int]) -> list[tuple[BilledRow, int]]:
-    """The rows these deliveries bill now, with the id in `billed_rows`."""
-    query = sa.select(billed_rows).where(
-        billed_rows.c.delivery_id.in_(delivery_ids), billed_rows.c.released_at.is_(None)
-    )
-    return [
-        (BilledRow(row.source_kind, row.source_id, row.month, row.fingerprint), row.id)
-        for row in connection.execute(query)
-    ]
+    return rows_billed_by(connection, found.id).keys() == set(parcel.billed)
 
 
 def _refused(
@@ -202,48 +190,13 @@ def _refused(
             ),
         )
     own = [delivery.id for revision, delivery in revisions.items() if revision <= parcel.revision]
-    return tuple(_billed_elsewhere(connection, parcel, own))
+    return tuple(billed_elsewhere(connection, parcel, own))
 
 
 def _was_sent(delivery: Delivery) -> bool:
     return delivery.state in SENT_STATES or (
         delivery.state is State.HELD and delivery.committed_at is not None
     )
-
-
-def _billed_elsewhere(connection: sa.Connection, parcel: Parcel, own: Sequence[int]) -> Iterator[Problem]:
-    for kind, ids in _ids_by_kind(parcel.billed):
-        query = (
-            sa.select(billed_rows.c.source_id, deliveries.c.order_number, deliveries.c.state)
-            .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
-            .where(
-                billed_rows.c.source_kind == kind,
-                billed_rows.c.source_id.in_(ids),
-                billed_rows.c.released_at.is_(None),
-                deliveries.c.id.not_in(own),
-            )
-            .order_by(billed_rows.c.source_id)
-        )
-        for row in connection.execute(query):
-            yield Problem(
-                Code.ALREADY_BILLED,
-                parcel.export.customer_number,
-                f"{kind} {row.source_id} is billed by order {row.order_number} ({row.state}); export "
-                f"{parcel.export.month} again, and see `billing-pipeline explain {row.order_number}`",
-                source_id=row.source_id,
-                field="source_id",
-                value=row.source_id,
-            )
-
-
-def _ids_by_kind(rows: Iterable[BilledRow]) -> Iterator[tuple[str, list[str]]]:
-    """The ids of each kind, in portions that both databases take as parameters of one query."""
-    ids: dict[str, list[str]] = {}
-    for row in rows:
-        ids.setdefault(row.source_kind, []).append(row.source_id)
-    for kind, of_kind in sorted(ids.items()):
-        for start in range(0, len(of_kind), _IDS_PER_QUERY):
-            yield kind, of_kind[start : start + _IDS_PER_QUERY]
 
 
 def _write(
@@ -264,43 +217,3 @@ def _write(
         "created_at": at,
     }
     return insert(connection, deliveries, said)
-
-
-def _bill(
-    connection: sa.Connection,
-    delivery_id: int,
-    parcel: Parcel,
-    revisions: Mapping[int, Delivery],
-    *,
-    at: datetime,
-) -> None:
-    """The rows of this file are billed by it; those of an earlier revision, or plan, that it drops are free."""
-    earlier = [delivery.id for revision, delivery in revisions.items() if revision < parcel.revision]
-    if earlier:
-        _release(connection, billed_rows.c.delivery_id.in_(earlier), at=at)
-    wanted = set(parcel.billed)
-    billed = _billed_by(connection, [delivery_id]) if parcel.revision in revisions else []
-    dropped = [row_id for row, row_id in billed if row not in wanted]
-    if dropped:
-        _release(connection, billed_rows.c.id.in_(dropped), at=at)
-    kept = {row for row, _ in billed} & wanted
-    added = [
-        {
-            "source_kind": row.source_kind,
-            "source_id": row.source_id,
-            "fingerprint": row.fingerprint,
-            "customer_number": parcel.export.customer_number,
-            "month": row.month,
-            "delivery_id": delivery_id,
-        }
-        for row in parcel.billed
-        if row not in kept
-    ]
-    if added:
-        connection.execute(sa.insert(billed_rows), added)
-
-
-def _release(connection: sa.Connection, which: sa.ColumnElement[bool], *, at: datetime) -> None:
-    connection.execute(
-        sa.update(billed_rows).where(which, billed_rows.c.released_at.is_(None)).values(released_at=at)
-    )

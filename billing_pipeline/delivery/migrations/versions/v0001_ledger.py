@@ -167,6 +167,8 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Text(), nullable=False),
         sa.Column("unit_price_net", sa.Text(), nullable=False),
         sa.Column("vat_percent", sa.Text(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("item_number", sa.Text(), nullable=False),
         sa.Column("deleted", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("author", sa.Text(), nullable=False),
@@ -186,8 +188,12 @@ def upgrade() -> None:
         sa.Column("customer_number", sa.Text(), nullable=False),
         sa.Column("month", sa.Text(), nullable=False),
         sa.Column("delivery_id", KEY, nullable=False),
+        sa.Column("taken_over_id", KEY, nullable=True),
         sa.Column("released_at", INSTANT, nullable=True),
         sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"], name=op.f("fk_billed_rows_delivery_id")),
+        sa.ForeignKeyConstraint(
+            ["taken_over_id"], ["billed_rows.id"], name=op.f("fk_billed_rows_taken_over_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_billed_rows")),
         comment="Which OMS rows each delivery bills; a row is billed by one delivery at a time",
     )
