@@ -13,14 +13,15 @@ import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import TEXT
 
-# Characters that no legal text holds, between and in place of cells.
+# A character that no legal text holds.
 _BETWEEN_CELLS = "\x1f"
-_NULL = "\x00"
 
 
 def cells_text(*cells: pa.Array, between: str = _BETWEEN_CELLS) -> pa.Array:
-    """The cells of each row as one text, exact and unambiguous for legal values; instants as microseconds UTC."""
-    texts = [_as_text(column).fill_null(_NULL) for column in cells]
+    """The cells of each row as one text, exact for legal values; instants as microseconds UTC, null like an empty text,
+    which says the same on an invoice.
+    """
+    texts = [_as_text(column).fill_null("") for column in cells]
     return pc.binary_join_element_wise(*texts, between)
 
 

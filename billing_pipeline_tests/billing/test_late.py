@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.late import LedgerView
+from billing_pipeline.billing.omissions import Omission
+from billing_pipeline.problems import Code
 from billing_pipeline_tests.support.billing import (
     MONTH,
     bill,
@@ -22,9 +25,8 @@ def september(service_id: str = "S-9", **cells: object) -> Row:
     return service(service_id, completed_at="2026-09-28T10:00:00Z", **cells)
 
 
-def late_rows(billed: object) -> dict[str, int]:
-    roster = billed.roster  # type: ignore[attr-defined]
-    return dict(zip(roster["customer_number"], roster["late_rows"], strict=True))
+def late_rows(billed: BilledMonth) -> dict[str, int]:
+    return dict(zip(billed.roster["customer_number"], billed.roster["late_rows"], strict=True))
 
 
 def test_a_late_service_and_a_late_fee_join_the_next_open_month_with_their_own_dates() -> None:
@@ -72,6 +74,27 @@ def test_a_closed_month_is_made_again_as_it_was_and_late_rows_wait() -> None:
     assert late_rows(november) == {ME: 0}
 
 
+def test_rows_of_a_later_month_are_not_ours_even_where_that_month_is_closed() -> None:
+    november = service("S-11", completed_at="2026-11-05T10:00:00Z")
+    billed = bill(service(), november, ledger_view=ledger(closed=[(ME, "2026-11")]))
+    assert [line.source_ids for line in lines_of(billed)] == [["S-1"]]
+
+
+def test_late_rows_are_not_grouped_with_those_of_the_month() -> None:
+    rows = [service(), september("S-8"), september("S-9")]
+    billed = bill(*rows, ledger_view=CLOSED_SEPTEMBER, rules="group_lines = true")
+    assert [(line.line_type, line.source_ids) for line in lines_of(billed)] == [
+        ("late_service", ["S-8", "S-9"]),
+        ("service", ["S-1"]),
+    ]
+
+
+def test_a_row_that_was_left_out_does_not_wait() -> None:
+    view = ledger(closed=[(ME, MONTH)])
+    omission = Omission(reason="by hand", service_id="S-1")
+    assert late_rows(bill(service(), ledger_view=view, omissions=[omission])) == {ME: 0}
+
+
 def test_a_customer_who_had_nothing_to_bill_has_late_rows_waiting() -> None:
     billed = bill(service(), ledger_view=ledger(closed=[(ME, MONTH)]))
     assert (outcomes(billed), late_rows(billed)) == ({ME: "nothing_to_bill"}, {ME: 1})
@@ -90,7 +113,9 @@ def test_faults_of_a_row_that_waits_or_is_not_ours_block_nobody() -> None:
 def test_faults_of_a_late_row_block_the_month_that_it_joins() -> None:
     broken = faulty(september(), "PRICE_INVALID", "unit_price_net", "-1")
     billed = bill(service(), broken, ledger_view=CLOSED_SEPTEMBER)
-    assert [problem.source_id for problem in problems_in(billed)] == ["S-9"]
+    assert [(problem.code, problem.source_id) for problem in problems_in(billed)] == [
+        (Code.PRICE_INVALID, "S-9")
+    ]
     assert outcomes(billed) == {ME: "blocked"}
 
 
@@ -123,6 +148,18 @@ def test_drift_tells_of_rows_that_changed_are_not_billable_any_more_or_have_gone
         "service S-4 has changed",
         "fee S-1 has changed",
     ]
+
+
+def test_a_billed_row_of_an_earlier_month_that_is_not_in_the_extract_has_not_gone() -> None:
+    before = bill(september(), month="2026-09")
+    view = ledger(billed_source(before, "S-9", billed_month="2026-09"), closed=[(ME, "2026-09")])
+    assert len(bill(service(), ledger_view=view).drift) == 0
+
+
+def test_an_empty_cell_and_none_are_the_same_on_an_invoice_and_no_drift() -> None:
+    first = bill(service(location=None))
+    view = ledger(billed_source(first, "S-1"), closed=[(ME, MONTH)])
+    assert len(bill(service(location=""), ledger_view=view).drift) == 0
 
 
 def test_a_month_opened_for_a_correction_is_made_of_what_the_oms_says_now() -> None:

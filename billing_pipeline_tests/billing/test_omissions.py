@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from billing_pipeline.billing.omissions import Omission
@@ -20,8 +22,9 @@ from billing_pipeline_tests.support.frames import faulty, fee, service
 ME = "10023"
 
 
-def omit(**cells: str | None) -> Omission:
-    return Omission(**{"reason": "by hand", "author": "Kim", "month": MONTH} | cells)  # type: ignore[arg-type]
+def omit(**cells: Any) -> Omission:
+    said: dict[str, Any] = {"reason": "by hand", "author": "Kim", "month": MONTH}
+    return Omission(**said | cells)
 
 
 @pytest.mark.parametrize("month", [MONTH, None])
@@ -47,6 +50,18 @@ def test_an_omitted_service_goes_with_its_fee_and_the_others_stay() -> None:
 def test_a_customer_of_whom_every_row_is_left_out_is_omitted() -> None:
     billed = bill(service(), omissions=[omit(service_id="S-1", month=None)])
     assert (outcomes(billed), billed.roster["reason"][0]) == ({ME: "omitted"}, "S-1: by hand (Kim)")
+
+
+def test_leaving_out_what_is_not_billable_omits_nobody() -> None:
+    billed = bill(service(status="cancelled"), omissions=[omit(service_id="S-1")])
+    assert outcomes(billed) == {ME: "nothing_to_bill"}
+
+
+def test_a_late_row_can_be_left_out_of_the_month_that_it_joins() -> None:
+    september = service("S-9", completed_at="2026-09-28T10:00:00Z")
+    view = ledger(closed=[(ME, "2026-09")])
+    billed = bill(service(), september, ledger_view=view, omissions=[omit(service_id="S-9")])
+    assert [line.source_ids for line in lines_of(billed)] == [["S-1"]]
 
 
 def test_leaving_out_a_row_leaves_out_its_faults() -> None:
