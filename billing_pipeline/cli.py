@@ -148,6 +148,48 @@ def log(
 
 
 @app.command()
+def watch(
+    month: Annotated[
+        str | None, typer.Argument(metavar="[MONTH]", help="YYYY-MM; default: the last month that is over.")
+    ] = None,
+) -> None:
+    """Tell people if a month is not delivered to every customer. For a cron, beside Dagster and its daemon."""
+    from datetime import UTC, datetime
+
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.notify import Notifier
+    from billing_pipeline.oms.period import last_complete_month, period_of
+    from billing_pipeline.report.alerts import overdue_alert, unknown_alert
+    from billing_pipeline.report.month import month_status
+    from billing_pipeline.report.text import summary_lines
+    from billing_pipeline.settings import load_settings
+
+    settings = load_settings()
+    month = month or last_complete_month(datetime.now(UTC), settings.timezone)
+    if datetime.now(UTC) < period_of(month, settings.timezone).end:
+        raise UsageError(f"{month} is not over: there is nothing to deliver yet")
+    notifier = Notifier(settings.alert_targets)
+    try:
+        ledger = open_ledger(settings.ledger_url_or_default)
+        found = month_status(month, ledger.month_customers(month), ledger.deliveries(month))
+    except PipelineError as error:
+        if notifier.urls:
+            notifier.send(unknown_alert(month, str(error)))
+        raise
+    alert = overdue_alert(found, settings.ui_url or "")
+    if alert is None:
+        _print_lines(summary_lines(found))
+        return
+    typer.echo(f"{alert.title}\n\n{alert.body}", nl=False)
+    if notifier.urls:
+        for name in notifier.send(alert):
+            typer.echo(f"{name} did not take the alert; another did", err=True)
+    else:
+        typer.echo("nobody is told: set BILLING_ALERT_URLS", err=True)
+    raise typer.Exit(NEEDS_A_PERSON)
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Try settings, OMS, ledger, store, inbox and API before it matters, and say what to fix."""
     from billing_pipeline.defs.doctor import examine

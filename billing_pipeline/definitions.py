@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from billing_pipeline.defs.alerts import AlertSettings, build_alert_sensors
 from billing_pipeline.defs.delivery_assets import build_delivery_assets
 from billing_pipeline.defs.jobs import build_jobs
 from billing_pipeline.defs.month_assets import build_month_assets
@@ -17,6 +18,7 @@ from billing_pipeline.defs.partitions import build_partitions
 from billing_pipeline.defs.resources import build_rooms
 from billing_pipeline.defs.schedules import build_schedule
 from billing_pipeline.defs.sensors import build_sensors
+from billing_pipeline.notify import Notifier
 from billing_pipeline.settings import Settings, load_settings
 
 
@@ -37,16 +39,32 @@ def build_defs(
     settling_hours = settings.settling_hours if settling_hours is None else settling_hours
     partitions = build_partitions(settings.first_month, settings.timezone)
     jobs = build_jobs()
-    return dg.Definitions(
-        assets=[
-            *build_month_assets(partitions),
-            build_delivery_assets(
-                partitions,
-                customers_per_run=settings.customers_per_run,
-                settling_hours=settling_hours,
-                first_month=settings.first_month,
+    assets = [
+        *build_month_assets(partitions),
+        build_delivery_assets(
+            partitions,
+            customers_per_run=settings.customers_per_run,
+            settling_hours=settling_hours,
+            first_month=settings.first_month,
+        ),
+    ]
+    sensors = build_sensors(jobs, customers_per_run=settings.customers_per_run)
+    if settings.alert_targets:
+        sensors += build_alert_sensors(
+            AlertSettings(
+                Notifier(settings.alert_targets),
+                settings.ui_url,
+                settings.timezone,
+                settling_hours,
+                settings.deadline_hours,
+                settings.first_month,
             ),
-        ],
+            partitions,
+            job_names={jobs.monthly_billing.name, jobs.customer_delivery.name},
+            assets={key for asset in assets for key in asset.keys},
+        )
+    return dg.Definitions(
+        assets=assets,
         jobs=[jobs.monthly_billing, jobs.customer_delivery],
         schedules=[
             build_schedule(
@@ -56,7 +74,9 @@ def build_defs(
                 first_month=settings.first_month,
             )
         ],
-        sensors=build_sensors(jobs, customers_per_run=settings.customers_per_run),
+        sensors=sensors,
+        # A step in a process of its own would cost every run seconds; a run has one or two of them, in a row.
+        executor=dg.in_process_executor,
         resources={**known, **(resources or {})},
     )
 

@@ -18,6 +18,9 @@ DATA_VERSION_TAG = "dagster/data_version"
 # What the run says of who is not delivered; the whole list is in the checks and in `billing-pipeline status`.
 NAMED_IN_FAILURE = 200
 
+# In the metadata of a run that failed for its customers alone; `alerts` knows it by that.
+CUSTOMERS_IN_FAILURE = "customers"
+
 NOT_BILLED = frozenset({"nothing_to_bill", "omitted"})
 
 
@@ -88,7 +91,7 @@ class CustomerRecords:
             raise dg.Failure(
                 description=_verdict(self._refused),
                 metadata={
-                    "customers": len(self._refused),
+                    CUSTOMERS_IN_FAILURE: len(self._refused),
                     "problems": problems_table(
                         [problem for problems in self._refused.values() for problem in problems]
                     ),

@@ -1,9 +1,12 @@
 """When a month is billed: the schedule on the 1st, plus the settling hours."""
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import dagster as dg
 
 from billing_pipeline.defs.jobs import Jobs
-from billing_pipeline.oms.period import last_complete_month
+from billing_pipeline.oms.period import last_complete_month, period_of
 
 START_HOUR = 6
 
@@ -15,6 +18,13 @@ def monthly_cron(settling_hours: int) -> str:
     """
     days, hour = divmod(START_HOUR + settling_hours, 24)
     return f"0 {hour} {1 + days} * *"
+
+
+def scheduled_start(month: str, timezone: str, settling_hours: int) -> datetime:
+    """When the schedule bills the month, by the clock on the wall; `monthly_cron` says the same to Dagster."""
+    first = period_of(month, timezone).end.astimezone(ZoneInfo(timezone))
+    days, hour = divmod(START_HOUR + settling_hours, 24)
+    return (first + timedelta(days=days)).replace(hour=hour)
 
 
 def build_schedule(

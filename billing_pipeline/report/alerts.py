@@ -1,0 +1,128 @@
+"""Alerts: what a person is told without having looked, in words. Pure: nothing is read, decided or sent here.
+
+When an alert is due is decided by the sensors of `defs/alerts` and by `billing-pipeline watch`; `notify` sends it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from billing_pipeline.report.month import CustomerStatus, MonthStatus
+from billing_pipeline.report.text import WORDS, summary_lines
+
+# A message is read on a telephone; the whole list is in `billing-pipeline status` and in the run.
+NAMED_CUSTOMERS = 40
+# Longer reasons are a program's, not a person's.
+REASON_LENGTH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One message: a subject line, and plain text."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCheck:
+    """A check that did not pass, and what it says."""
+
+    asset: str
+    check: str
+    partition: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunNews:
+    """What a finished run brought that a person should know. `failure` is None where the run itself did well."""
+
+    job: str
+    months: Sequence[str]
+    failure: str | None = None
+    checks: Sequence[FailedCheck] = ()
+    customers: Sequence[tuple[str, CustomerStatus]] = ()  # each with its month
+
+    def __bool__(self) -> bool:
+        return self.failure is not None or bool(self.checks) or bool(self.customers)
+
+
+def run_alert(news: RunNews, link: str) -> Alert:
+    """One message for a whole run: why it failed, the checks that failed, the customers who need a person."""
+    parts = []
+    if news.failure is not None:
+        parts.append(f"{news.job} failed: {_shortened(news.failure)}")
+    parts += [
+        f"Check {one.check} of {one.asset} failed{f' ({one.partition})' if one.partition else ''}: "
+        f"{_shortened(one.reason)}"
+        for one in news.checks
+    ]
+    if news.customers:
+        parts.append("\n".join(_customer_lines(news.customers)))
+    parts.append(f"The run: {link}")
+    about = ", ".join(news.months) or news.job
+    return Alert(f"Billing {about}: {_headline(news)}", "\n\n".join(parts) + "\n")
+
+
+def overdue_alert(status: MonthStatus, link: str = "") -> Alert | None:
+    """The message about a month that should be delivered by now; None where it is, to every customer."""
+    if status.customers and not status.needs_a_person:
+        return None
+    if not status.customers:
+        body = (
+            f"Nothing has been billed for {status.month}: either nobody started it, or it failed before it had "
+            "read a customer. See whether Dagster's daemon is running and whether the last run of monthly_billing "
+            f"failed, then materialize the month's assets or run `billing-pipeline run {status.month}`."
+        )
+    else:
+        waiting = [(status.month, customer) for customer in status.needs_a_person]
+        body = "\n".join([*summary_lines(status), "", *_customer_lines(waiting)])
+    return Alert(
+        f"Billing {status.month}: not delivered",
+        body + (f"\n\nDagster: {link}" if link else "") + "\n",
+    )
+
+
+def unknown_alert(month: str, reason: str) -> Alert:
+    """The message where nobody can tell whether the month is delivered, since the ledger cannot be asked."""
+    return Alert(
+        f"Billing {month}: cannot tell whether it is delivered",
+        f"{_shortened(reason)}\n",
+    )
+
+
+def digest(month: str, customer: CustomerStatus) -> str:
+    """Stands for one customer's need, so that the same one is told once; short, for it is kept in a cursor."""
+    reasons = sorted((problem.code, problem.source_id, problem.message) for problem in customer.problems)
+    said = repr((month, customer.customer_number, customer.outcome, reasons))
+    return hashlib.sha256(said.encode()).hexdigest()[:10]
+
+
+def _headline(news: RunNews) -> str:
+    if news.customers:
+        count = len(news.customers)
+        return "1 customer is not delivered" if count == 1 else f"{count} customers are not delivered"
+    if news.failure is not None:
+        return "the run failed"
+    return "a check failed" if len(news.checks) == 1 else f"{len(news.checks)} checks failed"
+
+
+def _customer_lines(customers: Collection[tuple[str, CustomerStatus]]) -> Iterator[str]:
+    listed = list(customers)
+    for month, customer in listed[:NAMED_CUSTOMERS]:
+        yield f"Customer {customer.customer_number}, {month}: {WORDS[customer.outcome]}"
+        for problem in customer.problems:
+            row = f" ({problem.source_id})" if problem.source_id else ""
+            yield f"  {problem.code}{row}: {_shortened(problem.message)}"
+    if len(listed) > NAMED_CUSTOMERS:
+        months = " and ".join(
+            f"`billing-pipeline status {month}`" for month in sorted({month for month, _ in listed})
+        )
+        yield f"... and {len(listed) - NAMED_CUSTOMERS} more customers: {months}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= REASON_LENGTH else f"{text[:REASON_LENGTH]} ..."
