@@ -29,8 +29,18 @@ def rows_billed_by(connection: sa.Connection, delivery_id: int) -> dict[BilledRo
     }
 
 
-def billed_elsewhere(connection: sa.Connection, parcel: Parcel, own: Sequence[int]) -> Iterator[Problem]:
-    """A problem for each row of the parcel that another delivery than its `own` bills."""
+def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Problem]:
+    """A problem for each row of the parcel that the file of another month or customer bills, or a later revision.
+
+    Told apart by what the deliveries are of, not by their ids: another run may have planned this very file since
+    its caller looked for it.
+    """
+    export = parcel.export
+    another = sa.or_(
+        deliveries.c.customer_number != export.customer_number,
+        deliveries.c.month != export.month,
+        deliveries.c.revision > parcel.revision,
+    )
     for kind, ids in _ids_by_kind(parcel.billed):
         query = (
             sa.select(billed_rows.c.source_id, deliveries.c.order_number, deliveries.c.state)
@@ -39,16 +49,16 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel, own: Sequence[in
                 billed_rows.c.source_kind == kind,
                 billed_rows.c.source_id.in_(ids),
                 billed_rows.c.released_at.is_(None),
-                deliveries.c.id.not_in(own),
+                another,
             )
             .order_by(billed_rows.c.source_id)
         )
         for row in connection.execute(query):
             yield Problem(
                 Code.ALREADY_BILLED,
-                parcel.export.customer_number,
+                export.customer_number,
                 f"{kind} {row.source_id} is billed by order {row.order_number} ({row.state}); export "
-                f"{parcel.export.month} again, and see `billing-pipeline explain {row.order_number}`",
+                f"{export.month} again, and see `billing-pipeline explain {row.order_number}`",
                 source_id=row.source_id,
                 field="source_id",
                 value=row.source_id,
@@ -88,7 +98,10 @@ def bill(
     wanted = set(parcel.billed)
     billed = rows_billed_by(connection, delivery_id) if parcel.revision in revisions else {}
     give_up(connection, [row_id for row, row_id in billed.items() if row not in wanted], at=at)
-    added = [row for row in parcel.billed if row not in billed]
+    # In one order everywhere: two plans that want the same rows then wait for each other, and never in a ring.
+    added = sorted(
+        (row for row in wanted if row not in billed), key=lambda row: (row.source_kind, row.source_id)
+    )
     corrected = revisions.get(parcel.revision - 1)
     taken_over: dict[tuple[str, str], int] = {}
     if corrected is not None:

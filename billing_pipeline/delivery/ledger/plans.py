@@ -189,8 +189,7 @@ def _refused(
                 value=export.order_number,
             ),
         )
-    own = [delivery.id for revision, delivery in revisions.items() if revision <= parcel.revision]
-    return tuple(billed_elsewhere(connection, parcel, own))
+    return tuple(billed_elsewhere(connection, parcel))
 
 
 def _was_sent(delivery: Delivery) -> bool:
