@@ -6,6 +6,7 @@ Pure: two documents in, words out. Whether a difference holds a delivery is deci
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from billing_pipeline.easybill.document import Document, DocumentLine, plain
 from billing_pipeline.money import from_minor
@@ -112,7 +113,7 @@ def _value(line: DocumentLine | None, field: str, currency: str) -> str:
     if field in {"net", "unit_price_net"}:
         return str(from_minor(value, currency))
     if field == "vat_basis_points":
-        return f"{value / 100:g} %"
+        return f"{plain(Decimal(value).scaleb(-2))} %"
     if field == "quantity":
         return plain(value)
     return str(value).replace("\n", " / ")

@@ -21,8 +21,7 @@ class HomeUnavailable(PipelineError):
 
 @contextmanager
 def first_use(home: Path, *, timeout_s: float = 120.0) -> Iterator[None]:
-    """Hold the home's lock, creating the folder if need be; the operating system frees it when the process
-    dies.
+    """Hold the home's lock, creating the folder if need be; it is free again when the process dies, however.
 
     Raises: HomeUnavailable.
     """

@@ -1,5 +1,4 @@
-"""What the state machine needs of a remote inbox, and what can go wrong there: the protocol and its error
-types.
+"""What the state machine needs of a remote inbox, and what can go wrong there: protocol and error types.
 
 Each transport (`sftp`, `ftps`, `folder`) implements `Transport` and `Inbox` and translates its library's
 errors into the types below; every error names host and path, and the remedy. Nothing about states or the

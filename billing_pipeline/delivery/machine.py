@@ -161,7 +161,7 @@ def carry_through(
         # Planned with other bytes, the lease has expired since the ledger was asked: ask it again.
         superseded = planned.state is State.UPLOADING and planned.sha256 != parcel.export.sha256
         if superseded or not run.may_take(planned):
-            run.sleep(min(0.05 * 2**attempt, 0.5))
+            run.sleep(0.05 * 2 ** min(attempt, 3))
         elif planned.state is State.COMMITTING:
             published_here |= take_up(planned)
         else:

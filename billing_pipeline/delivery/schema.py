@@ -29,9 +29,7 @@ from sqlalchemy import (
 
 
 class Instant(TypeDecorator[datetime]):
-    """A UTC instant: `timestamptz` on PostgreSQL; SQLite keeps none of the offset, so it is put back on
-    reading.
-    """
+    """A UTC instant: `timestamptz` on PostgreSQL; on SQLite without its offset, put back on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -1,5 +1,4 @@
-"""The state machine under faults and deaths: published at most once, and once as long as somebody tries
-again.
+"""The state machine under faults and deaths: published at most once, and once while somebody tries again.
 
 Judged by the server's own log of publications, never by the ledger.
 """
@@ -160,9 +159,7 @@ def test_a_receiver_that_takes_the_file_at_once_is_noted_as_such(
 def test_a_run_that_wakes_up_late_publishes_nothing_more(
     sqlite_ledger: Ledger, store: Store, sleeps: str, poller: Poller
 ) -> None:
-    """Asleep at each edge, while a second run dies at each edge, and a third does the work and is slept
-    through.
-    """
+    """Asleep at each edge, while a second run dies at each edge and a third one does the work."""
     for number, (dies, wakes) in enumerate(product((*EDGES, "never"), EDGES)):
         one = parcel(f"{sleeps}{number}", DATA, store=store)
         bench = Bench(sqlite_ledger, store)

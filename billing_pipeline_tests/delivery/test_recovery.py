@@ -108,7 +108,9 @@ def seen(server: FakeServer, delivery: Delivery, places: Places = PLACES) -> Sig
 
 def test_looking_tells_the_same_bytes_from_others_by_their_hash(delivery: Delivery) -> None:
     name = delivery.file_name
-    server = FakeServer({"/import/.NAME.t.tmp": b"bytes", f"/archive/{name}": b"BYTES", f"/error/{name}": b"b"})
+    server = FakeServer(
+        {"/import/.NAME.t.tmp": b"bytes", f"/archive/{name}": b"BYTES", f"/error/{name}": b"b"}
+    )
     assert seen(server, delivery) == Sights(SAME, GONE, OTHER, OTHER)
 
 

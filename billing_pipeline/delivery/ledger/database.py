@@ -1,5 +1,4 @@
-"""The ledger's database: connections, durable transactions, and its errors in our words. No table is named
-here.
+"""The ledger's database: connections, durable transactions, and its errors in our words; no table.
 
 SQLite: write-ahead log, `synchronous=FULL`, every writing transaction begins with BEGIN IMMEDIATE, so that
 a compare-and-set reads what it then writes. PostgreSQL: `synchronous_commit=on`, and READ COMMITTED on
@@ -99,9 +98,7 @@ def make_engine(url: str) -> sa.Engine:
 
 
 def database_file(url: sa.URL) -> Path:
-    """The file of a SQLite URL. Raises: UsageError for a database in memory, which would forget what was
-    sent.
-    """
+    """The file of a SQLite URL. Raises: UsageError for a database in memory."""
     if not url.database or url.database == ":memory:":
         raise UsageError("BILLING_LEDGER_URL must name a file: a ledger in memory would forget what was sent")
     return Path(url.database)

@@ -90,8 +90,7 @@ class Exports(Database):
                 connection.execute(self._upsert(), [_row(export, at, run_id) for export in said])
 
     def record_outcomes(self, outcomes: Sequence[Outcome], run_id: str, *, close_months: bool = True) -> None:
-        """Record how each customer's month ended; their exports are recorded already. A failure is logged
-        too.
+        """Record how each customer's month ended, and log a failure; their exports are recorded already.
 
         With `close_months`, a customer with nothing to bill is closed for the month: rows that turn up later
         are late. False for a month that is not over.

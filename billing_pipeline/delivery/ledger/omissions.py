@@ -1,5 +1,4 @@
-"""Omissions: a customer or a service that a person leaves out of a month, or for good, with who, when and
-why.
+"""Omissions: what a person leaves out of a month or for good, a customer or a service; who, when and why.
 
 A removal is a mark, and the log has both. What an omission does to the lines is `billing`'s affair.
 """
@@ -75,9 +74,7 @@ class Omissions(Database):
         return after
 
     def omissions(self, *, month: str | None = None, removed: bool = False) -> list[OmissionRecord]:
-        """The omissions in force, of one month and for good if a month is named; with `removed`, the others
-        too.
-        """
+        """The omissions in force: of one month and for good if it is named. With `removed`, the others too."""
         query = sa.select(omissions).order_by(omissions.c.id)
         if month is not None:
             query = query.where(omissions.c.month.in_([month, _ALWAYS]))

@@ -1,5 +1,4 @@
-"""Plans: which bytes a customer's month is to be delivered with, and which rows they bill, in one
-transaction.
+"""Plans: the bytes with which a customer's month is to be delivered, and the rows they bill, as one.
 
 A plan may be superseded until it is committed for sending, never after. Sending is not decided here
 (`edges`). Every plan gets a fresh token, so that whoever has read the plan before it cannot take it.
@@ -79,13 +78,11 @@ class Plans(Database):
     def plan(
         self, parcel: Parcel, *, run_id: str, may_take: Callable[[Delivery], bool]
     ) -> Delivery | Refusal:
-        """The delivery of the parcel's customer, month and revision, planned with its bytes where that may
-        be.
+        """The delivery of the parcel's customer, month and revision, planned anew where that may be.
 
         A new row, or one that is not committed for sending and that `may_take` lets go, is made to say what
-        the parcel says. Any other is returned as it is: its state, and whether `sha256` is the parcel's,
-        tell the rest. Refused: a row that another file bills (ALREADY_BILLED); an order number that another
-        has.
+        the parcel says. Any other is returned as it is: its state, and whether `sha256` is the parcel's, tell
+        the rest. Refused: a row that another file bills (ALREADY_BILLED), or another's order number.
         """
         for _ in range(10):
             try:
