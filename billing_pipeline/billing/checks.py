@@ -43,7 +43,7 @@ def name_problems(rows: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
     """Services and tasks that are called nothing: nobody could tell what they are on the invoice."""
     for row in _flagged(rows, _is_blank(array(rows["head"]))):
         field = _NAME_FIELDS[row.source_kind]
-        yield _problem(row, Code.TEXT_INVALID, field, row.head, f"{field} is empty: fill it in the OMS")
+        yield _problem(row, Code.TEXT_INVALID, field, row.head, f"has an empty {field}: fill it in the OMS")
     mine = tasks_of(service_ids(rows), tasks)
     blank = array(mine["row"]).filter(_is_blank(array(mine["task_name"])))
     for row in _flagged(rows, pc.is_in(pa.array(range(len(rows)), pa.int32()), blank)):
@@ -83,7 +83,7 @@ def price_problems(rows: pd.DataFrame) -> Iterator[Problem]:
             Code.PRICE_INVALID,
             _PRICE_FIELDS[row.source_kind],
             str(row.unit_price),
-            f"{row.quantity} × {row.unit_price} is more than a line can hold: correct the quantity or the price",
+            f"costs {row.quantity} × {row.unit_price}, more than a line can hold: correct the quantity or the price",
         )
 
 
@@ -117,7 +117,7 @@ def task_problems(rows: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
             Code.TASK_SUM_MISMATCH,
             "price_net",
             str(row.task_sum),
-            f"the prices of its tasks add up to {row.task_sum}, but it costs {net}: correct its tasks or its price",
+            f"has tasks whose prices add up to {row.task_sum}, but costs {net}: correct its tasks or its price",
         )
 
 
@@ -234,5 +234,5 @@ def _problem(row: Any, code: Code, field: str, value: str, says: str) -> Problem
         source_id=row.source_id,
         field=field,
         value=value,
-        message=f"{_NAMES[row.source_kind]} {row.source_id}: {says}",
+        message=f"{_NAMES[row.source_kind]} {row.source_id} {says}",
     )
