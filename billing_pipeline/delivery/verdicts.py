@@ -1,13 +1,11 @@
-"""What a run says of one file, from what the ledger says: the result, and the words for people. Nothing is
-sent.
-"""
+"""What a run says of one file, from what the ledger says: the result, and the words for people."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from billing_pipeline.delivery.difference import difference
-from billing_pipeline.delivery.records import Delivery, DeliveryOutcome, DeliveryResult, Parcel
+from billing_pipeline.delivery.records import Delivery, DeliveryOutcome, DeliveryResult, Outcome, Parcel
 from billing_pipeline.delivery.store import Store, StoreError
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.problems import Code, Problem
@@ -38,6 +36,18 @@ def result_of(
     )
 
 
+def outcome_of(result: DeliveryResult) -> Outcome:
+    """The result as `status` knows it."""
+    return Outcome(
+        result.month,
+        result.customer_number,
+        result.outcome,
+        result.problems,
+        sha256=result.sha256,
+        order_number=result.order_number,
+    )
+
+
 def in_progress(found: Delivery) -> Problem:
     """Another run is at work on the delivery, and was waited for long enough."""
     return Problem(
@@ -50,10 +60,11 @@ def in_progress(found: Delivery) -> Problem:
 
 def held(found: Delivery) -> Problem:
     """The delivery is HELD: why, and what a person can do."""
+    place = "EASY Bill" if found.transport == "api" else "the inbox"
     return Problem(
         found.held_code or Code.DELIVERY_FAILED,
         found.customer_number,
-        f"{found.file_name} is held: {found.held_reason}; look into the inbox, then "
+        f"{found.file_name} is held: {found.held_reason}; look into {place}, then "
         f"`billing-pipeline release {found.order_number} --as send|delivered --reason TEXT --by NAME`",
     )
 

@@ -29,10 +29,10 @@ from tenacity.wait import wait_exponential, wait_random
 from billing_pipeline.delivery.inbox import DeliveryError, Inbox, Permanent, Transient, Transport
 from billing_pipeline.delivery.ledger import Ledger, utc_now
 from billing_pipeline.delivery.machine import Run, Verify, deliver, unverified
-from billing_pipeline.delivery.records import DeliveryResult, Outcome, Parcel
+from billing_pipeline.delivery.records import DeliveryResult, Parcel
 from billing_pipeline.delivery.recovery import Places
 from billing_pipeline.delivery.store import Store
-from billing_pipeline.delivery.verdicts import result_of
+from billing_pipeline.delivery.verdicts import outcome_of, result_of
 from billing_pipeline.problems import Code, Problem
 
 FAILURES_IN_A_ROW: Final = 5
@@ -134,7 +134,7 @@ class _Crew:
                     if result is None:
                         self.waiting.put(parcel)
                         return
-                    self.run.ledger.record_outcomes([_outcome(result)], self.run.run_id)
+                    self.run.ledger.record_outcomes([outcome_of(result)], self.run.run_id)
                     self.results.put(result)
         except BaseException:
             self.stop.set()
@@ -231,14 +231,3 @@ class _Connection:
             with self._crew.lock:
                 self._crew.connected -= 1
         self._context.close()
-
-
-def _outcome(result: DeliveryResult) -> Outcome:
-    return Outcome(
-        result.month,
-        result.customer_number,
-        result.outcome,
-        result.problems,
-        sha256=result.sha256,
-        order_number=result.order_number,
-    )

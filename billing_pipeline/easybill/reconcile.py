@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Literal
 
 from billing_pipeline import money
 from billing_pipeline.easybill.api_models import Customer, EasyBillDocument
+from billing_pipeline.oms.period import next_month
 from billing_pipeline.problems import Code, Problem
 
 
@@ -40,6 +42,12 @@ class Reconciled:
     outcome: Literal["confirmed", "mismatch", "missing"]
     document: EasyBillDocument | None = None
     problem: Problem | None = None
+
+
+def days_of_documents(month: str) -> tuple[date, date]:
+    """First and last day, inclusive, on which a month's documents are dated: in the month, or in the one after it."""
+    after_next = date.fromisoformat(f"{next_month(next_month(month))}-01")
+    return date.fromisoformat(f"{month}-01"), after_next - timedelta(days=1)
 
 
 def customer_problems(found: Mapping[str, Sequence[Customer]]) -> list[Problem]:

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from typing import Any
 
 import pytest
 
 from billing_pipeline.easybill.api_models import Customer, EasyBillDocument
-from billing_pipeline.easybill.reconcile import Expected, Reconciled, customer_problems, reconcile
+from billing_pipeline.easybill.reconcile import (
+    Expected,
+    Reconciled,
+    customer_problems,
+    days_of_documents,
+    reconcile,
+)
 from billing_pipeline_tests.support.easybill_api import a_shown_document
 
 ORDER = "2026-10-10023"
@@ -164,3 +171,8 @@ def test_yen_are_compared_in_hundredths_and_thousandths_of_a_dinar_cannot_match(
     assert only(yen, shown(currency="JPY", amount=1190050, amount_net=1000000)).outcome == "mismatch"
     dinar = expected(currency="KWD", net=15000, gross=17855)
     assert only(dinar, shown(currency="KWD", amount=1785, amount_net=1500)).outcome == "mismatch"
+
+
+def test_documents_of_a_month_are_dated_in_it_or_in_the_next_one() -> None:
+    assert days_of_documents("2026-10") == (date(2026, 10, 1), date(2026, 11, 30))
+    assert days_of_documents("2026-12") == (date(2026, 12, 1), date(2027, 1, 31))
