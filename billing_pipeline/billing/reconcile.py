@@ -25,6 +25,7 @@ HEAPS: Final = (
     "blocked customer",
     "omitted",
     "late, waiting",
+    "not in this run",
     "not billable",
     "test customer",
 )
@@ -72,10 +73,12 @@ def reconcile(
     rules: Rules,
     *,
     billed_before: Collection[tuple[str, str]] = (),
+    in_part: Collection[str] = (),
 ) -> Reconciliation:
     """Holds what was billed of `month` against the extract it was billed from.
 
-    `billed_before`: (kind, id) of rows that an earlier delivery of another month bills.
+    `billed_before`: (kind, id) of rows that a delivery of another month bills. `in_part`: customers of whom this
+    run was told to bill certain services only.
     """
     rows = {(row.kind, row.source_id): row for row in source_rows(extract)}
     lines = _line_groups(billed.lines)
@@ -83,7 +86,7 @@ def reconcile(
     in_lines = {source for sources in lines for source in sources}
     counted: Counter[str] = Counter()
     nets: dict[str, Counter[str]] = {heap: Counter() for heap in HEAPS}
-    where = _Heaps(extract, billed, rules, in_lines, frozenset(billed_before))
+    where = _Heaps(extract, billed, rules, in_lines, frozenset(billed_before), frozenset(in_part))
     of_month = [row for row in rows.values() if row.month == month]
     for row in of_month:
         heap = where.heap_of(row)
@@ -94,7 +97,7 @@ def reconcile(
             )
             continue
         counted[heap] += 1
-        if row.currency and (net := net_of([row])) is not None:
+        if row.currency and (net := net_of(row)) is not None:
             nets[heap][row.currency] += net
     heaps = tuple(Heap(name, counted[name], dict(nets[name])) for name in HEAPS)
     return Reconciliation(heaps, len(of_month), tuple(faults))
@@ -136,18 +139,15 @@ def source_rows(extract: Extract) -> Iterator[SourceRow]:
         yield SourceRow("fee", source_id, number, month, Decimal(1), amount, currency)
 
 
-def net_of(rows: Iterable[SourceRow]) -> int | None:
-    """What these rows, of one price, come to in minor units, rounded once; None where a cell cannot tell."""
-    rows = list(rows)
-    price, currency = rows[0].price or Decimal(0), rows[0].currency
-    quantities = [row.quantity for row in rows if row.quantity is not None]
-    if currency is None or len(quantities) < len(rows):
+def net_of(row: SourceRow) -> int | None:
+    """What the row comes to in minor units, rounded once; None where a cell cannot tell."""
+    if row.currency is None or row.quantity is None:
         return None
     try:
-        exponent = exponent_of(currency)
+        exponent = exponent_of(row.currency)
     except ValueError:
         return None
-    return int(round_half_up(sum(quantities, Decimal(0)) * price, exponent).scaleb(exponent))
+    return int(round_half_up(row.quantity * (row.price or Decimal(0)), exponent).scaleb(exponent))
 
 
 class _Heaps:
@@ -160,6 +160,7 @@ class _Heaps:
         rules: Rules,
         in_lines: set[tuple[str, str]],
         billed_before: frozenset[tuple[str, str]],
+        in_part: frozenset[str],
     ) -> None:
         self._test = _test_customers(extract)
         self._roster = {
@@ -171,6 +172,7 @@ class _Heaps:
         self._rules = rules
         self._in_lines = in_lines
         self._billed_before = billed_before
+        self._in_part = in_part
 
     def heap_of(self, row: SourceRow) -> str | None:
         source = (row.kind, row.source_id)
@@ -186,6 +188,7 @@ class _Heaps:
             "blocked customer": outcome == "blocked",
             "omitted": outcome == "omitted" or reason != "",
             "late, waiting": late_rows > 0,
+            "not in this run": row.customer_number in self._in_part,
         }
         return next((heap for heap, explains in explanations.items() if explains), None)
 
@@ -228,7 +231,9 @@ def _amount_faults(
 ) -> Iterator[str]:
     for sources, net in lines.items():
         known = [rows[source] for source in sources if source in rows]
-        if len(known) == len(sources) and (expected := net_of(known)) != net:
+        nets = [net_of(row) for row in known]
+        expected = sum(known_net for known_net in nets if known_net is not None)
+        if len(known) == len(sources) and (None in nets or expected != net):
             names = ", ".join(source_id for _, source_id in sources)
             yield f"{names}: the OMS's rows come to {expected} minor units, their lines to {net}"
 
