@@ -5,13 +5,13 @@ speaks of bytes that are not stored.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
-
-import pandas as pd
+from dataclasses import dataclass, replace
 
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.defs.frames import FrameStore
+from billing_pipeline.defs.month_frames import read_billed, read_extract
 from billing_pipeline.defs.resources import Billing, Inbox, LedgerAt
+from billing_pipeline.defs.without_file import outcomes_without_file
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
     BilledRow,
@@ -25,15 +25,9 @@ from billing_pipeline.delivery.store import Store
 from billing_pipeline.delivery.worker import deliver_all
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers, file_problems, first_revision
-from billing_pipeline.problems import Code, Problem, problems_of
-
-BILLED_FRAMES = {
-    "invoice_lines": "lines",
-    "billing_problems": "problems",
-    "month_totals": "totals",
-    "month_roster": "roster",
-    "month_drift": "drift",
-}
+from billing_pipeline.oms.evidence import RowsById
+from billing_pipeline.oms.extract import Extract
+from billing_pipeline.problems import Problem, problems_of
 
 SOURCE_KIND: Mapping[str, SourceKind] = {
     "service": "service",
@@ -44,15 +38,12 @@ SOURCE_KIND: Mapping[str, SourceKind] = {
 }
 
 
-def write_billed(frames: FrameStore, month: str, billed: BilledMonth) -> None:
-    """Keeps what was billed, as the frames from which files are made."""
-    for name, part in BILLED_FRAMES.items():
-        frames.write(name, month, getattr(billed, part))
+@dataclass(frozen=True)
+class Correction:
+    """Why a month that was sent is sent again, as the next revision, and who decided so."""
 
-
-def read_billed(frames: FrameStore, month: str) -> BilledMonth:
-    """What was billed of a month. Raises: FrameMissing."""
-    return BilledMonth(**{part: frames.read(name, month) for name, part in BILLED_FRAMES.items()})
+    reason: str
+    author: str
 
 
 def record_roster(ledger: Ledger, month: str, billed: BilledMonth, run_id: str) -> None:
@@ -77,21 +68,6 @@ def record_roster(ledger: Ledger, month: str, billed: BilledMonth, run_id: str) 
     )
 
 
-def with_billed_before(billed: BilledMonth, customer_numbers: Iterable[str]) -> BilledMonth:
-    """The month with these customers in its roster too, with nothing to bill where they have no row any more.
-
-    They were billed for it once: that they vanished from the OMS must not make them vanish here.
-    """
-    gone = sorted(set(customer_numbers) - set(billed.roster["customer_number"]))
-    if not gone:
-        return billed
-    rows = pd.DataFrame(
-        {"customer_number": gone, "outcome": "nothing_to_bill", "late_rows": 0, "reason": ""}
-    ).astype(billed.roster.dtypes.to_dict())
-    roster = pd.concat([billed.roster, rows], ignore_index=True)
-    return replace(billed, roster=roster.sort_values("customer_number", ignore_index=True))
-
-
 def make_files(
     customer_numbers: Collection[str],
     month: str,
@@ -101,17 +77,17 @@ def make_files(
     documents: Store,
     billing: Billing,
     run_id: str,
+    correcting: bool = False,
 ) -> list[Export]:
     """Makes and checks the file of each of these customers who is in the month, and records what came of it.
 
-    One export per customer of the month among them, by customer number. Raises: FrameMissing, StoreError,
-    LedgerUnavailable.
+    One export per customer of the month among them, by customer number; `correcting`, with the revision after the
+    one that was sent. Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
     book = ledger.open()
-    revisions = book.revisions(month)
-    exports = [
-        _stored(export, month, documents)
-        for export in export_customers(
+    revisions = next_revisions(book, month) if correcting else book.revisions(month)
+    made = list(
+        export_customers(
             read_billed(frames, month),
             frames.read("oms_customers", month),
             month=month,
@@ -120,9 +96,26 @@ def make_files(
             only=customer_numbers,
             revision_of=lambda number: revisions.get(number, first_revision(number)),
         )
-    ]
+    )
+    rows = rows_behind([one.document for one in made if one.document], read_extract(frames, month))
+    exports = [_stored(export, month, documents, rows) for export in made]
     book.record_exports(exports, run_id)
     return exports
+
+
+def next_revisions(ledger: Ledger, month: str) -> dict[str, int]:
+    """The revision with which each customer of the month would be corrected: the one after the last that was sent."""
+    # By revision, so that the last one stays.
+    return {
+        delivery.customer_number: delivery.revision + 1
+        for delivery in ledger.deliveries(month)
+        if delivery.committed_at is not None
+    }
+
+
+def rows_behind(made: Iterable[Document], extract: Extract) -> RowsById:
+    """The rows of the extract that these documents bill."""
+    return RowsById.of(extract, *_ids_by_kind([row for document in made for row in billed_rows(document)]))
 
 
 def stored_exports(customer_numbers: Collection[str], month: str, ledger: LedgerAt) -> list[Export]:
@@ -135,6 +128,7 @@ def stored_exports(customer_numbers: Collection[str], month: str, ledger: Ledger
 
 def deliver_files(
     exports: Iterable[Export],
+    month: str,
     *,
     ledger: LedgerAt,
     documents: Store,
@@ -142,43 +136,44 @@ def deliver_files(
     inbox: Inbox,
     run_id: str,
     month_is_over: bool,
+    correction: Correction | None = None,
 ) -> Iterator[tuple[Export, Outcome, DeliveryResult | None]]:
-    """Delivers each file, at most once, and tells how each customer's month ended, as it becomes known.
+    """Delivers each file of a month, at most once, and tells how each customer's month ended, as it becomes known.
 
     A customer without a file has an outcome too, and no result. Raises: what ends the whole delivery, such as
     InboxRefused or LedgerUnavailable; who was not reached by then has no outcome.
     """
     book = ledger.open()
     exports = list(exports)
-    without_file = [
-        (export, _outcome_without_file(export, ledger)) for export in exports if not _has_file(export)
-    ]
+    without_file = list(
+        outcomes_without_file([one for one in exports if not _has_file(one)], month, book, documents)
+    )
     book.record_outcomes([outcome for _, outcome in without_file], run_id, close_months=month_is_over)
     for export, outcome in without_file:
         yield export, outcome, None
     parcels = {
-        (export.month, export.customer_number): _parcel(export, documents)
+        export.customer_number: _parcel(export, documents, correction)
         for export in exports
         if _has_file(export)
     }
-    if not parcels:
-        return
-    results = deliver_all(
-        list(parcels.values()),
-        inbox.transport,
-        book,
-        documents,
-        remote_dir=inbox.directory,
-        archive_dir=inbox.archive_directory,
-        error_dir=inbox.error_directory,
-        connections=inbox.connections,
-        timeout_s=inbox.timeout_s,
-        run_id=run_id,
-        verify=lambda parcel, data: _verify(parcel.export, data, documents, billing),
-    )
-    for result in results:
-        export = parcels[result.month, result.customer_number].export
-        yield export, _outcome_of(result), result
+    if parcels:
+        results = deliver_all(
+            list(parcels.values()),
+            inbox.transport,
+            book,
+            documents,
+            remote_dir=inbox.directory,
+            archive_dir=inbox.archive_directory,
+            error_dir=inbox.error_directory,
+            connections=inbox.connections,
+            timeout_s=inbox.timeout_s,
+            run_id=run_id,
+            verify=lambda parcel, data: _verify(parcel.export, data, documents, billing),
+        )
+        for result in results:
+            yield parcels[result.customer_number].export, _outcome_of(result), result
+    if month_is_over:
+        book.finish_month(month, run_id)
 
 
 def _outcome_of(result: DeliveryResult) -> Outcome:
@@ -189,38 +184,49 @@ def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
 
 
-def _stored(export: CustomerExport, month: str, documents: Store) -> Export:
-    """The export as the ledger keeps it, once its bytes are stored."""
-    common = {
-        "month": month,
-        "customer_number": export.customer_number,
-        "outcome": export.outcome,
-        "problems": export.problems,
-        "late_rows": export.late_rows,
-        "reason": export.reason,
-    }
-    if export.document is None or export.data is None:
-        return Export(**common)
-    document = export.document
-    return Export(
-        **common,
+def _stored(made: CustomerExport, month: str, documents: Store, rows: RowsById) -> Export:
+    """The export as the ledger keeps it, once its bytes are stored, with the rows of the OMS behind them."""
+    export = Export(
+        month,
+        made.customer_number,
+        made.outcome,
+        problems=made.problems,
+        late_rows=made.late_rows,
+        reason=made.reason,
+    )
+    if made.document is None or made.data is None:
+        return export
+    document = replace(made.document, evidence=rows.rows(*_ids_by_kind(billed_rows(made.document))))
+    return replace(
+        export,
         order_number=document.order_number,
         file_name=document.file_name,
-        sha256=documents.put("csv", export.data),
+        sha256=documents.put("csv", made.data),
         document_sha256=documents.put("document", document.to_json()),
-        size_bytes=len(export.data),
+        size_bytes=len(made.data),
         line_count=len(document.lines),
         currency=document.currency,
         net=document.net,
         vat=document.vat,
         gross=document.gross,
-        layout=export.layout,
+        layout=made.layout,
     )
 
 
-def _parcel(export: Export, documents: Store) -> Parcel:
+def _ids_by_kind(billed: Collection[BilledRow]) -> tuple[list[str], list[str]]:
+    """The ids of the services, and of the fees."""
+    services, fees = (
+        [row.source_id for row in billed if row.source_kind == kind] for kind in ("service", "fee")
+    )
+    return services, fees
+
+
+def _parcel(export: Export, documents: Store, correction: Correction | None) -> Parcel:
     document = Document.from_json(documents.get("document", export.document_sha256))
-    return Parcel(export, billed_rows(document), document.revision)
+    billed = billed_rows(document)
+    if correction is None:
+        return Parcel(export, billed, document.revision)
+    return Parcel(export, billed, document.revision, correction.reason, correction.author)
 
 
 def billed_rows(document: Document) -> tuple[BilledRow, ...]:
@@ -250,34 +256,3 @@ def _verify(export: Export, data: bytes, documents: Store, billing: Billing) -> 
     document = Document.from_json(documents.get("document", export.document_sha256))
     problems = file_problems(data, document, billing.layout_of(export.customer_number))
     return [problem.message for problem in problems]
-
-
-def _outcome_without_file(export: Export, ledger: LedgerAt) -> Outcome:
-    """How the month ends for a customer to whom nothing is sent.
-
-    Somebody who was billed and now has nothing to bill is held: what went out must not be forgotten.
-    """
-    outcome = export.outcome
-    if outcome in {"nothing_to_bill", "omitted"}:
-        sent = [
-            delivery
-            for delivery in ledger.open().deliveries(export.month)
-            if delivery.customer_number == export.customer_number and delivery.committed_at is not None
-        ]
-        if sent:
-            latest = sent[-1]
-            return Outcome(
-                export.month,
-                export.customer_number,
-                "held",
-                (
-                    Problem(
-                        Code.CHANGED_AFTER_DELIVERY,
-                        export.customer_number,
-                        f"{latest.file_name} was sent, and the OMS now has nothing to bill in {export.month}: mend "
-                        f"the OMS, or remove the draft of {latest.order_number} in EASY Bill and credit it",
-                        source_id=latest.order_number,
-                    ),
-                ),
-            )
-    return Outcome(export.month, export.customer_number, outcome, export.problems)

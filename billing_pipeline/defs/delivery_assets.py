@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from billing_pipeline.defs.customer_records import CSV, LAYOUT_CHECK, UPLOAD, CustomerRecords
-from billing_pipeline.defs.customer_steps import deliver_files, make_files, stored_exports
+from billing_pipeline.defs.customer_steps import Correction, deliver_files, make_files, stored_exports
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH, Partitions
@@ -23,11 +23,21 @@ from billing_pipeline.easybill.document import customer_number_of
 from billing_pipeline.oms.period import period_of
 
 
+class CorrectionConfig(dg.Config):
+    """A decision to send a month again, as the next revision."""
+
+    reason: str
+    author: str
+
+
 class DeliveryConfig(dg.Config):
     """What one run may be told."""
 
     force: bool = False
     """Deliver a month that is not over, or not settled."""
+
+    correction: CorrectionConfig | None = None
+    """Make the next revision of what was sent. Its month must have been billed with these customers `reopened`."""
 
 
 def build_delivery_assets(
@@ -84,6 +94,8 @@ def build_delivery_assets(
         making = CSV in context.selected_asset_keys
         sending = UPLOAD in context.selected_asset_keys
         records = CustomerRecords(context, language=billing.rules.language)
+        decided = config.correction
+        correction = None if decided is None else Correction(decided.reason, decided.author)
         for month, numbers in _customers_by_month(context.partition_keys).items():
             with plain_failures():
                 if making:
@@ -113,12 +125,14 @@ def build_delivery_assets(
                         )
                     outcomes = deliver_files(
                         exports,
+                        month,
                         ledger=ledger,
                         documents=documents,
                         billing=billing,
                         inbox=inbox,
                         run_id=context.run.run_id,
                         month_is_over=now >= period_of(month, billing.timezone).end,
+                        correction=correction,
                     )
                     for export, outcome, result in progress.over(
                         outcomes, f"{month} delivered", len(exports)

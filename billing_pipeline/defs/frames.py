@@ -40,6 +40,10 @@ class FrameStore:
         self._filesystem.mv(unfinished, path)
         return buffer.tell()
 
+    def has(self, asset: str, month: str) -> bool:
+        """Whether there is a frame of that asset and month."""
+        return bool(self._filesystem.exists(self.path(asset, month)))
+
     def read(self, asset: str, month: str) -> pd.DataFrame:
         """The frame of an asset and month.
 
@@ -52,7 +56,8 @@ class FrameStore:
                 f"{asset} has no data for {month}: materialize {asset} for {month} first, "
                 f"or run `billing-pipeline run {month}`"
             ) from None
-        return pq.read_table(io.BytesIO(data)).to_pandas(types_mapper=pd.ArrowDtype)
+        frame: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
 
     def try_out(self) -> None:
         """Writes, reads back and removes a file of its own. Raises: FrameStoreUnavailable."""

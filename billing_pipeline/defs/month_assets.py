@@ -5,25 +5,19 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+from pydantic import Field
 
-from billing_pipeline.billing.bill import BilledMonth, bill_month
-from billing_pipeline.defs.customer_steps import record_roster, with_billed_before, write_billed
+from billing_pipeline.billing.bill import BilledMonth
+from billing_pipeline.defs.billing_steps import bill_extract, extract_of_month
+from billing_pipeline.defs.customer_steps import record_roster
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.metadata import amounts, problems_table, table
+from billing_pipeline.defs.month_frames import EXTRACTED, read_extract, write_billed
 from billing_pipeline.defs.partitions import CUSTOMER, Partitions, customers_to_add
-from billing_pipeline.defs.past import first_lookback_month, ledger_view
 from billing_pipeline.defs.resources import Billing, LedgerAt, Oms
-from billing_pipeline.easybill.export import block_unfit
-from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import problems_of
 
-RELATIONS = {
-    "oms_customers": "customers",
-    "oms_services": "services",
-    "oms_service_tasks": "service_tasks",
-    "oms_cancellation_fees": "cancellation_fees",
-}
 DESCRIPTIONS = {
     "oms_customers": "The customers who have a service or a fee in the month, as the OMS had them.",
     "oms_services": "The services completed in the month, whatever their status, as the OMS had them.",
@@ -46,6 +40,16 @@ LINE_COLUMNS = (
 )
 
 
+class BillingConfig(dg.Config):
+    """What one run may be told."""
+
+    only_services: list[str] = Field(default=[])
+    """Of the customers who have these services, bill nothing else."""
+
+    reopened: list[str] = Field(default=[])
+    """Bill the month of these customers as if it had not been delivered: for a correction."""
+
+
 def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
     """The extract of a month (four assets, one snapshot) and what is billed of it (two assets, one pass)."""
 
@@ -53,7 +57,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         name="oms_extract",
         specs=[
             dg.AssetSpec(key, description=DESCRIPTIONS[key], group_name="oms", kinds={"sql", "parquet"})
-            for key in RELATIONS
+            for key in EXTRACTED
         ],
         partitions_def=partitions.months,
     )
@@ -66,9 +70,8 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
     ) -> Iterator[dg.MaterializeResult[None]]:
         month = context.partition_key
         with plain_failures():
-            lookback = first_lookback_month(ledger.open(), month, billing.rules.late_months)
-            extract = oms.extract(month, lookback_month=lookback)
-            for key, relation in RELATIONS.items():
+            extract = extract_of_month(oms, ledger.open(), month, billing.rules.late_months)
+            for key, relation in EXTRACTED.items():
                 frame: pd.DataFrame = getattr(extract, relation)
                 frames.write(key, month, frame)
                 yield dg.MaterializeResult(asset_key=key, metadata=_extract_metadata(frame, month))
@@ -78,14 +81,14 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         specs=[
             dg.AssetSpec(
                 "invoice_lines",
-                deps=list(RELATIONS),
+                deps=list(EXTRACTED),
                 description="Every line that is billed in the month: what EASY Bill will show, row by row.",
                 group_name="billing",
                 kinds={"pandas", "parquet"},
             ),
             dg.AssetSpec(
                 "billing_problems",
-                deps=list(RELATIONS),
+                deps=list(EXTRACTED),
                 description="Every problem found, with the customer, the row, and what to do about it. "
                 "A customer with a problem is not billed in part.",
                 group_name="billing",
@@ -96,24 +99,22 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
     )
     def billed_month(
         context: dg.AssetExecutionContext,
+        config: BillingConfig,
         frames: dg.ResourceParam[FrameStore],
         ledger: dg.ResourceParam[LedgerAt],
         billing: dg.ResourceParam[Billing],
     ) -> Iterator[dg.MaterializeResult[None]]:
         month = context.partition_key
         with plain_failures():
-            extract = Extract(**{relation: frames.read(key, month) for key, relation in RELATIONS.items()})
-            billed = bill_month(
+            extract = read_extract(frames, month)
+            billed = bill_extract(
                 extract,
                 month,
-                billing.rules,
-                timezone=billing.timezone,
-                ledger_view=ledger_view(ledger.open(), extract, month, billing.rules.late_months),
+                ledger=ledger.open(),
+                billing=billing,
+                only_services=config.only_services,
+                reopened=config.reopened,
             )
-            billed = block_unfit(
-                billed, extract.customers, month=month, rules=billing.rules, layout_of=billing.layout_of
-            )
-            billed = with_billed_before(billed, ledger.open().revisions(month))
             write_billed(frames, month, billed)
             record_roster(ledger.open(), month, billed, context.run.run_id)
         registered = context.instance.get_dynamic_partitions(CUSTOMER)
@@ -155,8 +156,10 @@ def _lines_metadata(billed: BilledMonth, language: str) -> dict[str, Any]:
 
 
 def _problems_metadata(billed: BilledMonth) -> dict[str, Any]:
+    changed = problems_of(billed.drift)
     return {
         "dagster/row_count": len(billed.problems),
         "customers_blocked": int((billed.roster["outcome"] == "blocked").sum()),
         "problems": problems_table(problems_of(billed.problems)),
+        **({"changed_since_billed": problems_table(changed)} if changed else {}),
     }

@@ -21,7 +21,8 @@ def first_lookback_month(ledger: Ledger, month: str, late_months: int) -> str | 
 def ledger_view(ledger: Ledger, extract: Extract, month: str, late_months: int) -> LedgerView:
     """The facts for `bill_month`.
 
-    A customer of whom a finished month had no row is closed for it, as one with nothing to bill is.
+    A customer of whom a finished month had no row is closed for it, as one with nothing to bill is. One of whose
+    month a correction is planned, and not sent yet, is billed as if it had not been delivered: by the next revision.
     """
     months = [*lookback_months(month, late_months), month]
     finished = ledger.finished_months(months)
@@ -29,7 +30,7 @@ def ledger_view(ledger: Ledger, extract: Extract, month: str, late_months: int) 
     without_rows = {
         (number, past) for number, past in _customers_with_rows(extract) if past in finished
     } - known
-    return LedgerView.of(
+    view = LedgerView.of(
         ledger.closed(months) | without_rows,
         [
             BilledSource(
@@ -41,10 +42,21 @@ def ledger_view(ledger: Ledger, extract: Extract, month: str, late_months: int) 
                 order_number=row.order_number,
                 fingerprint=row.fingerprint,
             )
-            for row in ledger.rows_in_files(months)
+            for row in ledger.rows_in_files(months, _names(extract))
             if row.committed
         ],
     )
+    for number in ledger.open_corrections(month):
+        view = view.reopened(number, month)
+    return view
+
+
+def _names(extract: Extract) -> dict[str, list[str]]:
+    """Every row of the extract: where one has moved here from a month that is not looked at, it is still billed."""
+    return {
+        "service": extract.services["service_id"].tolist(),
+        "fee": extract.cancellation_fees["fee_id"].tolist(),
+    }
 
 
 def _customers_with_rows(extract: Extract) -> set[tuple[str, str]]:

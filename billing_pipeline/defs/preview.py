@@ -4,10 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from billing_pipeline.billing.bill import bill_month
-from billing_pipeline.defs.past import first_lookback_month, ledger_view
+from billing_pipeline.defs.billing_steps import bill_extract, extract_of_month
 from billing_pipeline.defs.resources import build_rooms
-from billing_pipeline.easybill.export import CustomerExport, block_unfit, export_customers, first_revision
+from billing_pipeline.easybill.export import CustomerExport, export_customers, first_revision
 from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.easybill.spreadsheet import to_excel
 from billing_pipeline.oms.period import period_of
@@ -45,17 +44,8 @@ def preview_month(settings: Settings, month: str, *, customers: Collection[str] 
     rooms = build_rooms(settings)
     rules = rooms.billing.rules
     ledger = rooms.ledger.open()
-    extract = rooms.oms.extract(month, lookback_month=first_lookback_month(ledger, month, rules.late_months))
-    billed = bill_month(
-        extract,
-        month,
-        rules,
-        timezone=settings.timezone,
-        ledger_view=ledger_view(ledger, extract, month, rules.late_months),
-    )
-    billed = block_unfit(
-        billed, extract.customers, month=month, rules=rules, layout_of=rooms.billing.layout_of
-    )
+    extract = extract_of_month(rooms.oms, ledger, month, rules.late_months)
+    billed = bill_extract(extract, month, ledger=ledger, billing=rooms.billing)
     revisions = ledger.revisions(month)
     return Preview(
         month,

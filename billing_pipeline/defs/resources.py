@@ -4,7 +4,7 @@ They hold plain values and open nothing before they are asked, so that loading t
 no network, and a test puts its own in their place: `build_defs(resources={"oms": FakeOms(extract)})`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -35,8 +35,13 @@ Item = TypeVar("Item")
 class Oms(Protocol):
     """Where a month's rows come from."""
 
-    def extract(self, month: str, *, lookback_month: str | None = None) -> Extract:
-        """The rows of a month, and of the months from `lookback_month` on before it, in one snapshot."""
+    def extract(
+        self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
+    ) -> Extract:
+        """The rows of a month, and of the months from `lookback_month` on before it, in one snapshot.
+
+        With the customers who own them, and those of the numbers in `also`.
+        """
 
     def customer_numbers(self) -> list[str]:
         """Every customer number, test customers aside."""
@@ -50,7 +55,9 @@ class OmsDatabase:
     queries: Path | None
     timezone: str
 
-    def extract(self, month: str, *, lookback_month: str | None = None) -> Extract:
+    def extract(
+        self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
+    ) -> Extract:
         """Reads the month; raises the errors of `oms.source`."""
         lookback_start = period_of(lookback_month, self.timezone).start if lookback_month else None
         return extract_month(
@@ -58,6 +65,7 @@ class OmsDatabase:
             period_of(month, self.timezone),
             timezone=self.timezone,
             lookback_start=lookback_start,
+            also=also,
         )
 
     def customer_numbers(self) -> list[str]:
@@ -74,9 +82,11 @@ class DemoOms:
     timezone: str
     inbox_is_local: bool
 
-    def extract(self, month: str, *, lookback_month: str | None = None) -> Extract:
+    def extract(
+        self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
+    ) -> Extract:
         """Reads the month of the demo database. Raises: SettingsInvalid, see `_database`."""
-        return self._database().extract(month, lookback_month=lookback_month)
+        return self._database().extract(month, lookback_month=lookback_month, also=also)
 
     def customer_numbers(self) -> list[str]:
         """Every customer number of the demo database. Raises: SettingsInvalid, see `_database`."""

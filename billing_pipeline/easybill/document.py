@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -87,6 +87,7 @@ class Document:
     """Everything of one customer's month that goes to EASY Bill; amounts in minor units of `currency`.
 
     `customer` is the row of the customers relation as text, `""` for NULL, with the keys `CUSTOMER_FIELDS`.
+    `evidence`: the OMS rows that the lines came from, as `oms.evidence` keeps them; empty where they are not kept.
     """
 
     customer_number: str
@@ -102,13 +103,14 @@ class Document:
     net: int
     vat: int
     gross: int
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """The document as canonical JSON: equal documents are equal bytes, on every machine."""
-        record = {field: getattr(self, field) for field in self.__slots__}
+        record = {name: getattr(self, name) for name in self.__slots__}
         record["customer"] = dict(self.customer)
         record["lines"] = [
-            {field: getattr(line, field) for field in line.__slots__}
+            {name: getattr(line, name) for name in line.__slots__}
             | {"sources": [[source.source_id, source.fingerprint] for source in line.sources]}
             for line in self.lines
         ]
@@ -151,8 +153,8 @@ def _as_text(value: object) -> str:
 
 
 def _line_of(record: dict[str, Any]) -> DocumentLine:
-    for field in ("quantity", "file_quantity", "file_price"):
-        record[field] = Decimal(record[field])
+    for name in ("quantity", "file_quantity", "file_price"):
+        record[name] = Decimal(record[name])
     record["sources"] = tuple(Source(source_id, fingerprint) for source_id, fingerprint in record["sources"])
     record["performed_on"] = date.fromisoformat(record["performed_on"])
     return DocumentLine(**record)
@@ -237,7 +239,7 @@ def purchase_date(rule: PurchaseDate, month: str, lines: Sequence[DocumentLine])
 
 
 _TOTAL_COLUMNS: Final = ("customer_number", "currency", "line_count", "net", "vat", "gross")
-_PLAIN_LINE_COLUMNS: Final = tuple(field.name for field in fields(DocumentLine) if field.name != "sources")
+_PLAIN_LINE_COLUMNS: Final = tuple(one.name for one in fields(DocumentLine) if one.name != "sources")
 
 
 def _records(frame: pd.DataFrame, columns: Sequence[str], order: Sequence[str]) -> Iterator[dict[str, Any]]:

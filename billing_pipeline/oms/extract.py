@@ -6,7 +6,7 @@ how text becomes typed (`conform`) or what a good row is (`schemas`); nor what o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -52,12 +52,18 @@ class Extract:
 
 
 def extract_month(
-    source: OmsSource, period: Period, *, timezone: str, lookback_start: datetime | None = None
+    source: OmsSource,
+    period: Period,
+    *,
+    timezone: str,
+    lookback_start: datetime | None = None,
+    also: Collection[str] = (),
 ) -> Extract:
     """The month's extract, with the rows since `lookback_start` where late ones are looked for.
 
     Services and fees whose instant is in [lookback_start or period.start, period.end), whatever their status; the
-    tasks of these services; the customers who own these rows. Whatever is wrong with a row is in its `faults`.
+    tasks of these services; the customers who own these rows, and those of the numbers in `also` whom the OMS
+    knows. Whatever is wrong with a row is in its `faults`.
 
     Raises OmsUnavailable, and OmsShapeWrong where a relation is not as the contract says: a column missing, a key
     empty, rows from outside the window.
@@ -67,17 +73,18 @@ def extract_month(
         text = {
             name: snapshot.read(relation, window.start, period.end) for name, relation in RELATIONS.items()
         }
-    return extract_of_text(text, window)
+    return extract_of_text(text, window, also=also)
 
 
-def extract_of_text(text: Mapping[str, pa.Table], window: Window) -> Extract:
+def extract_of_text(text: Mapping[str, pa.Table], window: Window, *, also: Collection[str] = ()) -> Extract:
     """The extract made of the four relations' text, whatever its order; see `extract_month`."""
     for name, relation in RELATIONS.items():
         prove_keys(relation, text[name])
     services_text, service_months = window.rows_of(SERVICES, "completed_at", _sorted(SERVICES, text))
     fees_text, fee_months = window.rows_of(CANCELLATION_FEES, "charged_at", _sorted(CANCELLATION_FEES, text))
     owners = [*services_text["customer_number"].chunks, *fees_text["customer_number"].chunks]
-    customers_text = _rows_with(_sorted(CUSTOMERS, text), "customer_number", pa.chunked_array(owners, TEXT))
+    wanted = pa.chunked_array([*owners, pa.array(sorted(also), TEXT)], TEXT)
+    customers_text = _rows_with(_sorted(CUSTOMERS, text), "customer_number", wanted)
     tasks_text = _rows_with(_sorted(SERVICE_TASKS, text), "service_id", services_text["service_id"])
 
     numbers = customers_text["customer_number"]

@@ -74,10 +74,14 @@ class CustomerStatus:
 
 @dataclass(frozen=True, slots=True)
 class MonthStatus:
-    """A month: every customer with a row in it, test customers aside, by customer number."""
+    """A month: every customer with a row in it, test customers aside, by customer number.
+
+    `drift`: billed rows that had changed when the month was last billed; they block nobody.
+    """
 
     month: str
     customers: tuple[CustomerStatus, ...] = field(default=())
+    drift: tuple[Problem, ...] = field(default=())
 
     @property
     def counts(self) -> dict[str, int]:
@@ -105,25 +109,31 @@ class MonthStatus:
     def only(self, customer_numbers: Iterable[str]) -> MonthStatus:
         """These customers; one who has no row in the month is there with nothing to bill."""
         known = {customer.customer_number: customer for customer in self.customers}
+        wanted = sorted(set(customer_numbers))
         return MonthStatus(
             self.month,
-            tuple(
-                known.get(number, CustomerStatus(number, "nothing_to_bill"))
-                for number in sorted(set(customer_numbers))
-            ),
+            tuple(known.get(number, CustomerStatus(number, "nothing_to_bill")) for number in wanted),
+            tuple(problem for problem in self.drift if problem.customer_number in wanted),
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The object of 5-interfaces."""
+        """The object of 5-interfaces; with `changed_since_billed` where billed rows have changed."""
+        changed = [problem.as_json() for problem in self.drift]
         return {
             "month": self.month,
             "counts": self.counts,
             "totals": self.totals,
             "customers": [customer.as_json() for customer in self.customers],
+            **({"changed_since_billed": changed} if changed else {}),
         }
 
 
-def month_status(month: str, rows: Iterable[MonthCustomer], deliveries: Iterable[Delivery]) -> MonthStatus:
+def month_status(
+    month: str,
+    rows: Iterable[MonthCustomer],
+    deliveries: Iterable[Delivery],
+    drift: Iterable[Problem] = (),
+) -> MonthStatus:
     """The month from the ledger's rows of it: one per customer, and one per delivered revision."""
     latest: dict[str, Delivery] = {}
     for delivery in sorted(deliveries, key=lambda delivery: delivery.revision):
@@ -134,6 +144,7 @@ def month_status(month: str, rows: Iterable[MonthCustomer], deliveries: Iterable
             _customer_status(row, latest.get(row.export.customer_number))
             for row in sorted(rows, key=lambda row: row.export.customer_number)
         ),
+        tuple(drift),
     )
 
 
@@ -184,13 +195,12 @@ def _outcome(row: MonthCustomer, delivery: Delivery | None) -> tuple[Outcome, tu
     if spoken is not None and row.delivered_at is not None and row.delivered_at >= row.exported_at:
         return spoken, row.delivery_problems
     export_outcome = row.export.outcome
-    if export_outcome == "to_bill" or export_outcome == "rendered":
-        # Before a file is made anew, what was sent stands.
-        same_bytes = export_outcome == "to_bill" or (
-            delivery is not None and delivery.sha256 == row.export.sha256
-        )
-        if delivery is not None and delivery.state in SENT_STATES and same_bytes:
+    # Until an export, or a delivery, has spoken anew, what was sent stands.
+    if delivery is not None and delivery.state in SENT_STATES:
+        other_bytes = export_outcome == "rendered" and delivery.sha256 != row.export.sha256
+        if export_outcome != "blocked" and not other_bytes:
             return "delivered", ()
+    if export_outcome == "to_bill" or export_outcome == "rendered":
         return "failed", (
             Problem(
                 Code.NOT_DELIVERED_YET,

@@ -57,6 +57,10 @@ def summary_lines(status: MonthStatus, *, language: str = "en") -> Iterator[str]
             f"{name} {format_minor(total[name], currency, language)}" for name in ("net", "vat", "gross")
         )
         yield f"  delivered or unchanged: {amounts}"
+    if status.drift:
+        rows = "1 row has" if len(status.drift) == 1 else f"{len(status.drift)} rows have"
+        yield f"  {rows} changed in the OMS since being billed:"
+        yield from (f"    {problem.customer_number}: {problem.message}" for problem in status.drift)
 
 
 def event_lines(events: Iterable[Event]) -> Iterator[str]:

@@ -171,3 +171,9 @@ def test_the_start_of_the_look_back_may_lie_years_before(sqlite_oms: Oms) -> Non
         lookback_start=datetime(2016, 1, 1, tzinfo=UTC),
     )
     assert months_by_id(extract) == {"S1": "2016-02"}
+
+
+def test_customers_asked_for_come_without_a_row_of_their_own(any_oms: Oms) -> None:
+    source = any_oms(customers=[customer("1"), customer("2"), customer("3")], services=[service("S1", "1")])
+    extract = extract_month(source, period_of("2026-10", BERLIN), timezone=BERLIN, also=["3", "unknown"])
+    assert extract.customers["customer_number"].tolist() == ["1", "3"]
