@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from paramiko import Channel, SSHException
+from paramiko import Channel, SSHException, Transport
 
 from billing_pipeline.delivery.inbox import (
     ConnectionLost,
@@ -91,14 +91,20 @@ class SftpTransport:
                 channel.settimeout(self._timeout_s + 1.0)
                 channel.invoke_subsystem("sftp")
                 session = SftpSession(_TimedChannel(channel, wire, self._timeout_s))
-            except (SftpBroken, SSHException, EOFError, OSError) as error:
-                if isinstance(error, SSHException) and transport.is_active():
+            except Exception as error:  # of any type: see ssh_connection
+                if isinstance(error, SSHException) and _outlives(transport):
                     raise InboxRefused(
                         f"{self.address} lets the account in but gives it no SFTP ({error}); its operator must allow "
                         "the account the sftp subsystem"
                     ) from error
                 raise lost(self.address, wire, "opening SFTP", error) from error
             yield SftpInbox(session, wire, self.address)
+
+
+def _outlives(transport: Transport) -> bool:
+    """Whether the connection still stands after a refused channel; one that ends takes the channel with it first."""
+    transport.join(timeout=0.5)
+    return transport.is_active()
 
 
 class _TimedChannel:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from paramiko import AuthenticationException, PKey, SSHException, Transport
+from paramiko import AuthenticationException, PKey, Transport
 from paramiko.ssh_exception import BadAuthenticationType, IncompatiblePeer
 
 from billing_pipeline.delivery.inbox import (
@@ -123,8 +123,8 @@ def ssh_connection(server: Server, login: Login, timeout_s: float) -> Iterator[t
             transport.banner_timeout = transport.handshake_timeout = timeout_s + 1.0
             transport.auth_timeout = transport.channel_timeout = timeout_s + 1.0
             transport.clear_to_send_timeout = timeout_s + 1.0
-            _shake_hands(transport, wire, server)
-            _check_host_key(transport, server)
+            shown = _shake_hands(transport, wire, server)
+            _check_host_key(shown, server)
             _log_in(transport, wire, server, login)
             wire.deadline = math.inf
             yield transport, wire
@@ -145,7 +145,8 @@ def lost(server_name: str, wire: Wire, doing: str, error: BaseException | None =
     return ConnectionLost(f"{server_name} ended the connection while {doing}{because}")
 
 
-def _shake_hands(transport: Transport, wire: Wire, server: Server) -> None:
+def _shake_hands(transport: Transport, wire: Wire, server: Server) -> PKey:
+    """Negotiates, and returns the key that the server has proven to hold."""
     options = transport.get_security_options()
     pinned = [
         algorithm
@@ -156,18 +157,18 @@ def _shake_hands(transport: Transport, wire: Wire, server: Server) -> None:
     options.key_types = tuple(dict.fromkeys([*pinned, *options.key_types]))
     try:
         transport.start_client(timeout=wire.deadline - time.monotonic())
-        transport.get_remote_server_key()
+        return transport.get_remote_server_key()
     except IncompatiblePeer as error:
         raise ServerTooOld(
             f"{server.name} offers no algorithm that is still safe ({error}); its operator must update it: SHA-1 "
             "signatures (ssh-rsa) and key exchanges, 3DES, CBC and MD5 are refused"
         ) from error
-    except (SSHException, EOFError, OSError) as error:
+    except Exception as error:
+        # paramiko hands on whatever it stumbled over in the server's bytes, of any type.
         raise lost(server.name, wire, "negotiating SSH", error) from error
 
 
-def _check_host_key(transport: Transport, server: Server) -> None:
-    shown = transport.get_remote_server_key()
+def _check_host_key(shown: PKey, server: Server) -> None:
     if shown in server.pinned:
         return
     kind, fingerprint = shown.get_name(), shown.fingerprint
@@ -198,7 +199,7 @@ def _log_in(transport: Transport, wire: Wire, server: Server, login: Login) -> N
         if not transport.is_active():
             raise lost(server.name, wire, "logging in", error) from error
         raise _refused(server, login, error) from error
-    except (SSHException, EOFError, OSError) as error:
+    except Exception as error:  # as above
         raise lost(server.name, wire, "logging in", error) from error
     if not transport.is_authenticated():
         raise _refused(server, login, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import random
 import socket
 import threading
 import time
@@ -306,5 +307,21 @@ def test_a_connection_reset_at_any_byte_is_lost(server: SftpServer, after: int, 
 
 
 def read_often(inbox: SftpInbox) -> None:
-    for _ in range(20):
-        inbox.read("/import/a.csv")
+    for _ in range(30):
+        assert inbox.read("/import/a.csv") == b"a"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_bit_that_flips_on_the_way_is_found_and_is_never_another_kind_of_error(
+    server: SftpServer, seed: int
+) -> None:
+    """paramiko raises what it stumbles over as it is; a ValueError would end the run, and not this connection."""
+    dice = random.Random(seed)
+    with tcp_proxy(server.port) as proxy:
+        server.pin(proxy.port)
+        proxy.breaks.append(Break(dice.randint(1, 2_600), dice.choice(("up", "down")), "flip"))
+        with (
+            pytest.raises(DeliveryError),
+            server.transport(port=proxy.port, timeout_s=TIMEOUT_S).connect() as inbox,
+        ):
+            read_often(inbox)

@@ -1,4 +1,4 @@
-"""Connections that end, or fall silent, at a random byte of either direction, through a proxy before a real server.
+"""Connections that end, fall silent or lose a bit at a random byte of either direction, before a real server.
 
 Each case is cut once or twice; the worker connects again by itself, and a run that gave up is followed by another.
 """
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
+from typing import Literal
 
 from billing_pipeline_tests.faults.children import MACHINE, outcome_of
 from billing_pipeline_tests.faults.controls import CONTROLS
@@ -25,12 +26,13 @@ _RUNS = 8
 
 @dataclass
 class Cuts:
-    """What a trial of cuts came to: connections that a proxy reset, and ones that it let fall silent."""
+    """What a trial of cuts came to: connections that a proxy reset, let fall silent, or changed a bit of."""
 
     how: str
     verdict: Verdict = field(default_factory=Verdict)
     resets: int = 0
     stalls: int = 0
+    flips: int = 0
     unfinished: list[str] = field(default_factory=list)
 
 
@@ -42,6 +44,7 @@ def trial(
     seed: int,
     how: str = MACHINE,
     stalls: float = 0.03,
+    flips: float = 0.1,
     at_once: int = 6,
     sizes: Sequence[int] = SIZES,
 ) -> Cuts:
@@ -58,7 +61,7 @@ def trial(
         plans = []
         for number in range(count):
             size = sizes[number % len(sizes)]
-            breaks = [_break(lengths[size], dice, stalls) for _ in range(dice.choice((1, 1, 2)))]
+            breaks = [_break(lengths[size], dice, stalls, flips) for _ in range(dice.choice((1, 1, 2)))]
             plans.append((size, CONDUCTS[number % len(CONDUCTS)], breaks, dice.random() < 0.5))
         cases: list[tuple[Case, str]] = []
         made = [world.case(size, conduct, dice, archive_known=known) for size, conduct, _, known in plans]
@@ -75,6 +78,7 @@ def trial(
         with ThreadPoolExecutor(at_once) as pool:
             list(pool.map(carry_out, zip(made, [plan[2] for plan in plans], strict=True)))
         cuts.resets = sum(proxy.resets for proxy in ports)
+        cuts.flips = sum(proxy.flips for proxy in ports)
         cuts.stalls = sum(proxy.stalls for proxy in ports)
     held = {case.name for case, outcome in cases if outcome.startswith("held")}
     cuts.verdict = judge({case.name: case.parcel.export.sha256 for case in made}, held, world.seen())
@@ -92,13 +96,12 @@ def _length(world: World, size: int, proxy: TcpProxy, dice: random.Random) -> tu
     return up, down
 
 
-def _break(length: tuple[int, int], dice: random.Random, stalls: float) -> Break:
-    direction, bytes_ = dice.choice((("up", length[0]), ("down", length[1])))
-    return Break(
-        dice.randint(1, bytes_),
-        "up" if direction == "up" else "down",
-        "stall" if dice.random() < stalls else "reset",
-    )
+def _break(length: tuple[int, int], dice: random.Random, stalls: float, flips: float) -> Break:
+    up = dice.random() < 0.5
+    fate = dice.random()
+    kind: Literal["reset", "stall", "flip"]
+    kind = "stall" if fate < stalls else "flip" if fate < stalls + flips else "reset"
+    return Break(dice.randint(1, length[0] if up else length[1]), "up" if up else "down", kind)
 
 
 def _carry_out(case: Case, proxy: TcpProxy, breaks: list[Break], how: str) -> str:

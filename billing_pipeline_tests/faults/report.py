@@ -67,8 +67,8 @@ def _cuts(results: Results, *, full: bool) -> Iterator[Row]:
         yield Row(
             f"connection cut at a random byte, both directions; {where}",
             f"{'≥ 1,000 cuts: ' if number == 0 else ''}0 lost, 0 doubled, 0 torn",
-            f"{trial.resets:,} resets and {trial.stalls:,} silences in {trial.verdict.files:,} deliveries: "
-            f"{trial.verdict}",
+            f"{trial.resets:,} resets, {trial.stalls:,} silences and {trial.flips:,} flipped bits in "
+            f"{trial.verdict.files:,} deliveries: {trial.verdict}",
             trial.verdict.clean and trial.resets + trial.stalls >= least and not trial.unfinished,
         )
 

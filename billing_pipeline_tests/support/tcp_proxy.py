@@ -19,19 +19,22 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Break:
-    """What happens to a connection after `after` bytes in one direction ("up" is from the client to the server)."""
+    """What happens to a connection after `after` bytes in one direction ("up" is from the client to the server).
+
+    "reset" ends it, "stall" carries nothing any more, "flip" changes a bit of the last byte and goes on.
+    """
 
     after: int
     direction: Literal["up", "down"]
-    kind: Literal["reset", "stall"] = "reset"
+    kind: Literal["reset", "stall", "flip"] = "reset"
 
 
 class TcpProxy:
     """Forwards connections to `target`. `breaks` are used up, one per new connection; without one, all passes.
 
     `conduct` "refuse" ends each new connection at once, "silent" accepts it and carries nothing.
-    `carried` are the bytes of the last connection, (up, down): what a break may be chosen from. `resets` and `stalls`
-    count the breaks that have happened.
+    `carried` are the bytes of the last connection, (up, down): what a break may be chosen from. `resets`, `stalls`
+    and `flips` count the breaks that have happened.
     """
 
     def __init__(self, target: int) -> None:
@@ -39,7 +42,7 @@ class TcpProxy:
         self.breaks: list[Break | None] = []
         self.conduct: Literal["forward", "refuse", "silent"] = "forward"
         self.carried = [0, 0]
-        self.resets = self.stalls = 0
+        self.resets = self.stalls = self.flips = 0
         self._listener = socket.create_server((HOST, 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -91,17 +94,21 @@ class TcpProxy:
     def _pump(
         self, source: socket.socket, sink: socket.socket, due: Break | None, carried: list[int], index: int
     ) -> None:
-        stalled = False
+        happened = False
         with suppress(OSError):
             while piece := source.recv(65_536):
-                if due is not None and carried[index] + len(piece) >= due.after:
-                    sink.sendall(piece[: due.after - carried[index]])
-                    carried[index] = due.after
-                    self._count(due, stalled=stalled)
+                if due is not None and not happened and carried[index] + len(piece) >= due.after:
+                    happened = True
+                    self._count(due)
+                    first = due.after - carried[index]
+                    if due.kind == "flip":
+                        piece = piece[: first - 1] + bytes([piece[first - 1] ^ 1]) + piece[first:]
+                    else:
+                        sink.sendall(piece[:first])
+                        carried[index] = due.after
                     if due.kind == "reset":
                         break
-                    stalled = True
-                if not stalled:
+                if due is None or due.kind == "flip" or not happened:
                     carried[index] += len(piece)
                     sink.sendall(piece)
         for end in (source, sink):
@@ -114,10 +121,11 @@ class TcpProxy:
                 self._open.discard(end)
             end.close()
 
-    def _count(self, due: Break, *, stalled: bool) -> None:
+    def _count(self, due: Break) -> None:
         with self._lock:
             self.resets += due.kind == "reset"
-            self.stalls += due.kind == "stall" and not stalled
+            self.stalls += due.kind == "stall"
+            self.flips += due.kind == "flip"
 
 
 @contextmanager
