@@ -59,6 +59,8 @@ class CustomerRecords:
             self._refused[export.customer_number, export.month] = outcome.problems
             return
         metadata: dict[str, Any] = {"outcome": outcome.outcome}
+        if outcome.problems:
+            metadata["warnings"] = problems_table(outcome.problems)
         if result is not None:
             metadata |= {
                 "order_number": result.order_number,

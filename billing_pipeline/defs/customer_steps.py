@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from billing_pipeline.billing.bill import BilledMonth
+from billing_pipeline.defs.easybill_account import EasyBill
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.month_frames import read_billed, read_extract
 from billing_pipeline.defs.resources import Billing, Inbox, LedgerAt
+from billing_pipeline.defs.sending import Sending, send_parcels
 from billing_pipeline.defs.without_file import outcomes_without_file
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
@@ -22,7 +24,6 @@ from billing_pipeline.delivery.records import (
     SourceKind,
 )
 from billing_pipeline.delivery.store import Store
-from billing_pipeline.delivery.worker import deliver_all
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers, file_problems, first_revision
 from billing_pipeline.oms.evidence import RowsById
@@ -134,14 +135,14 @@ def deliver_files(
     documents: Store,
     billing: Billing,
     inbox: Inbox,
+    easybill: EasyBill,
     run_id: str,
     month_is_over: bool,
     correction: Correction | None = None,
 ) -> Iterator[tuple[Export, Outcome, DeliveryResult | None]]:
     """Delivers each file of a month, at most once, and tells how each customer's month ended, as it becomes known.
 
-    A customer without a file has an outcome too, and no result. Raises: what ends the whole delivery, such as
-    InboxRefused or LedgerUnavailable; who was not reached by then has no outcome.
+    A customer without a file has an outcome too, and no result. Raises: as `sending.send_parcels`.
     """
     book = ledger.open()
     exports = list(exports)
@@ -156,28 +157,19 @@ def deliver_files(
         for export in exports
         if _has_file(export)
     }
-    if parcels:
-        results = deliver_all(
-            list(parcels.values()),
-            inbox.transport,
-            book,
-            documents,
-            remote_dir=inbox.directory,
-            archive_dir=inbox.archive_directory,
-            error_dir=inbox.error_directory,
-            connections=inbox.connections,
-            timeout_s=inbox.timeout_s,
-            run_id=run_id,
-            verify=lambda parcel, data: _verify(parcel.export, data, documents, billing),
-        )
-        for result in results:
-            yield parcels[result.customer_number].export, _outcome_of(result), result
+    sending = Sending(
+        inbox,
+        easybill,
+        book,
+        documents,
+        billing.rules,
+        run_id,
+        verify=lambda parcel, data: _verify(parcel.export, data, documents, billing),
+    )
+    for outcome, result in send_parcels(list(parcels.values()), month, sending):
+        yield parcels[outcome.customer_number].export, outcome, result
     if month_is_over:
         book.finish_month(month, run_id)
-
-
-def _outcome_of(result: DeliveryResult) -> Outcome:
-    return Outcome(result.month, result.customer_number, result.outcome, result.problems, result.sha256)
 
 
 def _has_file(export: Export) -> bool:

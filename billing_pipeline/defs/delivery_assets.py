@@ -13,6 +13,7 @@ import dagster as dg
 
 from billing_pipeline.defs.customer_records import CSV, LAYOUT_CHECK, UPLOAD, CustomerRecords
 from billing_pipeline.defs.customer_steps import Correction, deliver_files, make_files, stored_exports
+from billing_pipeline.defs.easybill_account import EasyBill
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH, Partitions
@@ -89,6 +90,7 @@ def build_delivery_assets(
         documents: dg.ResourceParam[Store],
         billing: dg.ResourceParam[Billing],
         inbox: dg.ResourceParam[Inbox],
+        easybill: dg.ResourceParam[EasyBill],
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[dg.AssetCheckResult]:
         making = CSV in context.selected_asset_keys
@@ -130,6 +132,7 @@ def build_delivery_assets(
                         documents=documents,
                         billing=billing,
                         inbox=inbox,
+                        easybill=easybill,
                         run_id=context.run.run_id,
                         month_is_over=now >= period_of(month, billing.timezone).end,
                         correction=correction,

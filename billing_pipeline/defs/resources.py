@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import SecretStr
 
 from billing_pipeline.billing.rules import Rules, load_rules
+from billing_pipeline.defs.easybill_account import EasyBill
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.delivery.folder import FolderTransport
 from billing_pipeline.delivery.ftps import FtpsTransport
@@ -144,7 +145,10 @@ def _layout(name: str) -> Layout:
 
 @dataclass(frozen=True)
 class Inbox:
-    """Where files go: `transport` makes connections, the directories are the receiver's."""
+    """Where files go: `transport` makes connections, the directories are the receiver's.
+
+    `is_api`: there is no inbox, drafts are created through EASY Bill's API instead.
+    """
 
     make_transport: Callable[[], Transport]
     directory: str
@@ -152,6 +156,12 @@ class Inbox:
     error_directory: str | None
     connections: int
     timeout_s: float
+    is_api: bool = False
+
+    def require(self) -> None:
+        """Raises: SettingsInvalid where the settings name no way for files to go."""
+        if not self.is_api:
+            _ = self.transport
 
     @cached_property
     def transport(self) -> Transport:
@@ -187,6 +197,7 @@ class Rooms:
     documents: Store
     billing: Billing
     inbox: Inbox
+    easybill: EasyBill
     progress: Progress
 
     def as_resources(self) -> dict[str, Any]:
@@ -214,6 +225,13 @@ def build_rooms(settings: Settings, progress: Progress | None = None) -> Rooms:
             settings.remote_error_dir,
             settings.sftp_connections if settings.transport == "sftp" else 1,
             settings.sftp_timeout_s if settings.transport == "sftp" else settings.ftps_timeout_s,
+            is_api=settings.transport == "api",
+        ),
+        easybill=EasyBill(
+            settings.easybill_api_url,
+            settings.easybill_api_key,
+            settings.easybill_requests_per_minute,
+            settings.home,
         ),
         progress=progress or NoProgress(),
     )
