@@ -8,7 +8,15 @@ import pandas as pd
 from pydantic import Field
 
 from billing_pipeline.billing.bill import BilledMonth
-from billing_pipeline.defs.billing_steps import bill_extract, extract_of_month
+from billing_pipeline.defs.billing_steps import bill_extract, extract_of_month, owners_of
+from billing_pipeline.defs.checks import (
+    line_check_specs,
+    line_checks,
+    relation_check_specs,
+    relation_checks,
+    require_plausible,
+    size_of,
+)
 from billing_pipeline.defs.customer_steps import record_roster
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.frames import FrameStore
@@ -49,6 +57,9 @@ class BillingConfig(dg.Config):
     reopened: list[str] = Field(default=[])
     """Bill the month of these customers as if it had not been delivered: for a correction."""
 
+    force: bool = False
+    """Bill a month that is suspiciously small or large against those before it."""
+
 
 def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
     """The extract of a month (four assets, one snapshot) and what is billed of it (two assets, one pass)."""
@@ -59,6 +70,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
             dg.AssetSpec(key, description=DESCRIPTIONS[key], group_name="oms", kinds={"sql", "parquet"})
             for key in EXTRACTED
         ],
+        check_specs=relation_check_specs(EXTRACTED, partitions),
         partitions_def=partitions.months,
     )
     def oms_extract(
@@ -67,7 +79,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         frames: dg.ResourceParam[FrameStore],
         ledger: dg.ResourceParam[LedgerAt],
         billing: dg.ResourceParam[Billing],
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         month = context.partition_key
         with plain_failures():
             extract = extract_of_month(oms, ledger.open(), month, billing.rules.late_months)
@@ -75,6 +87,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
                 frame: pd.DataFrame = getattr(extract, relation)
                 frames.write(key, month, frame)
                 yield dg.MaterializeResult(asset_key=key, metadata=_extract_metadata(frame, month))
+        yield from relation_checks(extract, month, EXTRACTED)
 
     @dg.multi_asset(
         name="billed_month",
@@ -95,6 +108,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
                 kinds={"pandas", "parquet"},
             ),
         ],
+        check_specs=line_check_specs(partitions),
         partitions_def=partitions.months,
     )
     def billed_month(
@@ -103,7 +117,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         frames: dg.ResourceParam[FrameStore],
         ledger: dg.ResourceParam[LedgerAt],
         billing: dg.ResourceParam[Billing],
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         month = context.partition_key
         with plain_failures():
             extract = read_extract(frames, month)
@@ -125,6 +139,19 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
             asset_key="invoice_lines", metadata=_lines_metadata(billed, billing.rules.language)
         )
         yield dg.MaterializeResult(asset_key="billing_problems", metadata=_problems_metadata(billed))
+        size = size_of(billed, month, frames, timezone=billing.timezone)
+        yield from line_checks(
+            extract,
+            billed,
+            month,
+            billing.rules,
+            ledger=ledger.open(),
+            in_part=owners_of(extract, config.only_services),
+            size=size,
+        )
+        if not config.force:
+            with plain_failures():
+                require_plausible(month, size)
 
     return [oms_extract, billed_month]
 
