@@ -11,20 +11,30 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from billing_pipeline import cli_decisions
+from billing_pipeline.cli_options import (
+    ALL_WELL,
+    NEEDS_A_PERSON,
+    RUN_FAILED,
+    USAGE,
+    AsJson,
+    Customers,
+    Month,
+    json_lines,
+    print_json,
+    print_lines,
+)
 from billing_pipeline.problems import PipelineError, UsageError
 
 # Dagster, pandas and paramiko take seconds to load: each command imports what it needs itself, so that `--help`,
 # a usage error and `status` answer at once.
 if TYPE_CHECKING:
     from billing_pipeline.report.month import MonthStatus
-
-ALL_WELL, NEEDS_A_PERSON, USAGE, RUN_FAILED = 0, 1, 2, 3
 
 app = typer.Typer(
     name="billing-pipeline",
@@ -34,12 +44,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Bills a month: OMS rows to one verified CSV per customer in EASY Bill's inbox.",
 )
-
-Month = Annotated[str, typer.Argument(metavar="MONTH", help="The month, as YYYY-MM.")]
-Customers = Annotated[
-    list[str] | None, typer.Option("--customer", metavar="N", help="Only this customer; may be repeated.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
 @app.callback()
@@ -54,6 +58,10 @@ def _options(
 def run(
     month: Month,
     customer: Customers = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option("--service", metavar="ID", help="Bill only this service; may be repeated."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make and check every file; send nothing.")
     ] = False,
@@ -70,7 +78,13 @@ def run(
     settings = load_settings()
     with progress_on(sys.stderr) as progress:
         result = run_month(
-            settings, month, customers=customer or (), dry_run=dry_run, force=force, progress=progress
+            settings,
+            month,
+            customers=customer or (),
+            services=service or (),
+            dry_run=dry_run,
+            force=force,
+            progress=progress,
         )
     _print_month(result.status, as_json, dry_run=dry_run)
     if result.error is not None:
@@ -81,6 +95,8 @@ def run(
 @app.command()
 def status(month: Month, as_json: AsJson = False) -> None:
     """Show the outcome per customer of a month, as the ledger knows it."""
+    from billing_pipeline.defs.frames import FrameStore
+    from billing_pipeline.defs.month_frames import read_drift
     from billing_pipeline.delivery.ledger import open_ledger
     from billing_pipeline.oms.period import period_of
     from billing_pipeline.report.month import month_status
@@ -89,7 +105,8 @@ def status(month: Month, as_json: AsJson = False) -> None:
     settings = load_settings()
     period_of(month, settings.timezone)
     ledger = open_ledger(settings.ledger_url_or_default)
-    found = month_status(month, ledger.month_customers(month), ledger.deliveries(month))
+    drift = read_drift(FrameStore(settings.store_url_or_default), month)
+    found = month_status(month, ledger.month_customers(month), ledger.deliveries(month), drift)
     if not found.customers:
         typer.echo(f"{month} has not been billed here yet: `billing-pipeline run {month}`", err=True)
     _print_month(found, as_json)
@@ -144,7 +161,7 @@ def log(
 
     ledger = open_ledger(load_settings().ledger_url_or_default)
     events = ledger.events(month=month, customer_number=customer)
-    _print_lines(json_lines(map(event_json, events)) if as_json else event_lines(events))
+    print_lines(json_lines(map(event_json, events)) if as_json else event_lines(events))
 
 
 @app.command()
@@ -178,7 +195,7 @@ def watch(
         raise
     alert = overdue_alert(found, settings.ui_url or "")
     if alert is None:
-        _print_lines(summary_lines(found))
+        print_lines(summary_lines(found))
         return
     typer.echo(f"{alert.title}\n\n{alert.body}", nl=False)
     if notifier.urls:
@@ -199,7 +216,7 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
     else:
-        _print_lines(finding.line() for finding in findings)
+        print_lines(finding.line() for finding in findings)
     raise typer.Exit(max((finding.exit_status for finding in findings), default=ALL_WELL))
 
 
@@ -211,7 +228,7 @@ def demo() -> None:
 
     with progress_on(sys.stderr) as progress:
         result = run_demo(progress=progress)
-    _print_lines(result.lines())
+    print_lines(result.lines())
     if result.error is not None:
         raise result.error
     # The demo's faults are deliberate: what is asked here is whether the drafts equal the files.
@@ -243,6 +260,9 @@ def sandbox(
         serve(directory.expanduser().absolute(), sftp_port=port)
     except SandboxError as error:
         raise UsageError(str(error)) from error
+
+
+cli_decisions.add_to(app)
 
 
 def main() -> None:
@@ -294,20 +314,10 @@ def _print_month(status: MonthStatus, as_json: bool, *, dry_run: bool = False) -
 
     if as_json:
         extra = {"dry_run": True} if dry_run else {}
-        typer.echo(json.dumps({**status.as_json(), **extra}, ensure_ascii=False, indent=2))
+        print_json({**status.as_json(), **extra})
     else:
-        _print_lines(month_lines(status))
+        print_lines(month_lines(status))
 
 
 def _exit_by(status: MonthStatus) -> None:
     raise typer.Exit(NEEDS_A_PERSON if status.needs_a_person else ALL_WELL)
-
-
-def json_lines(records: Iterable[dict[str, Any]]) -> Iterable[str]:
-    """Each record as one line of JSON."""
-    return (json.dumps(record, ensure_ascii=False) for record in records)
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(line)

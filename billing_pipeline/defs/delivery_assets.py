@@ -109,6 +109,7 @@ def build_delivery_assets(
                         documents=documents,
                         billing=billing,
                         run_id=context.run.run_id,
+                        correcting=correction is not None,
                     )
                     for export in exports:
                         records.file(export)

@@ -41,8 +41,13 @@ class FrameStore:
         return buffer.tell()
 
     def has(self, asset: str, month: str) -> bool:
-        """Whether there is a frame of that asset and month."""
-        return bool(self._filesystem.exists(self.path(asset, month)))
+        """Whether there is a frame of that asset and month. Raises: FrameStoreUnavailable."""
+        try:
+            return bool(self._filesystem.exists(self.path(asset, month)))
+        except OSError as error:
+            raise FrameStoreUnavailable(
+                f"BILLING_STORE_URL {self.root} cannot be read: {error.strerror or error}; check it"
+            ) from error
 
     def read(self, asset: str, month: str) -> pd.DataFrame:
         """The frame of an asset and month.

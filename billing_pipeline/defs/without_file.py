@@ -51,11 +51,11 @@ def _after_delivery(export: Export, sent: Delivery, documents: Store) -> Outcome
     number, month = export.customer_number, export.month
     if sent.accepted_sha256 == NO_FILE:
         return Outcome(month, number, "unchanged", sha256=NO_FILE, order_number=sent.order_number)
-    now = "leaves them out" if export.outcome == "omitted" else "has nothing to bill them"
+    now = "leaves the customer out" if export.outcome == "omitted" else "has nothing left to bill"
     problem = Problem(
         Code.CHANGED_AFTER_DELIVERY,
         number,
-        f"{sent.file_name} was sent, and {month} now {now}: {_all_gone(sent, documents)}; mend the OMS, or remove "
+        f"{sent.file_name} was sent, and {month} {now} now: {_all_gone(sent, documents)}; mend the OMS, or remove "
         f"the draft of {sent.order_number} in EASY Bill and say so with `billing-pipeline release "
         f"{sent.order_number} --as delivered --reason TEXT --by NAME`",
         source_id=sent.order_number,

@@ -56,8 +56,9 @@ class Difference:
     lines: tuple[LineDifference, ...]
     fields: tuple[str, ...]
 
-    def text(self) -> str:
-        """One line: the totals first, then each line of the document, then the other fields."""
+    @property
+    def totals(self) -> str:
+        """For example "net 150.00 → 160.00 EUR, gross 178.50 → 190.40 EUR"."""
         old, new = self.before, self.after
         totals = [
             f"{name} {from_minor(getattr(old, name), old.currency)} → {from_minor(getattr(new, name), new.currency)}"
@@ -65,8 +66,11 @@ class Difference:
             for name in ("net", "gross")
             if (getattr(old, name), old.currency) != (getattr(new, name), new.currency)
         ]
-        parts = [", ".join(totals) or "the totals are the same"]
-        parts += [line.text(new.currency) for line in self.lines]
+        return ", ".join(totals) or "the totals are the same"
+
+    def text(self) -> str:
+        """One line: the totals first, then each line of the document, then the other fields."""
+        parts = [self.totals, *(line.text(self.after.currency) for line in self.lines)]
         if self.fields:
             parts.append(f"also changed: {', '.join(self.fields)}")
         return "; ".join(parts)

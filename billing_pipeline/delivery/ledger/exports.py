@@ -168,6 +168,15 @@ class Exports(Database):
         with self._reading() as connection:
             return [_month_customer(row._mapping) for row in connection.execute(query)]
 
+    def export_of(self, order_number: str) -> Export | None:
+        """The export that last made a file of that order number, None if there is none."""
+        query = sa.select(month_customers).where(
+            month_customers.c.order_number == order_number, month_customers.c.export_outcome == "rendered"
+        )
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _month_customer(row._mapping).export
+
     def _on_postgresql(self) -> bool:
         return self.engine.dialect.name == "postgresql"
 

@@ -1,0 +1,36 @@
+"""What the commands of the command line share: arguments, exit statuses, and printing. No command is here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+ALL_WELL, NEEDS_A_PERSON, USAGE, RUN_FAILED = 0, 1, 2, 3
+
+Month = Annotated[str, typer.Argument(metavar="MONTH", help="The month, as YYYY-MM.")]
+Customer = Annotated[str, typer.Option("--customer", metavar="N", help="The customer number.")]
+Customers = Annotated[
+    list[str] | None, typer.Option("--customer", metavar="N", help="Only this customer; may be repeated.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept, and shown.")]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; it is kept, and shown.")]
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Each line to stdout."""
+    for line in lines:
+        typer.echo(line)
+
+
+def print_json(value: object) -> None:
+    """One JSON value to stdout."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def json_lines(records: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """Each record as one line of JSON."""
+    return (json.dumps(record, ensure_ascii=False) for record in records)

@@ -1,0 +1,72 @@
+"""What people have decided - omissions and adjustments - as lines of text and as JSON. Words only, no decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billing_pipeline.delivery.records import AdjustmentRecord, OmissionRecord
+
+
+def omission_line(omission: OmissionRecord) -> str:
+    """For example "omission 1: service S-2, 2026-10: billed by hand (Kim)"."""
+    whom = f"service {omission.service_id}" if omission.service_id else f"customer {omission.customer_number}"
+    line = (
+        f"omission {omission.id}: {whom}, {omission.month or 'always'}: {omission.reason} ({omission.author})"
+    )
+    if omission.removed_at is not None:
+        line += f"; removed: {omission.removed_reason} ({omission.removed_by})"
+    return line
+
+
+def omission_json(omission: OmissionRecord) -> dict[str, Any]:
+    """One omission; `month` is "always" where it holds for good, and what does not apply is null."""
+    return {
+        "id": omission.id,
+        "month": omission.month or "always",
+        "customer_number": omission.customer_number or None,
+        "service_id": omission.service_id or None,
+        "reason": omission.reason,
+        "by": omission.author,
+        "at": f"{omission.created_at:%Y-%m-%dT%H:%M:%SZ}",
+        "removed_reason": omission.removed_reason or None,
+        "removed_by": omission.removed_by or None,
+        "removed_at": f"{omission.removed_at:%Y-%m-%dT%H:%M:%SZ}" if omission.removed_at else None,
+    }
+
+
+def adjustment_line(adjustment: AdjustmentRecord, order_number: str = "") -> str:
+    """For example "adjustment 1: customer 10023, 2026-10: Discount, 1 × -10.00 net, 19 % VAT (Kim: goodwill)".
+
+    `order_number`: the order that bills it, "" if none does.
+    """
+    quantity = f"{adjustment.quantity:f} {adjustment.unit}".rstrip()
+    line = (
+        f"adjustment {adjustment.id}: customer {adjustment.customer_number}, {adjustment.month}: {adjustment.title}, "
+        f"{quantity} × {adjustment.unit_price_net:.2f} net, {adjustment.vat_percent:f} % VAT "
+        f"({adjustment.author}: {adjustment.reason})"
+    )
+    if adjustment.deleted:
+        line += "; deleted"
+    return f"{line}; billed by {order_number}" if order_number else line
+
+
+def adjustment_json(adjustment: AdjustmentRecord, order_number: str = "") -> dict[str, Any]:
+    """One adjustment as it stands; numbers are text, so that none is rounded on its way."""
+    return {
+        "id": adjustment.id,
+        "version": adjustment.version,
+        "month": adjustment.month,
+        "customer_number": adjustment.customer_number,
+        "title": adjustment.title,
+        "quantity": f"{adjustment.quantity:f}",
+        "unit": adjustment.unit,
+        "item_number": adjustment.item_number,
+        "unit_price_net": f"{adjustment.unit_price_net:f}",
+        "vat_percent": f"{adjustment.vat_percent:f}",
+        "deleted": adjustment.deleted,
+        "action": adjustment.action,
+        "reason": adjustment.reason,
+        "by": adjustment.author,
+        "at": f"{adjustment.at:%Y-%m-%dT%H:%M:%SZ}",
+        "billed_by": order_number or None,
+    }
