@@ -193,7 +193,7 @@ def _delivered(
             instance,
             tags=tags,
             partition_key=month,
-            ops={"billed_month": {"reopened": [customer_number]}},
+            ops={"billed_month": {"reopened": [customer_number], "force": True}},
         )
         try:
             execute(

@@ -147,7 +147,13 @@ def deliver_files(
     book = ledger.open()
     exports = list(exports)
     without_file = list(
-        outcomes_without_file([one for one in exports if not _has_file(one)], month, book, documents)
+        outcomes_without_file(
+            [one for one in exports if not _has_file(one)],
+            month,
+            ledger=book,
+            documents=documents,
+            run_id=run_id,
+        )
     )
     book.record_outcomes([outcome for _, outcome in without_file], run_id, close_months=month_is_over)
     for export, outcome in without_file:

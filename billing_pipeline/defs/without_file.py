@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from billing_pipeline.delivery.difference import difference
-from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.ledger import Ledger, Note
 from billing_pipeline.delivery.records import Delivery, Export, Outcome
 from billing_pipeline.delivery.store import Store, StoreError, sha256_of
 from billing_pipeline.easybill.document import Document
@@ -18,9 +18,12 @@ NO_FILE = sha256_of(b"")
 
 
 def outcomes_without_file(
-    exports: Collection[Export], month: str, ledger: Ledger, documents: Store
+    exports: Collection[Export], month: str, *, ledger: Ledger, documents: Store, run_id: str
 ) -> Iterator[tuple[Export, Outcome]]:
-    """One outcome for each of these exports of a month, none of which has a file. Raises: LedgerUnavailable."""
+    """One outcome for each of these exports of a month, none of which has a file; who is held is logged.
+
+    Raises: LedgerUnavailable.
+    """
     # By revision, so that the last one stays.
     sent = {
         delivery.customer_number: delivery
@@ -30,7 +33,11 @@ def outcomes_without_file(
     for export in exports:
         delivery = sent.get(export.customer_number)
         if delivery is not None and export.outcome in {"nothing_to_bill", "omitted"}:
-            yield export, _after_delivery(export, delivery, documents)
+            outcome = _after_delivery(export, delivery, documents)
+            for problem in outcome.problems:
+                note = Note("hold", problem.message, outcome="failure", kind="decision")
+                ledger.record_exchange(delivery, note, run_id=run_id)
+            yield export, outcome
         else:
             yield export, _as_exported(export)
 
