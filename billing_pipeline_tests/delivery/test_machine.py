@@ -213,7 +213,7 @@ def test_an_inbox_that_has_changed_meanwhile_is_not_asked_about_the_old_one(
 
 def test_another_run_at_work_is_waited_for_and_then_reported(bench: Bench, one: Parcel) -> None:
     assert bench.send_and_die_at("taken", one)
-    bench.lease_s = 3600
+    bench.lease_s, bench.patience_s = 3600, 0.2
     result = bench.send(one)
     assert result.outcome == "failed"
     [problem] = result.problems

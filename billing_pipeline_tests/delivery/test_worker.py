@@ -97,7 +97,7 @@ def test_no_connection_is_made_where_nothing_is_to_be_sent(
     nobody = refusing(InboxUnavailable("must not be asked"))
     results = list(delivering(parcels, nobody, sqlite_ledger, store))
     assert {result.outcome for result in results} == {"unchanged"}
-    assert nobody.server.connections == 0
+    assert nobody.server.asked == 0
 
 
 def test_results_come_in_the_callers_thread_while_others_are_sent(
@@ -159,7 +159,7 @@ def test_an_inbox_that_refuses_everybody_is_asked_once(
     nobody = refusing(error("fake://inbox refuses; see BILLING_SFTP_PASSWORD"))
     told, ended_by = until_it_ends(delivering(parcels, nobody, sqlite_ledger, store))
     assert isinstance(ended_by, error)
-    assert nobody.server.calls == [("connect", "")]
+    assert nobody.server.asked == 1
     assert {result.outcome for result in told} == {"failed"}
     assert len(told) == len(parcels)
     assert {row.delivery_outcome for row in sqlite_ledger.month_customers(MONTH)} == {"failed"}

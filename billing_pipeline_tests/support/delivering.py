@@ -42,7 +42,7 @@ class Bench:
     error_dir: str | None = "/error"
     address: str = "fake://inbox"
     lease_s: float = 0.0
-    patience_s: float = 0.3
+    patience_s: float = 30.0
     verify: Verify = unverified
     runs: int = 0
 

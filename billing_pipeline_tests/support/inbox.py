@@ -47,6 +47,8 @@ class FakeServer:
     faults: list[Fault] = field(default_factory=list)
     published: list[tuple[str, bytes]] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
+    asked: int = 0
+    """How often a connection was asked for, and beside it how often one was given."""
     connections: int = 0
     after_each: Callable[[FakeServer, str, str], None] | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -164,7 +166,7 @@ class FakeTransport:
     @contextmanager
     def connect(self) -> Iterator[Inbox]:
         with self.server.lock:
-            self.server.calls.append(("connect", ""))
+            self.server.asked += 1
             fault = self.server.due("connect")
             if fault is not None and fault.error is not None:
                 raise fault.error
