@@ -244,7 +244,7 @@ def test_the_judge_finds_a_run_that_does_not_commit_before_it_renames(
 ) -> None:
     """The negative control: the same deaths and the same judge, with a ledger that forgets the commit."""
     monkeypatch.setattr(Ledger, "commit", lambda self, delivery, note: delivery)
-    bench = Bench(sqlite_ledger, store, archive_dir=None)
+    bench = Bench(sqlite_ledger, store, archive_dir=None, patience_s=0.2)
     bench.server.after_each = polling("delete")
     bench.send_and_die_at(edge, one)
     bench.send(one)
