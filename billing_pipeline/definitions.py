@@ -12,6 +12,8 @@ import dagster as dg
 
 from billing_pipeline.defs.alerts import AlertSettings, build_alert_sensors
 from billing_pipeline.defs.delivery_assets import build_delivery_assets
+from billing_pipeline.defs.draft_assets import build_draft_asset
+from billing_pipeline.defs.draft_sensor import build_draft_sensor
 from billing_pipeline.defs.jobs import build_jobs
 from billing_pipeline.defs.month_assets import build_month_assets
 from billing_pipeline.defs.partitions import build_partitions
@@ -49,6 +51,11 @@ def build_defs(
         ),
     ]
     sensors = build_sensors(jobs, customers_per_run=settings.customers_per_run)
+    run_jobs = [jobs.monthly_billing, jobs.customer_delivery]
+    if settings.easybill_api_key is not None:
+        assets.append(build_draft_asset(partitions))
+        sensors.append(build_draft_sensor(jobs))
+        run_jobs.append(jobs.draft_reconciliation)
     if settings.alert_targets:
         sensors += build_alert_sensors(
             AlertSettings(
@@ -60,12 +67,12 @@ def build_defs(
                 settings.first_month,
             ),
             partitions,
-            job_names={jobs.monthly_billing.name, jobs.customer_delivery.name},
+            job_names={job.name for job in run_jobs},
             assets={key for asset in assets for key in asset.keys},
         )
     return dg.Definitions(
         assets=assets,
-        jobs=[jobs.monthly_billing, jobs.customer_delivery],
+        jobs=run_jobs,
         schedules=[
             build_schedule(
                 jobs,

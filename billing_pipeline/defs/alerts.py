@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from billing_pipeline.defs.customer_records import CUSTOMERS_IN_FAILURE, LAYOUT_CHECK
+from billing_pipeline.defs.draft_assets import DRAFT_CHECK
 from billing_pipeline.defs.partitions import MONTH, Partitions
 from billing_pipeline.defs.resources import LedgerAt
 from billing_pipeline.defs.schedules import scheduled_start
@@ -36,7 +37,7 @@ OVERDUE_INTERVAL_S = 900
 RUNS_PER_TICK = 50
 MONTHS_REMEMBERED = 24
 # What these checks find is told by customer, with the remedy.
-TOLD_BY_CUSTOMER = frozenset({LAYOUT_CHECK, "valid_rows"})
+TOLD_BY_CUSTOMER = frozenset({LAYOUT_CHECK, DRAFT_CHECK, "valid_rows"})
 
 
 @dataclass(frozen=True)
@@ -232,11 +233,11 @@ def _needing_a_person(ledger: Ledger, month: str, run_id: str) -> Iterator[tuple
 
     One whose file is merely not sent yet is none of them: the delivery may be on its way.
     """
-    rows = ledger.month_customers(month)
+    rows, deliveries = ledger.month_customers(month), ledger.deliveries(month)
     touched = {
         row.export.customer_number for row in rows if run_id in {row.export_run_id, row.delivery_run_id}
-    }
-    for customer in month_status(month, rows, ledger.deliveries(month)).needs_a_person:
+    } | {delivery.customer_number for delivery in deliveries if delivery.run_id == run_id}
+    for customer in month_status(month, rows, deliveries).needs_a_person:
         if {problem.code for problem in customer.problems} != {Code.NOT_DELIVERED_YET}:
             yield customer, customer.customer_number in touched
 

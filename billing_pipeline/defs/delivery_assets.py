@@ -98,7 +98,7 @@ def build_delivery_assets(
         records = CustomerRecords(context, language=billing.rules.language)
         decided = config.correction
         correction = None if decided is None else Correction(decided.reason, decided.author)
-        for month, numbers in _customers_by_month(context.partition_keys).items():
+        for month, numbers in customers_by_month(context.partition_keys).items():
             with plain_failures():
                 if making:
                     exports = make_files(
@@ -152,7 +152,7 @@ def build_delivery_assets(
     return customer_files
 
 
-def _customers_by_month(keys: list[str]) -> dict[str, list[str]]:
+def customers_by_month(keys: list[str]) -> dict[str, list[str]]:
     """The customer numbers of a range, by month; both in the order of the range."""
     customers: dict[str, list[str]] = {}
     for key in keys:

@@ -1,4 +1,4 @@
-"""The two jobs: a month's lines, and the delivery to a month's customers."""
+"""The jobs: a month's lines, the delivery to its customers, and, with an API key, the reading back of their drafts."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ class Jobs:
 
     monthly_billing: "UnresolvedAssetJobDefinition"
     customer_delivery: "UnresolvedAssetJobDefinition"
+    draft_reconciliation: "UnresolvedAssetJobDefinition"
+    """Only where an API key is configured: its asset does not exist otherwise."""
 
 
 def build_jobs() -> Jobs:
@@ -39,5 +41,10 @@ def build_jobs() -> Jobs:
             "customer_delivery",
             selection=dg.AssetSelection.assets("easybill_csv", "easybill_upload"),
             description="Makes, checks and delivers the files of a range of customers.",
+        ),
+        draft_reconciliation=dg.define_asset_job(
+            "draft_reconciliation",
+            selection=dg.AssetSelection.assets("easybill_draft"),
+            description="Reads the drafts of a range of customers back, and holds them against what was sent.",
         ),
     )

@@ -30,7 +30,7 @@ def sent(ledger: Ledger, customer_number: str = "10023", revision: int = 1) -> D
 def mismatch(ledger: Ledger, delivery: Delivery) -> Delivery:
     note = Note("reconcile", OFF, outcome="failure")
     found = ledger.object_to_draft(
-        delivery, Code.DRAFT_MISMATCH, OFF, note, draft_id=7, draft_net=15_001, draft_gross=17_851
+        delivery, Code.DRAFT_MISMATCH, OFF, note, draft_id=7, draft_net=15_001, draft_gross=17_851, run_id="r"
     )
     assert found is not None
     return found
@@ -67,14 +67,14 @@ def test_what_is_wrong_with_a_draft_stands_until_it_is_right(ledger: Ledger) -> 
     wrong = mismatch(ledger, sent(ledger))
     assert (wrong.state, wrong.held_code, wrong.held_reason) == (State.PUBLISHED, Code.DRAFT_MISMATCH, OFF)
     assert [delivery.order_number for delivery in ledger.unconfirmed()] == [wrong.order_number]
-    right = ledger.confirm(wrong, DONE, draft_id=7, draft_net=15_000, draft_gross=17_850)
+    right = ledger.confirm(wrong, DONE, draft_id=7, draft_net=15_000, draft_gross=17_850, run_id="r")
     assert right is not None
     assert (right.state, right.held_code, right.held_reason) == (State.CONFIRMED, None, "")
     assert ledger.unconfirmed() == []
 
 
 def test_a_confirmed_draft_may_turn_out_changed_later(ledger: Ledger) -> None:
-    right = ledger.confirm(sent(ledger), DONE, draft_id=7, draft_net=15_000, draft_gross=17_850)
+    right = ledger.confirm(sent(ledger), DONE, draft_id=7, draft_net=15_000, draft_gross=17_850, run_id="r")
     assert right is not None
     assert mismatch(ledger, right).state is State.CONFIRMED
     assert len(ledger.unconfirmed()) == 1
@@ -97,7 +97,14 @@ def test_only_what_was_sent_can_have_a_wrong_draft(ledger: Ledger) -> None:
     delivery = in_committing(ledger)
     assert (
         ledger.object_to_draft(
-            delivery, Code.DRAFT_MISSING, "x", DONE, draft_id=None, draft_net=None, draft_gross=None
+            delivery,
+            Code.DRAFT_MISSING,
+            "x",
+            DONE,
+            draft_id=None,
+            draft_net=None,
+            draft_gross=None,
+            run_id="r",
         )
         is None
     )

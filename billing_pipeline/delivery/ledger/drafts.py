@@ -53,9 +53,9 @@ class Drafts(Edges):
         )
 
     def confirm(
-        self, delivery: Delivery, note: Note, *, draft_id: int, draft_net: int, draft_gross: int
+        self, delivery: Delivery, note: Note, *, draft_id: int, draft_net: int, draft_gross: int, run_id: str
     ) -> Delivery | None:
-        """PUBLISHED or CONSUMED → CONFIRMED: EASY Bill shows the draft, with the same amounts.
+        """PUBLISHED or CONSUMED → CONFIRMED: the run has seen the draft in EASY Bill, with the same amounts.
 
         CONFIRMED again takes back what was wrong with the draft in between.
         """
@@ -70,6 +70,7 @@ class Drafts(Edges):
                 "draft_net": draft_net,
                 "draft_gross": draft_gross,
                 "confirmed_at": self._now(),
+                "run_id": run_id,
             },
             note=note,
         )
@@ -84,8 +85,9 @@ class Drafts(Edges):
         draft_id: int | None,
         draft_net: int | None,
         draft_gross: int | None,
+        run_id: str,
     ) -> Delivery | None:
-        """The state stays; EASY Bill shows another draft than was sent, or none (all three None)."""
+        """The state stays; the run has seen another draft than was sent, or none (all three None)."""
         return self._move(
             delivery,
             from_states=(delivery.state,) if delivery.state in SENT_STATES else (),
@@ -95,6 +97,7 @@ class Drafts(Edges):
                 "draft_id": draft_id,
                 "draft_net": draft_net,
                 "draft_gross": draft_gross,
+                "run_id": run_id,
             },
             note=note,
         )
