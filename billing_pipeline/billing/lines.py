@@ -69,7 +69,6 @@ _LINE_TYPES: Final = {
     (ADJUSTMENT, False): "adjustment",
 }
 
-
 LINE_TYPES: Final = tuple(_LINE_TYPES.values())
 
 
