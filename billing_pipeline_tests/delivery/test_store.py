@@ -9,6 +9,7 @@ import fsspec
 import pytest
 
 from billing_pipeline.delivery.store import Store, StoreError, sha256_of
+from billing_pipeline.delivery.store_files import StoreFiles, StoreUrlInvalid
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -72,7 +73,16 @@ def test_a_store_on_an_object_store_works_alike() -> None:
 
 def test_a_store_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreError, match="cannot keep"):
+    with pytest.raises(StoreError, match=r"cannot .* Not a directory: .*; check BILLING_STORE_URL$"):
         Store(tmp_path / "file" / "store").put("csv", b"data")
-    with pytest.raises(StoreError, match="BILLING_STORE_URL"):
+    with pytest.raises(StoreError, match="BILLING_STORE_URL") as refused:
         Store("nosuchscheme://bucket")
+    assert refused.value.exit_status == 2
+
+
+def test_a_password_in_the_stores_address_is_shown_nowhere() -> None:
+    files = StoreFiles("memory://user:canary@bucket/store")
+    assert files.url == "memory://user@bucket/store"
+    with pytest.raises(StoreUrlInvalid, match="nosuchscheme://user@bucket") as refused:
+        StoreFiles("nosuchscheme://user:canary@bucket")
+    assert "canary" not in str(refused.value)
