@@ -32,7 +32,7 @@ RULES = {
         "mixed": '[customers."10023"]\ngroup_lines = true\n[customers."10024"]\nprice_basis = "net"',
     }.items()
 }
-EXAMPLES = 300 if os.environ.get("BILLING_FULL") == "1" else 12
+EXAMPLES = 300 if os.environ.get("FULL_TESTS") == "1" else 12
 LAW = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 
 quantities = st.sampled_from(["1", "2", "0.5", "0.333", "1000", "12.005"]) | st.decimals(

@@ -1,6 +1,6 @@
 """Random invoices against an independent oracle: PostgreSQL's own numeric.
 
-10,000 invoices in every run, 100,000 where BILLING_FULL=1; always the same ones.
+10,000 invoices in every run, 100,000 where FULL_TESTS=1; always the same ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from billing_pipeline.oms.period import period_of
 from billing_pipeline_tests.support.billing import MONTH, rules_of
 from billing_pipeline_tests.support.frames import TIMEZONE
 
-INVOICES: Final = 100_000 if os.environ.get("BILLING_FULL") == "1" else 10_000
+INVOICES: Final = 100_000 if os.environ.get("FULL_TESTS") == "1" else 10_000
 Columns = dict[str, list[Any]]
 
 
