@@ -30,13 +30,17 @@ class EasyBill:
         """Whether there is a key at all."""
         return self.key is not None
 
-    def open(self, on_exchange: Callable[[Exchange], None] = lambda exchange: None) -> EasyBillApi:
-        """A client of the account, to be closed. Raises: SettingsInvalid without a key; UsageError for a bad one."""
+    def require(self) -> SecretStr:
+        """The key. Raises: SettingsInvalid where there is none."""
         if self.key is None:
             raise SettingsInvalid("BILLING_EASYBILL_API_KEY is not set: EASY Bill's API cannot be asked")
+        return self.key
+
+    def open(self, on_exchange: Callable[[Exchange], None] = lambda exchange: None) -> EasyBillApi:
+        """A client of the account, to be closed. Raises: SettingsInvalid without a key; UsageError for a bad one."""
         return open_api(
             self.url,
-            self.key.get_secret_value(),
+            self.require().get_secret_value(),
             requests_per_minute=self.requests_per_minute,
             state=self.state,
             timeout_s=self.timeout_s,

@@ -17,7 +17,7 @@ def read_back(settings: Settings, month: str) -> None:
     Raises: SettingsInvalid without an API key; ApiError where EASY Bill cannot be asked.
     """
     rooms = build_rooms(settings)
-    rooms.easybill.open().close()
+    rooms.easybill.require()
     definitions = build_defs(settings=settings, resources=rooms.as_resources())
     numbers = {
         delivery.customer_number

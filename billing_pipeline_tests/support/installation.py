@@ -10,15 +10,18 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from billing_pipeline import cli
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
+from billing_pipeline.settings import Settings, load_settings
 from billing_pipeline_tests.support.small_oms import SmallOms
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class Installation:
         with self._environment(), chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
             status = _exit_status(list(arguments))
         return Answer(status, _text(out), _text(err))
+
+    def do(self, action: Callable[[Settings], Result]) -> Result:
+        """What a function makes of the installation's settings, under its environment alone."""
+        with self._environment():
+            return action(load_settings(self.environment))
 
     def run_json(self, month: str, *options: str) -> dict[str, Any]:
         """`billing-pipeline run MONTH --json`, whatever its exit status."""

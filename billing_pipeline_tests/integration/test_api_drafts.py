@@ -1,0 +1,189 @@
+"""What EASY Bill made of the files: confirmed to the cent, or told. The sandbox imports, and answers over its API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from billing_pipeline.definitions import build_defs
+from billing_pipeline.defs import draft_assets
+from billing_pipeline.defs.draft_assets import DRAFT, DRAFT_CHECK
+from billing_pipeline.defs.instance import open_instance
+from billing_pipeline.defs.read_back import read_back
+from billing_pipeline.delivery.records import Delivery, State
+from billing_pipeline.sandbox.box import Sandbox
+from billing_pipeline.settings import Settings, load_settings
+from billing_pipeline_tests.support.custom_csv import custom_csv
+from billing_pipeline_tests.support.easybill_sandbox import put_file
+from billing_pipeline_tests.support.easybill_swagger import published_api
+from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+
+MONTH = "2026-10"
+CUSTOMERS = ("10023", "10024", "10025", "10026")
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """Imports when told to; at the end every request made of it is judged."""
+    with Sandbox(tmp_path / "sandbox", import_interval_s=None, requests_per_minute=None) as running:
+        yield running
+        assert running.journal.violations == []
+        if swagger := published_api():
+            for made in running.journal.exchanges:
+                assert swagger.request_faults(made.method, made.path, made.query, made.body) == []
+
+
+@pytest.fixture
+def installation(sandbox: Sandbox, tmp_path: Path) -> Installation:
+    """Customers with a service each; files go into the folder from which the sandbox imports."""
+    api = {name: value for name, value in sandbox.settings().items() if name.startswith("BILLING_EASYBILL")}
+    api["BILLING_EASYBILL_REQUESTS_PER_MINUTE"] = "600"
+    made = Installation(tmp_path, **api, BILLING_FOLDER=str(sandbox.files))
+    for number in CUSTOMERS:
+        sandbox.add_customer(number, company_name="x")
+        made.oms.customer(number)
+        made.oms.service(f"S-{number}", number)
+    return made
+
+
+def delivered(installation: Installation, number: str) -> Delivery:
+    found = installation.ledger.delivery(f"{MONTH}-{number}")
+    assert found is not None
+    return found
+
+
+def read(installation: Installation) -> None:
+    installation.do(lambda settings: read_back(settings, MONTH))
+
+
+def statuses(installation: Installation) -> dict[str, str]:
+    """The status of each customer's partition of `easybill_draft`, as the UI shows it."""
+
+    def look(settings: Settings) -> dict[str, str]:
+        with open_instance(settings) as instance:
+            found = instance.get_status_by_partition(
+                DRAFT, [f"{number}|{MONTH}" for number in CUSTOMERS], _partitions(settings)
+            )
+            return {
+                key.partition("|")[0]: status.value if status else "" for key, status in (found or {}).items()
+            }
+
+    return installation.do(look)
+
+
+def _partitions(settings: Settings) -> dg.PartitionsDefinition[str]:
+    definition = build_defs(settings=settings).resolve_assets_def(DRAFT).partitions_def
+    assert definition is not None
+    return definition
+
+
+def failures_of_checks(installation: Installation) -> dict[str, str]:
+    """Why the check failed, by partition."""
+
+    def look(settings: Settings) -> dict[str, str]:
+        reasons = {}
+        with open_instance(settings) as instance:
+            for run in instance.get_runs():
+                kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+                for record in instance.get_records_for_run(run.run_id, of_type=kind).records:
+                    event = record.event_log_entry.dagster_event
+                    said = event.asset_check_evaluation_data if event else None
+                    if said and said.check_name == DRAFT_CHECK and said.partition and not said.passed:
+                        reasons[said.partition] = said.description or ""
+        return reasons
+
+    return installation.do(look)
+
+
+def test_every_draft_is_confirmed_to_the_cent_with_its_id_and_link(
+    installation: Installation, sandbox: Sandbox
+) -> None:
+    installation.run_json(MONTH)
+    sandbox.import_now()
+    asked = len(sandbox.journal.exchanges)
+    read(installation)
+    assert [exchange.path for exchange in sandbox.journal.exchanges][asked:] == ["/documents"]
+    drafts = {draft.customer_number: draft for draft in sandbox.drafts()}
+    for number in CUSTOMERS:
+        row, draft = delivered(installation, number), drafts[number]
+        assert (row.state, row.draft_id, row.draft_gross) == (State.CONFIRMED, draft.id, draft.gross)
+        last = installation.ledger.events(customer_number=number)[-1]
+        assert (last.action, last.outcome) == ("confirm", "success")
+        assert f"{sandbox.api_url}/documents/{draft.id}: 178.50 EUR gross, as delivered" in last.detail
+    assert set(statuses(installation).values()) == {"MATERIALIZED"}
+    status = installation.command("status", MONTH, "--json")
+    assert (status.status, set(outcomes_in(status.json()).values())) == (0, {"delivered"})
+
+
+def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
+    installation: Installation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Somebody has imported an order of that number before: ours is skipped.
+    put_file(sandbox, "other.csv", custom_csv({"order_number": f"{MONTH}-10025", "item_price": "99.00"}))
+    sandbox.import_now()
+    installation.run_json(MONTH)
+    assert sandbox.import_now().skipped == (f"{MONTH}-10025",)
+    sandbox.faults.change_amount(f"{MONTH}-10023", 1)
+    sandbox.faults.lose_draft(f"{MONTH}-10024")
+    monkeypatch.setattr(draft_assets, "utc_now", lambda: datetime.now(UTC) + timedelta(hours=25))
+
+    read(installation)
+
+    result = installation.command("status", MONTH, "--json")
+    assert result.status == 1
+    assert outcomes_in(result.json()) == {
+        "10023": "held",
+        "10024": "held",
+        "10025": "held",
+        "10026": "delivered",
+    }
+    told = {number: customer_in(result.json(), number)["problems"] for number in CUSTOMERS}
+    assert [problem["code"] for problem in told["10023"]] == ["DRAFT_MISMATCH"]
+    assert "has a gross amount of 178.51 EUR, delivered were 178.50" in told["10023"][0]["message"]
+    assert [problem["code"] for problem in told["10024"]] == ["DRAFT_MISSING"]
+    assert "EASY Bill shows no draft of easybill_2026-10_10024.csv" in told["10024"][0]["message"]
+    assert [problem["code"] for problem in told["10025"]] == ["DRAFT_MISMATCH"]
+    assert "is for customer 10023, delivered was 10025" in told["10025"][0]["message"]
+    assert statuses(installation) == {
+        "10023": "FAILED",
+        "10024": "FAILED",
+        "10025": "FAILED",
+        "10026": "MATERIALIZED",
+    }
+    reasons = failures_of_checks(installation)
+    assert set(reasons) == {f"{number}|{MONTH}" for number in ("10023", "10024", "10025")}
+    assert "178.51 EUR" in reasons[f"10023|{MONTH}"]
+
+    # Put right in EASY Bill, it is right here; what is left, a person accepts.
+    sandbox.faults.clear()
+    read(installation)
+    assert outcomes_in(installation.command("status", MONTH, "--json").json()) == {
+        "10023": "delivered",
+        "10024": "delivered",
+        "10025": "held",
+        "10026": "delivered",
+    }
+    installation.ledger.release(f"{MONTH}-10025", as_="delivered", reason="billed by hand", author="Ada")
+    read(installation)
+    assert installation.command("status", MONTH, "--json").status == 0
+    assert set(statuses(installation).values()) == {"MATERIALIZED"}
+
+
+def test_before_the_deadline_a_missing_draft_is_merely_not_there(installation: Installation) -> None:
+    installation.run_json(MONTH)
+    read(installation)
+    assert set(outcomes_in(installation.command("status", MONTH, "--json").json()).values()) == {"delivered"}
+    assert "MATERIALIZED" not in statuses(installation).values()
+    assert "FAILED" not in statuses(installation).values()
+    assert installation.ledger.events(customer_number="10023")[-1].detail == "no draft yet"
+
+
+def test_without_a_key_there_is_no_such_asset(tmp_path: Path) -> None:
+    settings = load_settings({"BILLING_HOME": str(tmp_path)})
+    assert DRAFT not in build_defs(settings=settings).resolve_all_asset_keys()
+    with_key = load_settings({"BILLING_HOME": str(tmp_path), "BILLING_EASYBILL_API_KEY": "canary"})
+    assert DRAFT in build_defs(settings=with_key).resolve_all_asset_keys()
