@@ -1,6 +1,6 @@
 """System programs that some tests need: found, or the test says which package brings them.
 
-On a developer's machine a missing program skips the test. Where `REQUIRE_ALL_TESTS=1` is set, as in CI, it
+On a developer's machine a missing program skips the test. Where `BILLING_REQUIRE_ALL_TESTS=1` is set, as in CI, it
 fails instead, so that a suite in which the real servers were never started cannot look green. (No `BILLING_`
 prefix: the product, which tests start, refuses every `BILLING_` variable that it does not know.)
 """
@@ -26,7 +26,7 @@ def require_program(name: str, *, package: str) -> str:
     if found := find_program(name):
         return found
     message = f"{name} is not installed: apt-get install {package}"
-    if os.environ.get("REQUIRE_ALL_TESTS") == "1":
+    if os.environ.get("BILLING_REQUIRE_ALL_TESTS") == "1":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
 

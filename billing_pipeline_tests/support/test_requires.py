@@ -13,7 +13,7 @@ def test_a_program_outside_of_path_is_found_among_the_daemons(monkeypatch: pytes
 
 
 def test_a_missing_program_skips_and_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REQUIRE_ALL_TESTS", raising=False)
+    monkeypatch.delenv("BILLING_REQUIRE_ALL_TESTS", raising=False)
     with pytest.raises(
         pytest.skip.Exception, match="no-such-program is not installed: apt-get install some-package"
     ):
@@ -21,6 +21,6 @@ def test_a_missing_program_skips_and_names_the_package(monkeypatch: pytest.Monke
 
 
 def test_a_missing_program_fails_where_all_tests_are_required(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REQUIRE_ALL_TESTS", "1")
+    monkeypatch.setenv("BILLING_REQUIRE_ALL_TESTS", "1")
     with pytest.raises(pytest.fail.Exception, match="apt-get install some-package"):
         require_program("no-such-program", package="some-package")
