@@ -1,0 +1,84 @@
+"""A thousand customers: looked up, delivered and confirmed in a handful of list calls, by the sandbox's own journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from billing_pipeline.billing.rules import load_rules
+from billing_pipeline.defs.draft_steps import Reader, read_drafts
+from billing_pipeline.defs.easybill_account import EasyBill
+from billing_pipeline.defs.resources import Inbox
+from billing_pipeline.defs.sending import Sending, send_parcels
+from billing_pipeline.delivery.ledger import open_ledger
+from billing_pipeline.delivery.records import Parcel, State
+from billing_pipeline.delivery.store import Store
+from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.render import render_csv
+from billing_pipeline.sandbox.box import Sandbox
+from billing_pipeline_tests.golden.documents import GROSS
+from billing_pipeline_tests.support.delivering import hasty
+from billing_pipeline_tests.support.documents import a_document
+from billing_pipeline_tests.support.easybill_sandbox import put_file
+from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
+from billing_pipeline_tests.support.parcels import rendered
+
+MONTH = "2026-10"
+MOST_LIST_CALLS = 10
+ALL = range(10_000, 11_000)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    with Sandbox(tmp_path / "sandbox", import_interval_s=None, requests_per_minute=None) as running:
+        yield running
+        assert running.journal.violations == []
+
+
+def parcel_of(document: Document, store: Store) -> Parcel:
+    data = render_csv(document, GROSS)
+    store.put("csv", data)
+    export = rendered(document.customer_number, data)
+    return Parcel(replace(export, document_sha256=store.put("document", document.to_json())), ())
+
+
+def imported(sandbox: Sandbox, parcels: list[Parcel], store: Store) -> None:
+    """All files as one, which is quicker to import than a thousand."""
+    files = [store.get("csv", parcel.export.sha256) for parcel in parcels]
+    header = files[0][: files[0].index(b"\n") + 1]
+    put_file(sandbox, "all.csv", header + b"".join(file.removeprefix(header) for file in files))
+    assert len(sandbox.import_now().imported) == len(parcels)
+
+
+def test_a_thousand_customers_are_looked_up_and_confirmed_in_at_most_ten_list_calls(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    store, ledger = Store(tmp_path / "store"), hasty(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    assert sandbox.api_url is not None
+    easybill = EasyBill(sandbox.api_url, SecretStr(sandbox.api_key), 600, tmp_path)
+    parcels = [parcel_of(a_document(customer_number=str(number)), store) for number in ALL]
+    ledger.record_exports([parcel.export for parcel in parcels], "run")
+    transport = FakeTransport(FakeServer())
+    inbox = Inbox(lambda: transport, "/import", None, None, connections=1, timeout_s=5)
+    sending = Sending(inbox, easybill, ledger, store, load_rules(), "run", verify=lambda parcel, data: [])
+
+    outcomes = [outcome for outcome, _ in send_parcels(parcels, MONTH, sending)]
+    imported(sandbox, parcels, store)
+    reader = Reader(
+        easybill, ledger, store, deadline=timedelta(hours=24), run_id="run", now=datetime.now(UTC)
+    )
+    reads = list(read_drafts(MONTH, [str(number) for number in ALL], reader))
+
+    assert {outcome.outcome for outcome in outcomes} == {"delivered"}
+    assert [read.outcome for read in reads] == ["confirmed"] * 1000
+    assert {delivery.state for delivery in ledger.deliveries(MONTH)} == {State.CONFIRMED}
+    assert ledger.unconfirmed() == []
+    calls = [exchange.path for exchange in sandbox.journal.exchanges]
+    assert calls == ["/customers", "/customers", "/documents"]
+    assert len(calls) <= MOST_LIST_CALLS
+    ledger.close()
