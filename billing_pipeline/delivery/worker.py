@@ -3,12 +3,12 @@
 Belongs here: threads, connections, retries. What one delivery does is `machine`'s. Each connection serves
 many files, so nobody logs in per customer, and no connection is made at all if nothing is to be sent.
 
-A permanent fault is never tried again. A transient one is, with exponential back-off and jitter, a bounded
-number of times, and only as long as a further try that takes the whole time-out ends within 2 x time-out +
-1 s of the first: a server that stalls costs no more per file. One customer's fault does not stop the
-others. An inbox that can no longer be connected to does, and so does one that lets `FAILURES_IN_A_ROW`
-files in a row time out or break off: the files that are left fail at once, and the error is raised when all
-have been told.
+A permanent fault is never tried again. A transient one is, with exponential back-off and jitter (at once
+after a time-out, which was pause enough), a bounded number of times, and only as long as a further try that
+takes the whole time-out ends within 2 x time-out + 1 s of the first, with half a second to spare: a server
+that stalls costs no more per file. One customer's fault does not stop the others. An inbox that can no
+longer be connected to does, and so does one that lets `FAILURES_IN_A_ROW` files in a row time out or break
+off: the files that are left fail at once, and the error is raised when all have been told.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
 
-from billing_pipeline.delivery.inbox import DeliveryError, Inbox, Permanent, Transient, Transport
+from billing_pipeline.delivery.inbox import (
+    DeliveryError,
+    Inbox,
+    InboxTimeout,
+    Permanent,
+    Transient,
+    Transport,
+)
 from billing_pipeline.delivery.ledger import Ledger, utc_now
 from billing_pipeline.delivery.machine import Run, Verify, deliver, unverified
 from billing_pipeline.delivery.records import DeliveryResult, Parcel
@@ -100,6 +107,15 @@ def _round(crew: _Crew, count: int) -> Iterator[DeliveryResult]:
     crew.stop.clear()
 
 
+_BACK_OFF: Final = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.3)
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds until the next try."""
+    timed_out = state.outcome is not None and isinstance(state.outcome.exception(), InboxTimeout)
+    return 0.0 if timed_out else _BACK_OFF(state)
+
+
 class _GivenUp(Permanent):
     """The inbox has been given up for this run; said of the files that were not tried any more."""
 
@@ -146,8 +162,8 @@ class _Crew:
         """What became of the parcel; None where this thread gets no connection while another one has one."""
         tries = Retrying(
             retry=retry_if_exception_type(Transient),
-            wait=wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.3),
-            stop=stop_after_attempt(_TRIES) | stop_before_delay(self.timeout_s + 1.0),
+            wait=_pause,
+            stop=stop_after_attempt(_TRIES) | stop_before_delay(self.timeout_s + 0.5),
             sleep=self._sleep,
             reraise=True,
         )

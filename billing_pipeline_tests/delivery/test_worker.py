@@ -235,6 +235,18 @@ def test_a_server_that_stalls_costs_twice_the_time_out_and_a_second(
     assert time.monotonic() - started <= 2 * timeout_s + 1
 
 
+def test_after_a_time_out_the_next_try_comes_at_once(
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+) -> None:
+    server = FakeServer()
+    server.fail("rename", InboxTimeout("fake: no answer"), when="after")
+    started = time.monotonic()
+    [result] = delivering(parcels[:1], FakeTransport(server), sqlite_ledger, store, timeout_s=0.01)
+    assert result.outcome == "delivered"
+    assert time.monotonic() - started < 0.5
+    assert len(server.published) == 1
+
+
 def test_a_ledger_out_of_reach_ends_it_at_once(
     parcels: list[Parcel], store: Store, sqlite_ledger: Ledger
 ) -> None:

@@ -55,9 +55,10 @@ def polling(watches: Sequence[Watch], log: Path, context: ForkServerContext) -> 
     finally:
         stop.touch()
         process.join(30)
-        if process.is_alive():
-            process.kill()
         stop.unlink()
+        if process.exitcode != 0:
+            process.kill()
+            raise RuntimeError("the receivers did not come to their end: what they saw is no judgement")
 
 
 def seen_by(log: Path) -> list[Seen]:
@@ -74,7 +75,10 @@ def poll(watches: list[Watch], log: Path, stop: Path) -> None:
             begin = time.monotonic()
             for watch in watches:
                 for path in _final_names(watch.inbox):
-                    seen = _take(watch, path, known)
+                    try:
+                        seen = _take(watch, path, known)
+                    except FileNotFoundError:  # its sender has taken it away again
+                        continue
                     if seen is not None:
                         output.write(json.dumps(asdict(seen)) + "\n")
             if last:
