@@ -35,7 +35,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """One finding per subject, as each is tried: settings, OMS, ledger, store, inbox."""
+    """One finding per subject, as each is tried: settings, OMS, ledger, store, inbox, API."""
     rooms = build_rooms(settings)
     rules = settings.rules or "packaged defaults"
     yield Finding("settings", f"home {settings.home}, rules {rules}, layout {settings.layout}")
@@ -43,6 +43,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _tried("ledger", lambda: _ledger(rooms))
     yield _tried("store", lambda: _store(rooms))
     yield _tried("inbox", lambda: _inbox(rooms))
+    yield _tried("API", lambda: _api(rooms))
 
 
 def _tried(subject: str, examination: Callable[[], str]) -> Finding:
@@ -73,8 +74,27 @@ def _store(rooms: Rooms) -> str:
     return f"{rooms.frames.root}: written, read back, removed"
 
 
+def _api(rooms: Rooms) -> str:
+    """One request, the cheapest that needs a valid key."""
+    account = rooms.easybill
+    if not account.is_configured:
+        return "not set up: drafts are not read back (BILLING_EASYBILL_API_KEY)"
+    with account.open() as api:
+        logins = api.logins()
+    people = ", ".join(
+        f"{login.display_name or login.id} <{login.email}> ({login.login_type})" for login in logins
+    )
+    # EASY Bill's API names neither the company nor the plan: the logins tell whose account it is.
+    return (
+        f"{account.url}: the key is accepted; {people}; at most {account.requests_per_minute} requests a minute "
+        "(BILLING_EASYBILL_REQUESTS_PER_MINUTE; the plan PLUS allows 10, BUSINESS 60)"
+    )
+
+
 def _inbox(rooms: Rooms) -> str:
     """Connects, writes, reads back, renames, refuses to overwrite, removes, lists."""
+    if rooms.inbox.is_api:
+        return "none: drafts are created through the API (BILLING_TRANSPORT=api)"
     transport = rooms.inbox.transport
     directory = rooms.inbox.directory.rstrip("/")
     token = secrets.token_hex(8)

@@ -180,3 +180,43 @@ def test_a_lost_reply_makes_one_draft(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.faults.on_request(Trouble.REPLY_CUT_OFF, method="POST", path="/documents")
     assert outcomes_in(installation.run_json(MONTH)) == {"10023": "delivered", "10024": "delivered"}
     assert len(sandbox.drafts()) == 2
+
+
+def findings(installation: Installation) -> tuple[int, dict[str, str]]:
+    answer = installation.command("doctor", "--json")
+    assert answer.out, answer.err
+    found = {finding["subject"]: finding for finding in answer.json()["findings"]}
+    assert "canary-key" not in answer.out + answer.err
+    return answer.status, {
+        subject: ("" if finding["ok"] else "FIX ") + finding["detail"] for subject, finding in found.items()
+    }
+
+
+def test_doctor_says_whose_account_it_is_and_how_fast_it_may_be_asked(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    status, found = findings(installation_at(sandbox, tmp_path, BILLING_TRANSPORT="api"))
+    assert status == 0, found
+    assert "EASY Bill Sandbox <sandbox@example.com> (ADMIN); at most 600 requests a minute" in found["API"]
+    assert found["inbox"].startswith("none: drafts are created through the API")
+    assert calls(sandbox) == ["GET /logins"]
+
+
+def test_doctor_says_what_to_fix_where_the_key_is_refused_or_nobody_answers(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    wrong = {"BILLING_EASYBILL_API_KEY": "canary-key", "BILLING_EASYBILL_API_KEY_FILE": ""}
+    installation = installation_at(sandbox, tmp_path, **wrong)
+    status, found = findings(installation)
+    assert status == 3
+    assert found["API"].startswith("FIX ")
+    assert "401" in found["API"]
+    assert "check BILLING_EASYBILL_API_KEY" in found["API"]
+    installation.environment["BILLING_EASYBILL_API_URL"] = "http://127.0.0.1:9/rest/v1"
+    assert "check BILLING_EASYBILL_API_URL and the network" in findings(installation)[1]["API"]
+
+
+def test_doctor_says_where_no_api_is_set_up(tmp_path: Path) -> None:
+    status, found = findings(Installation(tmp_path))
+    assert status == 0, found
+    assert found["API"] == "not set up: drafts are not read back (BILLING_EASYBILL_API_KEY)"
