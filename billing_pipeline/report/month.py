@@ -137,7 +137,8 @@ def month_status(
     """The month from the ledger's rows of it: one per customer, and one per delivered revision."""
     latest: dict[str, Delivery] = {}
     for delivery in sorted(deliveries, key=lambda delivery: delivery.revision):
-        latest[delivery.customer_number] = delivery
+        if delivery.sha256:  # else a plan that was given up
+            latest[delivery.customer_number] = delivery
     return MonthStatus(
         month,
         tuple(

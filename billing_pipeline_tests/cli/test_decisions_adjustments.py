@@ -1,0 +1,136 @@
+"""`adjust`: a row that a person adds to a month, changes, deletes and brings back, until it is billed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from billing_pipeline_tests.support.installation import Installation, customer_in
+
+MONTH = "2026-10"
+SIGNED = ("--reason", "goodwill", "--by", "Kim")
+DISCOUNT = ("--title", "Discount", "--quantity", "1", "--price", "-10", "--vat", "19")
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """One customer with a service, and one without any row."""
+    installation = Installation(tmp_path)
+    installation.oms.customer("10023")
+    installation.oms.service("S-1", "10023")
+    installation.oms.customer("10024", company_name="Only a discount GmbH")
+    return installation
+
+
+def add(installation: Installation, customer: str = "10023", *others: str) -> str:
+    answer = installation.command("adjust", "add", MONTH, "--customer", customer, *DISCOUNT, *SIGNED, *others)
+    assert answer.status == 0, answer.err
+    return answer.out
+
+
+def test_an_adjustment_is_a_row_on_the_invoice_and_lowers_the_total(installation: Installation) -> None:
+    said = add(installation, "10023", "--unit", "Stück", "--item-number", "RABATT")
+    assert said == (
+        "adjustment 1: customer 10023, 2026-10: Discount, 1 Stück × -10.00 net, 19 % VAT (Kim: goodwill)\n"
+    )
+    preview = installation.command("preview", MONTH, "--customer", "10023")
+
+    customer = customer_in(installation.run_json(MONTH))
+
+    assert (customer["lines"], customer["net"], customer["gross"]) == (2, 14000, 16660)
+    file = installation.files()["easybill_2026-10_10023.csv"]
+    assert '"RABATT";"RABATT";"item";"Discount";1;-11.90;19.00' in file
+    assert preview.out == file
+
+
+def test_a_customer_with_nothing_but_an_adjustment_is_billed_with_their_address(
+    installation: Installation,
+) -> None:
+    add(installation, "10024")
+    result = installation.run_json(MONTH)
+    assert customer_in(result, "10024")["gross"] == -1190
+    assert '"Only a discount GmbH"' in installation.files()["easybill_2026-10_10024.csv"]
+
+
+def test_an_adjustment_of_a_customer_whom_the_oms_does_not_know_is_a_problem(
+    installation: Installation,
+) -> None:
+    add(installation, "404")
+    answer = installation.command("run", MONTH, "--json")
+    assert answer.status == 1
+    (problem,) = customer_in(answer.json(), "404")["problems"]
+    assert (problem["code"], problem["source_id"]) == ("CUSTOMER_UNKNOWN", "1")
+
+
+def test_it_can_be_changed_deleted_and_brought_back_until_it_is_billed(installation: Installation) -> None:
+    add(installation)
+    for arguments in (
+        ("edit", "1", "--price", "-20", "--title", "Big discount", "--reason", "more", "--by", "Ann"),
+        ("delete", "1", "--reason", "too much", "--by", "Kim"),
+    ):
+        assert installation.command("adjust", *arguments).status == 0
+    assert installation.command("adjust", "list", MONTH).out == ""
+    assert (
+        installation.command("adjust", "list", MONTH, "--all").out
+        == "adjustment 1: customer 10023, 2026-10: Big discount, 1 × -20.00 net, 19 % VAT (Kim: too much); deleted\n"
+    )
+    refused = installation.command("adjust", "edit", "1", "--price", "-5", *SIGNED)
+    assert refused.status == 2
+    assert "adjustment 1 is deleted; `adjust undo 1` first" in refused.err
+    installation.command("adjust", "undo", "1", *SIGNED)
+
+    assert customer_in(installation.run_json(MONTH))["net"] == 13000
+    (listed,) = installation.command("adjust", "list", MONTH, "--json").json()["adjustments"]
+    assert (listed["version"], listed["unit_price_net"], listed["billed_by"]) == (4, "-20", "2026-10-10023")
+
+    for arguments in (("edit", "1", "--price", "1"), ("delete", "1"), ("undo", "1")):
+        answer = installation.command("adjust", *arguments, *SIGNED)
+        assert answer.status == 2
+        assert "adjustment 1 is billed by order 2026-10-10023 and can no longer change" in answer.err
+    assert customer_in(installation.run_json(MONTH))["outcome"] == "unchanged"
+    actions = [event.action for event in installation.ledger.events() if event.kind == "decision"]
+    assert actions == ["adjust add", "adjust edit", "adjust delete", "adjust undo"]
+
+
+@pytest.mark.parametrize("customer", ["10023", "10024"])
+def test_a_month_that_is_closed_takes_no_adjustment_and_says_what_to_do(
+    installation: Installation, customer: str
+) -> None:
+    installation.run_json(MONTH)
+    answer = installation.command("adjust", "add", MONTH, "--customer", customer, *DISCOUNT, *SIGNED)
+    assert answer.status == 2
+    assert f"2026-10 is closed for customer {customer}" in answer.err
+    assert "add the adjustment to a later month" in answer.err
+    assert installation.ledger.adjustments(MONTH, deleted=True) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"--quantity": "0"}, "quantity of the adjustment is 0"),
+        ({"--quantity": "0.0001"}, "quantity of the adjustment is 0.0001"),
+        ({"--quantity": "NaN"}, "quantity of the adjustment is NaN"),
+        ({"--price": "1.005"}, "price of the adjustment is 1.005: give at most 2 decimals"),
+        ({"--price": "1,50"}, "--price '1,50' is not a number: write 1234.50"),
+        ({"--vat": "101"}, "vat of the adjustment is 101"),
+        ({"--title": "  "}, "an adjustment needs a title"),
+        ({"--by": ""}, "a reason and a name"),
+    ],
+)
+def test_what_no_adjustment_may_say_is_refused(
+    installation: Installation, changed: dict[str, str], says: str
+) -> None:
+    given = {
+        "--customer": "10023",
+        "--title": "Discount",
+        "--quantity": "1",
+        "--price": "-10",
+        "--vat": "19",
+        "--reason": "goodwill",
+        "--by": "Kim",
+    } | changed
+    answer = installation.command("adjust", "add", MONTH, *(part for pair in given.items() for part in pair))
+    assert answer.status == 2
+    assert says in answer.err
+    assert answer.err.count("\n") == 1
