@@ -59,6 +59,9 @@ class Words(TypeDecorator[str]):
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
+VERSION_TABLE = "ledger_version"
+"""Where Alembic notes the schema; not under its usual name, for Dagster's own migrations use that in one database."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 
 from billing_pipeline.delivery.ledger import Ledger, LedgerTooNew, LedgerUnavailable, open_ledger
 from billing_pipeline.delivery.ledger.database import make_engine
-from billing_pipeline.delivery.schema import metadata
+from billing_pipeline.delivery.schema import VERSION_TABLE, metadata
 from billing_pipeline.problems import UsageError
 from billing_pipeline_tests.support.parcels import parcel, rendered
 
@@ -24,7 +24,9 @@ OPEN = "import sys; from billing_pipeline.delivery.ledger import open_ledger; op
 
 def test_the_migrations_make_exactly_the_tables_of_the_schema(ledger: Ledger, ledger_url: str) -> None:
     with make_engine(ledger_url).connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_server_default": True, "version_table": VERSION_TABLE}
+        )
         assert compare_metadata(context, metadata) == []
 
 
@@ -44,7 +46,7 @@ def test_several_processes_may_open_an_empty_ledger_at_once(ledger_url: str) -> 
 
 def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, ledger_url: str) -> None:
     with make_engine(ledger_url).begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(sa.text("UPDATE ledger_version SET version_num = '9999'"))
     with pytest.raises(LedgerTooNew, match="has schema 9999, this billing_pipeline knows up to 0001"):
         open_ledger(ledger_url)
 
@@ -96,3 +98,14 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(LedgerUnavailable, match=r"ledger\.db is out of reach: file is not a database"):
         open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+def test_the_ledger_and_dagsters_own_migrations_share_one_database(ledger_url: str) -> None:
+    if ledger_url.startswith("sqlite:///"):
+        Path(ledger_url.removeprefix("sqlite:///")).parent.mkdir(parents=True)
+    with make_engine(ledger_url).begin() as connection:
+        connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(sa.text("INSERT INTO alembic_version VALUES ('of dagster')"))
+    open_ledger(ledger_url)
+    with make_engine(ledger_url).connect() as connection:
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "of dagster"

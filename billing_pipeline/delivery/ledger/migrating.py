@@ -22,6 +22,7 @@ from billing_pipeline.delivery.ledger.database import (
     database_file,
     unavailable,
 )
+from billing_pipeline.delivery.schema import VERSION_TABLE
 
 # An advisory lock is a number of one's own choosing; it is free again when its session ends, however it ends.
 _ADVISORY_LOCK = 0x62_69_6C_6C_69_6E_67
@@ -43,7 +44,9 @@ def migrate(engine: sa.Engine) -> None:
     known = {script.revision for script in scripts.walk_revisions()}
     try:
         with _alone(engine) as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
+            found = MigrationContext.configure(
+                connection, opts={"version_table": VERSION_TABLE}
+            ).get_current_revision()
             if found == newest:
                 return
             if found is not None and found not in known:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from alembic import context
 
-from billing_pipeline.delivery.schema import metadata
+from billing_pipeline.delivery.schema import VERSION_TABLE, metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, version_table=VERSION_TABLE
+)
 context.run_migrations()
