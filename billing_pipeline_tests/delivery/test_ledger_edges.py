@@ -28,7 +28,9 @@ def consumed(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
 
 
 def confirmed(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
-    return delivery and ledger.confirm(delivery, DONE, draft_id=7, draft_net=15_000, draft_gross=17_850)
+    return delivery and ledger.confirm(
+        delivery, DONE, draft_id=7, draft_net=15_000, draft_gross=17_850, run_id="run"
+    )
 
 
 EDGES: dict[str, Callable[[Ledger, Delivery | None], Delivery | None]] = {
