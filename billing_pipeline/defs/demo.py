@@ -6,17 +6,21 @@ never reach a real one. Only `BILLING_HOME`, where it is set, says where it live
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from billing_pipeline.defs.instance import prepare_instance
-from billing_pipeline.defs.run_month import run_month
+from billing_pipeline.defs.read_back import read_back
+from billing_pipeline.defs.resources import build_rooms
+from billing_pipeline.defs.run_month import run_month, status_now
 from billing_pipeline.delivery.home import first_use
+from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.oms.demo import create_demo_oms
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
@@ -33,9 +37,16 @@ SHUTDOWN_S = 60
 
 @dataclass(frozen=True)
 class DemoResult:
-    """The demo month, and how the sandbox's drafts compare with the files, to the cent."""
+    """The demo month, and how EASY Bill's drafts compare with the files, to the cent.
+
+    `confirmed`: drafts read back over the API and found equal, in `requests` requests, of which the account allows
+    `requests_per_minute`. `drafts` and `differences` are by the sandbox's own books.
+    """
 
     status: MonthStatus
+    confirmed: int
+    requests: int
+    requests_per_minute: int
     drafts: int
     differences: tuple[str, ...]
     home: Path
@@ -43,8 +54,9 @@ class DemoResult:
 
     @property
     def ties(self) -> bool:
-        """Every file has a draft, every draft a file, and all amounts are equal."""
-        return not self.differences and self.error is None
+        """Every file has a draft, every draft a file, and all amounts are equal, here and there."""
+        delivered = self.status.counts["delivered"] + self.status.counts["unchanged"]
+        return not self.differences and self.error is None and self.confirmed == delivered
 
     def lines(self) -> Iterator[str]:
         """The outcome per customer, for people."""
@@ -55,6 +67,10 @@ class DemoResult:
                 yield f"    {problem.code}: {problem.message}"
         yield ""
         yield from summary_lines(self.status)
+        yield (
+            f"  Read back over EASY Bill's API: {self.confirmed} drafts equal to the files, to the cent "
+            f"(requests: {self.requests}, allowed a minute: {self.requests_per_minute})"
+        )
         yield f"  EASY Bill's sandbox has {self.drafts} drafts of it: " + (
             "equal to the files, to the cent" if not self.differences else "NOT equal to the files"
         )
@@ -63,17 +79,23 @@ class DemoResult:
 
 
 def run_demo(*, progress: Steps) -> DemoResult:
-    """Makes the demo OMS, starts the sandbox, bills the last complete month, and compares the drafts."""
+    """Makes the demo OMS, starts the sandbox, bills the last complete month, and reads its drafts back."""
     with _running_demo(progress) as (settings, sandbox):
         month = last_complete_month(datetime.now(UTC), settings.timezone)
         result = run_month(settings, month, progress=progress)
         sandbox.import_now()
+        read_back(settings, month)
+        rooms = build_rooms(settings)
+        deliveries = rooms.ledger.open().deliveries(month)
         drafts = {draft.order_number: draft for draft in sandbox.drafts()}
         in_month = [draft for number, draft in drafts.items() if number.startswith(f"{month}-")]
         return DemoResult(
-            status=result.status,
+            status=status_now(rooms.ledger.open(), rooms.frames, month),
+            confirmed=sum(map(_is_confirmed, deliveries)),
+            requests=len(sandbox.journal.exchanges),
+            requests_per_minute=settings.easybill_requests_per_minute,
             drafts=len(in_month),
-            differences=tuple(_differences(result.status, drafts)),
+            differences=tuple(_differences(deliveries, drafts, month)),
             home=settings.home,
             error=result.error,
         )
@@ -112,6 +134,7 @@ def _running_demo(progress: Steps) -> Iterator[tuple[Settings, Sandbox]]:
     with first_use(home):
         _make_oms(settings.demo_oms_file, month, progress)
     with Sandbox(home / "sandbox", sftp_port=0) as sandbox:
+        _introduce_customers(settings.demo_oms_file, sandbox, progress)
         yield load_settings(_demo_environment(home, sandbox)), sandbox
 
 
@@ -128,21 +151,37 @@ def _make_oms(file: Path, month: str, progress: Steps) -> None:
     made_for.write_text(month, encoding="utf-8")
 
 
-def _differences(status: MonthStatus, drafts: dict[str, Draft]) -> Iterator[str]:
-    expected = {
-        customer.order_number: customer
-        for customer in status.customers
-        if customer.outcome in {"delivered", "unchanged"}
-    }
-    for order_number, customer in expected.items():
+def _introduce_customers(oms: Path, sandbox: Sandbox, progress: Steps) -> None:
+    """EASY Bill has every customer of the demo OMS, as an accountant has entered them."""
+    known = {customer.number for customer in sandbox.customers()}
+    with closing(sqlite3.connect(oms)) as connection:
+        connection.row_factory = sqlite3.Row
+        rows = connection.execute(
+            "SELECT customer_number, company_name, first_name, last_name, street, zip_code, city, country"
+            " FROM customers WHERE NOT is_test"
+        ).fetchall()
+    new = [dict(row) for row in rows if row["customer_number"] not in known]
+    for row in progress.over(new, "customers entered in EASY Bill", len(new)) if new else ():
+        number = row.pop("customer_number")
+        sandbox.add_customer(number, **{column: cell for column, cell in row.items() if cell})
+
+
+def _is_confirmed(delivery: Delivery) -> bool:
+    return delivery.state is State.CONFIRMED and delivery.held_code is None
+
+
+def _differences(deliveries: Collection[Delivery], drafts: dict[str, Draft], month: str) -> Iterator[str]:
+    """How the sandbox's books differ from what was sent; the demo's currencies all have hundredths."""
+    sent = {delivery.order_number: delivery for delivery in deliveries if delivery.published_at is not None}
+    for order_number, delivery in sent.items():
         draft = drafts.get(order_number)
         if draft is None:
             yield f"{order_number}: no draft"
-        elif (draft.net, draft.vat, draft.gross) != (customer.net, customer.vat, customer.gross):
+        elif (draft.net, draft.vat, draft.gross) != (delivery.net, delivery.vat, delivery.gross):
             yield (
                 f"{order_number}: the draft has net {draft.net}, VAT {draft.vat}, gross {draft.gross} cents; "
-                f"the file {customer.net}, {customer.vat}, {customer.gross}"
+                f"the file {delivery.net}, {delivery.vat}, {delivery.gross}"
             )
-    for order_number in sorted(drafts.keys() - expected.keys()):
-        if order_number.startswith(f"{status.month}-"):
+    for order_number in sorted(drafts.keys() - sent.keys()):
+        if order_number.startswith(f"{month}-"):
             yield f"{order_number}: a draft without a file"

@@ -143,6 +143,10 @@ class Sandbox:
         """
         return self._books.add_customer(number, card)
 
+    def customers(self) -> list[Customer]:
+        """Every customer, by id, as EASY Bill has them."""
+        return self._books.customers()
+
     def settings(self) -> dict[str, str]:
         """The settings that point the pipeline at this sandbox. Secrets are named by file."""
         settings = {

@@ -37,7 +37,12 @@ def test_the_demo_bills_its_month_and_a_second_one_sends_nothing(tmp_path: Path)
     assert delivered > 150
     assert blocked > 5
     assert first.stdout.count("BLOCKED\n    ") == blocked  # each with its reason below it
+    assert (
+        f"over EASY Bill's API: {delivered} drafts equal to the files, to the cent (requests: 2, allowed a"
+        in (first.stdout)
+    )
     assert f"has {delivered} drafts of it: equal to the files, to the cent" in first.stdout
+    assert "NOT_IN_EASYBILL" not in first.stdout
     assert "Traceback" not in first.stderr
     archived = sorted(path.name for path in (tmp_path / ".billing/demo/sandbox/files/archive").iterdir())
     assert len(archived) == delivered
@@ -45,6 +50,10 @@ def test_the_demo_bills_its_month_and_a_second_one_sends_nothing(tmp_path: Path)
     second = demo(tmp_path)
     assert second.returncode == 0, second.stderr
     assert f"= {delivered} unchanged +" in second.stdout
+    assert (
+        f"over EASY Bill's API: {delivered} drafts equal to the files, to the cent (requests: 1,"
+        in second.stdout
+    )
     assert f"has {delivered} drafts of it: equal to the files, to the cent" in second.stdout
     assert archived == sorted(
         path.name for path in (tmp_path / ".billing/demo/sandbox/files/archive").iterdir()
