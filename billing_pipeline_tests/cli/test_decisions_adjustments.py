@@ -84,8 +84,8 @@ def test_it_can_be_changed_deleted_and_brought_back_until_it_is_billed(installat
     (listed,) = installation.command("adjust", "list", MONTH, "--json").json()["adjustments"]
     assert (listed["version"], listed["unit_price_net"], listed["billed_by"]) == (4, "-20", "2026-10-10023")
 
-    for arguments in (("edit", "1", "--price", "1"), ("delete", "1"), ("undo", "1")):
-        answer = installation.command("adjust", *arguments, *SIGNED)
+    for change in (("edit", "1", "--price", "1"), ("delete", "1"), ("undo", "1")):
+        answer = installation.command("adjust", *change, *SIGNED)
         assert answer.status == 2
         assert "adjustment 1 is billed by order 2026-10-10023 and can no longer change" in answer.err
     assert customer_in(installation.run_json(MONTH))["outcome"] == "unchanged"

@@ -1,0 +1,157 @@
+"""total = delivered + unchanged + nothing_to_bill + omitted + blocked + failed + held, for every month of the demo.
+
+Without Dagster, which adds its records and no outcome: fourteen months would take minutes with it. How many customers
+there are is counted in the OMS itself, by SQLite and the standard library.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from billing_pipeline.defs.billing_steps import bill_extract, extract_of_month
+from billing_pipeline.defs.customer_steps import deliver_files, make_files, record_roster
+from billing_pipeline.defs.month_frames import EXTRACTED, write_billed
+from billing_pipeline.defs.resources import Rooms, build_rooms
+from billing_pipeline.defs.run_month import status_now
+from billing_pipeline.oms.demo import create_demo_oms
+from billing_pipeline.oms.period import months_back
+from billing_pipeline.report.month import OUTCOMES, MonthStatus
+from billing_pipeline.settings import load_settings
+from billing_pipeline_tests.support.delivering import hasty
+
+LAST = "2026-10"
+MONTHS = [months_back(LAST, back) for back in range(13, -1, -1)]
+ZONE = ZoneInfo("Europe/Berlin")
+
+
+def bill(rooms: Rooms, month: str) -> MonthStatus:
+    """The month from the OMS to the inbox."""
+    ledger = rooms.ledger.open()
+    extract = extract_of_month(rooms.oms, ledger, month, rooms.billing.rules.late_months)
+    for asset, relation in EXTRACTED.items():
+        rooms.frames.write(asset, month, getattr(extract, relation))
+    billed = bill_extract(extract, month, ledger=ledger, billing=rooms.billing)
+    write_billed(rooms.frames, month, billed)
+    record_roster(ledger, month, billed, "run")
+    exports = make_files(
+        billed.roster["customer_number"].tolist(),
+        month,
+        frames=rooms.frames,
+        ledger=rooms.ledger,
+        documents=rooms.documents,
+        billing=rooms.billing,
+        run_id="run",
+    )
+    for _ in deliver_files(
+        exports,
+        month,
+        ledger=rooms.ledger,
+        documents=rooms.documents,
+        billing=rooms.billing,
+        inbox=rooms.inbox,
+        easybill=rooms.easybill,
+        run_id="run",
+        month_is_over=True,
+    ):
+        pass
+    return status_now(ledger, rooms.frames, month)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    create_demo_oms(folder / "oms.db", until_month=LAST, months=len(MONTHS), customers=60)
+    (folder / "share" / "import").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rooms(folder: Path) -> Iterator[Rooms]:
+    settings = load_settings(
+        {
+            "BILLING_HOME": str(folder / "home"),
+            "BILLING_OMS_URL": f"sqlite:///{folder / 'oms.db'}",
+            "BILLING_TRANSPORT": "folder",
+            "BILLING_FOLDER": str(folder / "share"),
+        }
+    )
+    rooms = build_rooms(settings)
+    hasty(rooms.ledger.open())
+    yield rooms
+    rooms.ledger.open().close()
+
+
+@pytest.fixture(scope="module")
+def months(rooms: Rooms) -> dict[str, MonthStatus]:
+    return {month: bill(rooms, month) for month in MONTHS}
+
+
+def customers_of(oms: Path, month: str) -> set[str]:
+    """Who has a service or a fee in the month, whatever its status, test customers aside."""
+    with closing(sqlite3.connect(oms)) as connection:
+        rows = [
+            *connection.execute("SELECT customer_number, completed_at FROM services"),
+            *connection.execute("SELECT customer_number, charged_at FROM cancellation_fees"),
+        ]
+        tests = {row[0] for row in connection.execute("SELECT customer_number FROM customers WHERE is_test")}
+    return {
+        number
+        for number, instant in rows
+        if number not in tests and instant and f"{_local(instant):%Y-%m}" == month
+    }
+
+
+def _local(instant: str) -> datetime:
+    read = datetime.fromisoformat(instant)
+    # A time without a zone is a fault, which is told in the month that it reads.
+    return read if read.tzinfo is None else read.astimezone(ZONE)
+
+
+@pytest.mark.parametrize("month", MONTHS)
+def test_the_outcomes_of_a_month_add_up_to_its_customers(
+    month: str, months: dict[str, MonthStatus], folder: Path
+) -> None:
+    counts = months[month].counts
+    assert counts["total"] == sum(counts[outcome] for outcome in OUTCOMES)
+    assert {one.customer_number for one in months[month].customers} == customers_of(folder / "oms.db", month)
+    assert counts["total"] > 20
+    assert (counts["failed"], counts["held"]) == (0, 0)
+    assert months[month].as_json()["counts"] == counts
+
+
+def test_the_last_month_has_customers_of_several_outcomes(months: dict[str, MonthStatus]) -> None:
+    counts = months[LAST].counts
+    assert counts["delivered"] > 0
+    assert counts["blocked"] > 0
+
+
+def test_each_file_is_in_the_inbox_once(months: dict[str, MonthStatus], folder: Path) -> None:
+    delivered = {one.file for status in months.values() for one in status.customers if one.file}
+    assert {path.name for path in (folder / "share" / "import").iterdir()} == delivered
+    assert len(delivered) == sum(status.counts["delivered"] for status in months.values())
+
+
+def test_the_counts_add_up_again_when_a_month_is_run_again_with_decisions(
+    months: dict[str, MonthStatus], rooms: Rooms
+) -> None:
+    blocked = next(one for one in months[LAST].customers if one.outcome == "blocked")
+    rooms.ledger.open().add_omission(
+        month=LAST, customer_number=blocked.customer_number, reason="disputed", author="Kim"
+    )
+    again = bill(rooms, LAST)
+    before, after = months[LAST].counts, again.counts
+    assert after["total"] == before["total"] == sum(after[outcome] for outcome in OUTCOMES)
+    assert after == before | {
+        "delivered": 0,
+        "unchanged": before["delivered"],
+        "blocked": before["blocked"] - 1,
+        "omitted": before["omitted"] + 1,
+    }
+    assert again.totals == months[LAST].totals
