@@ -13,7 +13,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from billing_pipeline.billing.arrow import each_row
-from billing_pipeline.billing.fold import MIN_DECIMALS
+from billing_pipeline.billing.fold import RECEIVER_DECIMALS
 from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, fingerprints_now
 from billing_pipeline.billing.vat import PER_WHOLE
 from billing_pipeline.money import exponent_of, format_minor, from_minor, round_half_up, to_minor
@@ -157,8 +157,8 @@ def _file(line: Mapping[str, Any], price_basis: str, currency: str) -> Iterator[
     unit_price = from_minor(line["unit_price_net"], currency)
     if price_basis == "gross":
         unit_price *= 1 + Decimal(line["vat_basis_points"]) / PER_WHOLE
-    unit_price = round_half_up(unit_price, max(exponent, MIN_DECIMALS))
-    product = round_half_up(line["quantity"] * unit_price, exponent)
+    unit_price = round_half_up(unit_price, exponent)
+    product = round_half_up(line["quantity"] * unit_price, max(exponent, RECEIVER_DECIMALS))
     how = f"file: {_plain(line['quantity'])} × {unit_price} = {product}"
     if product == amount:
         yield f"{how} {currency}, the amount on the {price_basis} basis"

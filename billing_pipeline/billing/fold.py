@@ -1,8 +1,9 @@
 """The quantity and price that a file shows, so that quantity × price is the line's amount on its basis.
 
-The price column has two decimals (or as many as the currency, where it has more). Where quantity × that price, half
-up, misses the line's amount, the line is folded: quantity 1, the amount as price. Belongs here: that decision. Does
-not: saying so in the title (`titles`).
+The price is rounded to the currency's decimals. Where quantity × that price, half up, misses the line's amount, the
+line is folded: quantity 1, the amount as price. The receiver counts in hundredths, whatever the currency: so the
+product is held against the amount in hundredths even of a yen. Belongs here: that decision. Does not: saying so in
+the title (`titles`).
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from billing_pipeline.billing.arrow import (
 from billing_pipeline.billing.vat import PER_WHOLE
 from billing_pipeline.money import round_half_up_array
 
-MIN_DECIMALS: Final = 2
-"""Of the price column, even for a currency without any."""
+RECEIVER_DECIMALS: Final = 2
+"""Those in which EASY Bill counts, even in a currency without any."""
 
 
 def with_file_prices(lines: pd.DataFrame) -> pd.DataFrame:
@@ -37,8 +38,12 @@ def with_file_prices(lines: pd.DataFrame) -> pd.DataFrame:
     amount = pc.if_else(is_gross, array(lines["gross"]), array(lines["net"]))
     quantity = array(lines["quantity"])
     price = _unit_price(lines, is_gross)
-    product = pc.multiply(pc.multiply(quantity, price), minor_units_per_whole(exponents))
-    folded = pc.not_equal(round_half_up_array(product, 0), amount.cast(pa.decimal128(19, 0)))
+    counted_in = pc.max_element_wise(exponents, pa.scalar(RECEIVER_DECIMALS, exponents.type))
+    product = pc.multiply(pc.multiply(quantity, price), minor_units_per_whole(counted_in))
+    more = minor_units_per_whole(pc.subtract(counted_in, exponents))
+    folded = pc.not_equal(
+        round_half_up_array(product, 0), pc.multiply(amount.cast(pa.decimal128(19, 0)), more)
+    )
     return with_columns(
         lines,
         file_quantity=pc.if_else(folded, constant(Decimal(1), QUANTITY, len(lines)), quantity),
@@ -48,14 +53,18 @@ def with_file_prices(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unit_price(lines: pd.DataFrame, is_gross: pa.Array) -> pa.Array:
-    """The unit price on the line's basis, rounded half up to the decimals of the price column."""
+    """The unit price on the line's basis, rounded half up to the currency's decimals."""
     points = pc.if_else(is_gross, pc.add(array(lines["vat_basis_points"]), PER_WHOLE), PER_WHOLE)
     exponents = array(lines["exponent"])
     minor = array(lines["unit_price_net"]).cast(pa.decimal128(19, 0)).cast(pa.decimal128(15, 0))
     ten_thousandths = points.cast(pa.decimal128(19, 0)).cast(pa.decimal128(6, 0))
     exact = pc.multiply(pc.multiply(minor, ten_thousandths), _shifts(exponents))
-    with_two, with_three = (round_half_up_array(exact, one).cast(FILE_PRICE) for one in (MIN_DECIMALS, 3))
-    return pc.if_else(pc.greater(exponents, MIN_DECIMALS), with_three, with_two)
+    whole, hundredths, thousandths = (
+        round_half_up_array(exact, decimals).cast(FILE_PRICE) for decimals in (0, 2, 3)
+    )
+    return pc.case_when(
+        pc.make_struct(pc.equal(exponents, 0), pc.less_equal(exponents, 2)), whole, hundredths, thousandths
+    )
 
 
 def _shifts(exponents: pa.Array) -> pa.Array:

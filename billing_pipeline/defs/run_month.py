@@ -77,13 +77,15 @@ def run_month(
             instance,
             tags=tags,
             partition_key=month,
-            ops={"billed_month": {"only_services": sorted(services)}},
+            ops={"billed_month": {"only_services": sorted(services), "force": force}},
         )
         roster = rooms.frames.read("month_roster", month)["customer_number"].tolist()
         wanted = list(customers) or roster
         if services:
             owners = _owners(rooms, month, services, roster)
             customers = wanted = [number for number in wanted if number in owners]
+            if not wanted:
+                raise UsageError("--service and --customer: none of the customers has one of the services")
         registered = instance.get_dynamic_partitions(CUSTOMER)
         instance.add_dynamic_partitions(CUSTOMER, customers_to_add(wanted, registered))
         error = None

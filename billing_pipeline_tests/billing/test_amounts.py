@@ -60,7 +60,7 @@ def test_a_waived_fee_is_no_problem_whatever_its_vat_or_currency() -> None:
 @pytest.mark.parametrize(
     ("currency", "price", "unit_price", "net", "gross", "file_price"),
     [
-        ("JPY", "105.00", 105, 315, 375, "124.95"),  # 374.85 yen, up; 3 × 124.95 = 374.85, up
+        ("JPY", "105.00", 105, 315, 375, "125"),  # 374.85 yen, up; 124.95 as a price, up
         ("KWD", "10.05", 10050, 30150, 35879, "11.96"),  # 35.8785 dinars, up
         ("CHF", "10.05", 1005, 3015, 3588, "11.96"),
     ],
@@ -75,6 +75,14 @@ def test_a_currency_has_its_own_minor_unit(
     assert (line.unit_price_net, line.net, line.gross) == (unit_price, net, gross)
     if not line.folded:
         assert round(line.file_price, 2) == Decimal(file_price)
+
+
+def test_a_line_in_yen_comes_to_the_same_for_a_receiver_who_counts_in_hundredths() -> None:
+    fraction = service(quantity="0.333", unit_price_net="105", currency="JPY")  # 0.333 × 125 = 41.63 for them
+    line = line_of(fraction, customers=[customer(currency="JPY")])
+    assert (line.net, line.gross) == (35, 42)
+    assert (line.file_quantity, line.file_price, line.folded) == (1, 42, True)
+    assert "(0,333 Stück × 105 JPY netto)" in line.title
 
 
 def test_a_price_in_the_file_has_three_decimals_where_the_currency_has() -> None:

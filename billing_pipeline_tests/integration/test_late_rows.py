@@ -204,4 +204,9 @@ def test_a_service_that_the_month_does_not_have_is_a_usage_error(installation: I
     answer = installation.command("run", SEPTEMBER, "--service", "S-oct")
     assert answer.status == 2
     assert "--service S-oct: 2026-09 has no such service" in answer.err
+    installation.oms.customer("10024")
+    installation.oms.service("S-other", "10024", completed_at=IN_SEPTEMBER)
+    answer = installation.command("run", SEPTEMBER, "--service", "S-other", "--customer", "10023")
+    assert answer.status == 2
+    assert "none of the customers has one of the services" in answer.err
     assert installation.files() == {}

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from billing_pipeline import cli
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
+from billing_pipeline.easybill.document import file_name
 from billing_pipeline.settings import Settings, load_settings
 from billing_pipeline_tests.support.small_oms import SmallOms
 
@@ -65,6 +66,10 @@ class Installation:
     def files(self) -> dict[str, str]:
         """What lies in the inbox, by name."""
         return {path.name: path.read_text("utf-8") for path in sorted(self.inbox.iterdir())}
+
+    def files_of(self, customer_number: str, month: str = "2026-10") -> str:
+        """The customer's file in the inbox."""
+        return (self.inbox / file_name(month, customer_number)).read_text("utf-8")
 
     def command(self, *arguments: str) -> Answer:
         """`billing-pipeline` with these arguments."""
