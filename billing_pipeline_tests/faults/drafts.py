@@ -308,7 +308,7 @@ def running_world(stack: ExitStack, folder: Path) -> World:
         Sandbox(folder / "sandbox", import_interval_s=None, requests_per_minute=None)
     )
     context = child_context()
-    context.set_forkserver_preload(["billing_pipeline_tests.faults.drafts"])
+    context.set_forkserver_preload(["billing_pipeline_tests.support.drafting"])
     world = World(folder, sandbox, context)
     stack.callback(world.ledger.close)
     return world

@@ -14,6 +14,7 @@ from billing_pipeline.defs import draft_assets
 from billing_pipeline.defs.draft_assets import DRAFT, DRAFT_CHECK
 from billing_pipeline.defs.instance import open_instance
 from billing_pipeline.defs.read_back import read_back
+from billing_pipeline.defs.resources import LedgerAt, build_rooms
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.settings import Settings, load_settings
@@ -21,6 +22,7 @@ from billing_pipeline_tests.support.custom_csv import custom_csv
 from billing_pipeline_tests.support.easybill_sandbox import put_file
 from billing_pipeline_tests.support.easybill_swagger import published_api
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.receivers import Received, webhook
 
 MONTH = "2026-10"
 CUSTOMERS = ("10023", "10024", "10025", "10026")
@@ -38,11 +40,18 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def installation(sandbox: Sandbox, tmp_path: Path) -> Installation:
+def received() -> Iterator[Received]:
+    """What people are alerted to."""
+    with webhook() as messages:
+        yield messages
+
+
+@pytest.fixture
+def installation(sandbox: Sandbox, received: Received, tmp_path: Path) -> Installation:
     """Customers with a service each; files go into the folder from which the sandbox imports."""
     api = {name: value for name, value in sandbox.settings().items() if name.startswith("BILLING_EASYBILL")}
     api["BILLING_EASYBILL_REQUESTS_PER_MINUTE"] = "600"
-    made = Installation(tmp_path, **api, BILLING_FOLDER=str(sandbox.files))
+    made = Installation(tmp_path, **api, BILLING_FOLDER=str(sandbox.files), BILLING_ALERT_URLS=received.url)
     for number in CUSTOMERS:
         sandbox.add_customer(number, company_name="x")
         made.oms.customer(number)
@@ -58,6 +67,22 @@ def delivered(installation: Installation, number: str) -> Delivery:
 
 def read(installation: Installation) -> None:
     installation.do(lambda settings: read_back(settings, MONTH))
+
+
+def alert(installation: Installation, cursor: str | None) -> str | None:
+    """One tick of the sensor that tells people; its next cursor."""
+
+    def tick(settings: Settings) -> str | None:
+        sensor = build_defs(settings=settings).resolve_sensor_def("run_alert_sensor")
+        ledger = LedgerAt(settings.ledger_url_or_default)
+        with open_instance(settings) as instance:
+            result = sensor(
+                dg.build_sensor_context(instance=instance, cursor=cursor, resources={"ledger": ledger})
+            )
+            assert isinstance(result, dg.SensorResult)
+            return result.cursor
+
+    return installation.do(tick)
 
 
 def statuses(installation: Installation) -> dict[str, str]:
@@ -120,7 +145,7 @@ def test_every_draft_is_confirmed_to_the_cent_with_its_id_and_link(
 
 
 def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
-    installation: Installation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, sandbox: Sandbox, received: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Somebody has imported an order of that number before: ours is skipped.
     put_file(sandbox, "other.csv", custom_csv({"order_number": f"{MONTH}-10025", "item_price": "99.00"}))
@@ -130,8 +155,12 @@ def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
     sandbox.faults.change_amount(f"{MONTH}-10023", 1)
     sandbox.faults.lose_draft(f"{MONTH}-10024")
     monkeypatch.setattr(draft_assets, "utc_now", lambda: datetime.now(UTC) + timedelta(hours=25))
+    cursor = alert(installation, None)
 
     read(installation)
+    cursor = alert(installation, cursor)
+    read(installation)
+    alert(installation, cursor)
 
     result = installation.command("status", MONTH, "--json")
     assert result.status == 1
@@ -157,6 +186,10 @@ def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
     reasons = failures_of_checks(installation)
     assert set(reasons) == {f"{number}|{MONTH}" for number in ("10023", "10024", "10025")}
     assert "178.51 EUR" in reasons[f"10023|{MONTH}"]
+    (body,) = received.bodies  # once, however often it is read back
+    for number, code in (("10023", "MISMATCH"), ("10024", "MISSING"), ("10025", "MISMATCH")):
+        assert f"Customer {number}, {MONTH}: HELD" in body
+        assert f"DRAFT_{code} ({MONTH}-{number})" in body
 
     # Put right in EASY Bill, it is right here; what is left, a person accepts.
     sandbox.faults.clear()
@@ -171,6 +204,34 @@ def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
     read(installation)
     assert installation.command("status", MONTH, "--json").status == 0
     assert set(statuses(installation).values()) == {"MATERIALIZED"}
+
+
+def requested(installation: Installation) -> list[dg.RunRequest]:
+    """What the sensor asks for."""
+
+    def tick(settings: Settings) -> list[dg.RunRequest]:
+        definitions, rooms = build_defs(settings=settings), build_rooms(settings)
+        with open_instance(settings) as instance:
+            context = dg.build_sensor_context(
+                instance=instance, resources={"ledger": rooms.ledger, "billing": rooms.billing}
+            )
+            result = definitions.resolve_sensor_def("easybill_draft_sensor")(context)
+            return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
+
+    return installation.do(tick)
+
+
+def test_the_sensor_asks_for_the_drafts_of_what_was_delivered_until_they_are_confirmed(
+    installation: Installation, sandbox: Sandbox
+) -> None:
+    assert requested(installation) == []
+    installation.run_json(MONTH)
+    (request,) = requested(installation)
+    assert request.tags["dagster/asset_partition_range_start"] == f"10023|{MONTH}"
+    assert request.tags["dagster/asset_partition_range_end"] == f"10026|{MONTH}"
+    sandbox.import_now()
+    read(installation)
+    assert requested(installation) == []
 
 
 def test_before_the_deadline_a_missing_draft_is_merely_not_there(installation: Installation) -> None:
