@@ -1,9 +1,15 @@
 """What Dagster is told of each customer and month: materializations, check evaluations, and the final verdict."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+
+# What `AssetCheckEvaluation` asks for; Dagster has no public name for it.
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import partition_key
@@ -33,15 +39,28 @@ class CustomerRecords:
         self._refused: dict[tuple[str, str], tuple[Problem, ...]] = {}
         self._checked_all = True
 
-    def file(self, export: Export) -> None:
-        """The customer's file and its check; or the check failed with the reasons, and no file."""
-        key = partition_key(export.customer_number, export.month)
+    def files(self, exports: Sequence[Export]) -> None:
+        """Each customer's file and its check; or the check failed with the reasons, and no file.
+
+        A check that does not name the materialization it looked at is shown as missing. Their places in the log are
+        asked for once, for all of them.
+        """
+        for export in exports:
+            if export.outcome == "blocked":
+                self._checked_all = False
+                self._refused[export.customer_number, export.month] = export.problems
+            else:
+                key = partition_key(export.customer_number, export.month)
+                self._materialized(CSV, key, self._file_metadata(export), export.sha256)
+        keys = {export: partition_key(export.customer_number, export.month) for export in exports}
+        places = self._context.instance.get_latest_storage_id_by_partition(
+            CSV, dg.DagsterEventType.ASSET_MATERIALIZATION, {str(key) for key in keys.values()}
+        )
+        for export, key in keys.items():
+            self._checked(export, key, places.get(key))
+
+    def _checked(self, export: Export, key: str, materialization: int | None) -> None:
         blocked = export.outcome == "blocked"
-        if blocked:
-            self._checked_all = False
-            self._refused[export.customer_number, export.month] = export.problems
-        else:
-            self._materialized(CSV, key, self._file_metadata(export), export.sha256)
         self._context.log_event(
             dg.AssetCheckEvaluation(
                 asset_key=CSV,
@@ -50,6 +69,13 @@ class CustomerRecords:
                 partition=key,
                 description=_reasons(export.problems) or None,
                 metadata={"problems": problems_table(export.problems)} if blocked else {},
+                target_materialization_data=None
+                if materialization is None
+                else AssetCheckEvaluationTargetMaterializationData(
+                    storage_id=materialization,
+                    run_id=self._context.run.run_id,
+                    timestamp=datetime.now(UTC).timestamp(),
+                ),
             )
         )
 
@@ -88,7 +114,12 @@ class CustomerRecords:
         An op that declares a check must yield a result for it, or the step fails for that reason instead.
         """
         if check_selected:
-            yield dg.AssetCheckResult(asset_key=CSV, check_name=LAYOUT_CHECK, passed=self._checked_all)
+            yield dg.AssetCheckResult(
+                asset_key=CSV,
+                check_name=LAYOUT_CHECK,
+                passed=self._checked_all,
+                description=None if self._checked_all else _verdict(self._refused),
+            )
         if self._refused:
             raise dg.Failure(
                 description=_verdict(self._refused),

@@ -111,8 +111,7 @@ def build_delivery_assets(
                         run_id=context.run.run_id,
                         correcting=correction is not None,
                     )
-                    for export in exports:
-                        records.file(export)
+                    records.files(exports)
                 else:
                     exports = stored_exports(numbers, month, ledger)
                 in_month = {export.customer_number for export in exports}

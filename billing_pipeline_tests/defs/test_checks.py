@@ -117,3 +117,19 @@ def test_a_month_four_times_as_large_is_billed_with_a_warning(house: Installatio
     assert house.command("run", MONTH).status == 0
     check = evaluations(house)["invoice_lines", "month_size"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_a_file_that_passed_is_shown_as_passed_and_a_blocked_customer_as_failed(house: Installation) -> None:
+    """A check that does not name its materialization counts as missing on Dagster's page."""
+    house.oms.customer("10024")
+    house.oms.service("S-2", "10024", unit_price_net=None)
+    house.run_json(MONTH)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DAGSTER_HOME", raising=False)
+        with open_instance(load_settings(house.environment)) as instance:
+            found = instance.event_log_storage.get_asset_check_partition_info(
+                [dg.AssetCheckKey(dg.AssetKey("easybill_csv"), "easybill_layout")]
+            )
+    shown = {one.partition_key: (one.latest_execution_status.value, one.is_current) for one in found}
+    assert shown["10023|2026-10"] == ("SUCCEEDED", True)
+    assert shown["10024|2026-10"] == ("FAILED", True)
