@@ -68,6 +68,7 @@ def deliver_all(
     already. Raises: after every parcel's result, the DeliveryError that ended the delivery; at once,
     LedgerUnavailable.
     """
+    lease_s = 2 * timeout_s + 1
     run = Run(
         ledger=ledger,
         store=store,
@@ -76,8 +77,9 @@ def deliver_all(
         endpoint=transport.address,
         run_id=run_id,
         verify=verify,
-        patience_s=timeout_s,
-        lease_s=2 * timeout_s + 1,
+        # Longer than the lease: of a run that died on another machine, the lease alone tells.
+        patience_s=lease_s + 1,
+        lease_s=lease_s,
         clock=clock,
         at_edge=at_edge,
     )

@@ -28,6 +28,7 @@ from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.delivery.store import Store
 from billing_pipeline.delivery.worker import deliver_all
 from billing_pipeline.problems import Code
+from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, refusing
 from billing_pipeline_tests.support.parcels import MONTH, parcel
 
@@ -108,6 +109,19 @@ def test_results_come_in_the_callers_thread_while_others_are_sent(
     next(results)
     assert threading.current_thread() is threading.main_thread()
     assert len(list(results)) == len(parcels) - 1
+
+
+@pytest.mark.parametrize("edge", ["taken", "created", "committed", "renamed"])
+def test_a_run_that_died_on_another_machine_is_outwaited(
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store, edge: str
+) -> None:
+    """Nothing tells that it is dead; only that it has not moved for as long as nobody alive would stand still."""
+    bench = Bench(sqlite_ledger, store)
+    # This process lives on: to the ledger it is like one of which nothing can be known.
+    assert bench.send_and_die_at(edge, parcels[0])
+    told = delivering(parcels[:1], FakeTransport(bench.server), sqlite_ledger, store, timeout_s=0.2)
+    assert [result.outcome for result in told] == ["delivered"]
+    assert [path for path, _ in bench.server.published] == [f"/import/{parcels[0].export.file_name}"]
 
 
 def test_nothing_to_deliver_is_fine(sqlite_ledger: Ledger, store: Store) -> None:
