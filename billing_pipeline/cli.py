@@ -284,7 +284,7 @@ def _status_of(arguments: list[str]) -> int:
         # The reader (head, less) has gone; stdout must not be flushed again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ALL_WELL
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last stop: people get one line, whatever it was
         usage = getattr(error, "format_message", None)
         if usage is not None:  # click's own: a wrong option or argument
             return _fail(usage(), USAGE, debug)

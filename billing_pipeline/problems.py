@@ -90,7 +90,9 @@ def problems_frame(problems: Iterable[Problem]) -> pd.DataFrame:
 def problems_of(frame: pd.DataFrame) -> list[Problem]:
     """The problems of a frame made by `problems_frame`."""
     return [
-        Problem(code=Code(row["code"]), **{column: row[column] for column in PROBLEM_COLUMNS if column != "code"})
+        Problem(
+            code=Code(row["code"]), **{column: row[column] for column in PROBLEM_COLUMNS if column != "code"}
+        )
         for row in frame.to_dict("records")
     ]
 

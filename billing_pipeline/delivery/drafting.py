@@ -253,7 +253,10 @@ def _wait_or_hold(adopted: Delivery, account: Account, run: Run) -> None:
         )
         _give_back(adopted, what, run)
         raise StillInDoubt(what)
-    reason = f"EASY Bill was asked for the draft at {asked_at:%Y-%m-%d %H:%M:%S} UTC, did not answer, and does not show it"
+    reason = (
+        f"EASY Bill was asked for the draft at {asked_at:%Y-%m-%d %H:%M:%S} UTC, did not answer, "
+        "and does not show it"
+    )
     _hold(adopted, Code.DELIVERY_FAILED, reason, run)
 
 
