@@ -64,6 +64,7 @@ def build_delivery_assets(
                 skippable=True,
                 group_name="easybill",
                 kinds={"csv"},
+                owners=["team:accounting"],
                 description="One customer's month as the exact file that EASY Bill imports. Red: the customer is "
                 "blocked, and the check easybill_layout says why.",
             ),
@@ -73,12 +74,14 @@ def build_delivery_assets(
                 skippable=True,
                 group_name="delivery",
                 kinds={"sftp"},
+                owners=["team:operations"],
                 description="The file, verified in EASY Bill's inbox; sent at most once, whatever is run again. "
                 "Red: it is not there, and the run says why.",
             ),
         ],
         check_specs=[layout_check],
         can_subset=True,
+        pool="inbox",
         partitions_def=partitions.customer_months,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=customers_per_run),
     )

@@ -24,6 +24,7 @@ from billing_pipeline.defs.metadata import amounts, problems_table, table
 from billing_pipeline.defs.month_frames import EXTRACTED, read_extract, write_billed
 from billing_pipeline.defs.partitions import CUSTOMER, Partitions, customers_to_add
 from billing_pipeline.defs.resources import Billing, LedgerAt, Oms
+from billing_pipeline.money import from_minor
 from billing_pipeline.problems import problems_of
 
 DESCRIPTIONS = {
@@ -48,6 +49,10 @@ LINE_COLUMNS = (
 )
 
 
+# Raised by hand when what these assets hold changes its meaning, so that the UI shows which months were made before.
+CODE_VERSION = "1"
+
+
 class BillingConfig(dg.Config):
     """What one run may be told."""
 
@@ -67,10 +72,18 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
     @dg.multi_asset(
         name="oms_extract",
         specs=[
-            dg.AssetSpec(key, description=DESCRIPTIONS[key], group_name="oms", kinds={"sql", "parquet"})
+            dg.AssetSpec(
+                key,
+                description=DESCRIPTIONS[key],
+                group_name="oms",
+                kinds={"sql", "parquet"},
+                owners=["team:operations"],
+                code_version=CODE_VERSION,
+            )
             for key in EXTRACTED
         ],
         check_specs=relation_check_specs(EXTRACTED, partitions),
+        pool="oms",
         partitions_def=partitions.months,
     )
     def oms_extract(
@@ -98,6 +111,8 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
                 description="Every line that is billed in the month: what EASY Bill will show, row by row.",
                 group_name="billing",
                 kinds={"pandas", "parquet"},
+                owners=["team:accounting"],
+                code_version=CODE_VERSION,
             ),
             dg.AssetSpec(
                 "billing_problems",
@@ -106,6 +121,8 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
                 "A customer with a problem is not billed in part.",
                 group_name="billing",
                 kinds={"pandas", "parquet"},
+                owners=["team:accounting"],
+                code_version=CODE_VERSION,
             ),
         ],
         check_specs=line_check_specs(partitions),
@@ -177,6 +194,11 @@ def _lines_metadata(billed: BilledMonth, language: str) -> dict[str, Any]:
     return {
         "dagster/row_count": len(billed.lines),
         "totals": amounts(totals, language),
+        # In major units and as floats, for the plot over the months and nothing else.
+        **{
+            f"gross_{currency}": float(from_minor(total["gross"], currency))
+            for currency, total in totals.items()
+        },
         **{f"customers_{outcome}": int(count) for outcome, count in outcomes.items()},
         "first_rows": table(billed.lines, LINE_COLUMNS),
     }

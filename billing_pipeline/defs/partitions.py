@@ -9,6 +9,8 @@ from billing_pipeline.easybill.document import customer_key
 
 CUSTOMER = "customer"
 MONTH = "month"
+# On every run that a schedule, a sensor or a command starts: the runs of a month are found by it.
+MONTH_TAG = "billing/month"
 # A run costs seconds before its first customer, a customer without services costs milliseconds: a gap up to this
 # long is cheaper to walk through than to start another run for.
 BRIDGED_GAP = 100
@@ -72,10 +74,11 @@ def ranges_over(
 
 
 def range_tags(customers: CustomerRange, month: str) -> dict[str, str]:
-    """The run tags by which Dagster runs a range of one month in one run."""
+    """The run tags by which Dagster runs a range of one month in one run, and people find it."""
     first = dg.MultiPartitionKey({CUSTOMER: customers.first, MONTH: month})
     last = dg.MultiPartitionKey({CUSTOMER: customers.last, MONTH: month})
     return {
         "dagster/asset_partition_range_start": first,
         "dagster/asset_partition_range_end": last,
+        MONTH_TAG: month,
     }

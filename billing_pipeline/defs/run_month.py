@@ -16,7 +16,7 @@ from billing_pipeline.defs.customer_records import CSV
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.instance import open_instance
 from billing_pipeline.defs.month_frames import read_drift, read_extract
-from billing_pipeline.defs.partitions import CUSTOMER, customers_to_add, range_tags, ranges_over
+from billing_pipeline.defs.partitions import CUSTOMER, MONTH_TAG, customers_to_add, range_tags, ranges_over
 from billing_pipeline.defs.resources import Progress, Rooms, build_rooms
 from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
 from billing_pipeline.defs.settling import require_settled
@@ -70,7 +70,7 @@ def run_month(
         rooms.inbox.require()
     definitions = build_defs(settings=settings, resources=rooms.as_resources())
     with open_instance(settings) as instance:
-        tags = {DELIVERS_ITSELF_TAG: "true"}
+        tags = {DELIVERS_ITSELF_TAG: "true", MONTH_TAG: month}
         execute(
             definitions,
             "monthly_billing",

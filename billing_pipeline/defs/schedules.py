@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from billing_pipeline.defs.jobs import Jobs
+from billing_pipeline.defs.partitions import MONTH_TAG
 from billing_pipeline.oms.period import last_complete_month, period_of
 
 START_HOUR = 6
@@ -48,6 +49,6 @@ def build_schedule(
         if month < first_month:
             return dg.SkipReason(f"{month} lies before BILLING_FIRST_MONTH={first_month}")
         # The run key makes a second tick for the same month, after a restart, request nothing.
-        return dg.RunRequest(run_key=month, partition_key=month)
+        return dg.RunRequest(run_key=month, partition_key=month, tags={MONTH_TAG: month})
 
     return monthly_billing_schedule
