@@ -54,8 +54,8 @@ class KindResult:
 
     name: str
     ends: str
-    under: Counter[str]
-    after: Counter[str]
+    under: dict[str, int]
+    after: dict[str, int]
     slowest_s: float
     verdict: Verdict = field(default_factory=Verdict)
     in_time: bool = True
@@ -123,8 +123,8 @@ def trial(
                 KindResult(
                     kind.name,
                     kind.ends,
-                    Counter(word for word, _ in under),
-                    Counter(word for word, _ in after),
+                    dict(Counter(word for word, _ in under)),
+                    dict(Counter(word for word, _ in after)),
                     slowest_s,
                     in_time=slowest_s <= 2 * world.timeout_s + 1 + slack_s,
                 )

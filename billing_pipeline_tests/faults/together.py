@@ -32,7 +32,7 @@ class Together:
     verdict: Verdict = field(default_factory=Verdict)
     rounds: int = 0
     told_delivered: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: dict[str, int] = field(default_factory=dict)
 
 
 def trial(world: World, rounds: int, *, seed: int, how: str = MACHINE) -> Together:
@@ -61,12 +61,14 @@ def trial(world: World, rounds: int, *, seed: int, how: str = MACHINE) -> Togeth
             told.append(here.recv())
             process.join()
     held = set()
+    outcomes: Counter[str] = Counter()
     for number, case in enumerate(cases):
-        words = [outcomes[number] for outcomes in told]
-        together.outcomes.update(word.partition(":")[0] for word in words)
+        words = [each[number] for each in told]
+        outcomes.update(word.partition(":")[0] for word in words)
         together.told_delivered += sum(word == "delivered" for word in words) == 1
         if any(word.startswith("held") for word in words):
             held.add(case.name)
+    together.outcomes = dict(outcomes)
     together.verdict = judge({case.name: case.parcel.export.sha256 for case in cases}, held, world.seen())
     return together
 
