@@ -5,7 +5,7 @@ missing, those edited since, for an account may date imported orders otherwise.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -109,32 +109,32 @@ def _look(
 
 def _recorded(delivery: Delivery, result: Reconciled, link: str, reader: Reader) -> DraftRead:
     """What comes of one result, once the ledger has it."""
-    document = result.document
-    if result.outcome == "confirmed" and document is not None:
+    document, problem = result.document, result.problem
+    if problem is None and document is not None:
         _confirm(delivery, document, link, reader)
         return DraftRead(delivery, "confirmed", document, link)
-    if _is_accepted(delivery, document):
+    if _is_accepted(delivery, result):
         _log(delivery, "the draft is as a person has accepted it", reader)
         return DraftRead(delivery, "accepted", document, link)
-    if result.outcome == "missing":
+    outcome: DraftOutcome = "mismatch"
+    if problem is None:
         published_at = delivery.published_at or delivery.created_at
         if reader.now < published_at + reader.deadline:
             _log(delivery, "no draft yet", reader)
             return DraftRead(delivery, "waiting")
-        problem = _missing(delivery, published_at)
-        _object(delivery, problem, None, reader)
-        return DraftRead(delivery, "missing", problem=problem)
-    problem = result.problem or _missing(delivery, reader.now)
+        outcome, problem = "missing", _missing(delivery, published_at)
+    problem = replace(problem, message=f"{problem.message} {_remedy(delivery)}")
     _object(delivery, problem, document, reader)
-    return DraftRead(delivery, "mismatch", document, link, problem)
+    return DraftRead(delivery, outcome, document, link, problem)
 
 
-def _is_accepted(delivery: Delivery, document: EasyBillDocument | None) -> bool:
+def _is_accepted(delivery: Delivery, result: Reconciled) -> bool:
     """Whether a person has said of exactly this draft, or of none, that it is right."""
     if delivery.state is not State.CONFIRMED or delivery.released_as != "delivered":
         return False
+    document = result.document
     if document is None:
-        return delivery.draft_id is None
+        return result.outcome == "missing" and delivery.draft_id is None
     return (delivery.draft_id, delivery.draft_gross) == (document.id, _minor(document, document.amount))
 
 
@@ -181,7 +181,14 @@ def _missing(delivery: Delivery, since: datetime) -> Problem:
         Code.DRAFT_MISSING,
         delivery.customer_number,
         f"EASY Bill shows no draft of {delivery.file_name}, delivered {since:%Y-%m-%d %H:%M} UTC: see there whether "
-        f"its import skipped or refused it; then `billing-pipeline correct {delivery.month} --customer "
-        f"{delivery.customer_number}`, or `billing-pipeline release {delivery.order_number} --as delivered`",
+        "its import skipped or refused it.",
         source_id=delivery.order_number,
+    )
+
+
+def _remedy(delivery: Delivery) -> str:
+    return (
+        f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number}` sends what the OMS says "
+        f"now under a new order number, `billing-pipeline release {delivery.order_number} --as delivered` accepts it "
+        "as it is"
     )

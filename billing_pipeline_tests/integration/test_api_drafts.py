@@ -200,7 +200,8 @@ def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
         "10025": "held",
         "10026": "delivered",
     }
-    installation.ledger.release(f"{MONTH}-10025", as_="delivered", reason="billed by hand", author="Ada")
+    decided = ("--as", "delivered", "--reason", "billed by hand", "--by", "Ada")
+    assert installation.command("release", f"{MONTH}-10025", *decided).status == 0
     read(installation)
     assert installation.command("status", MONTH, "--json").status == 0
     assert set(statuses(installation).values()) == {"MATERIALIZED"}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from billing_pipeline.defs.read_back import read_back
+from billing_pipeline.delivery.records import State
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.faults import Trouble
 from billing_pipeline_tests.support.easybill_swagger import published_api
@@ -93,15 +95,25 @@ def test_the_log_has_every_exchange_with_the_api(sandbox: Sandbox, tmp_path: Pat
     assert sandbox.api_key not in installation.command("log", "--month", MONTH).out
 
 
-def test_what_has_changed_since_is_held_and_makes_no_second_draft(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_what_has_changed_since_is_held_and_a_correction_is_a_draft_of_its_own(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     for number in ("10023", "10024"):
         sandbox.add_customer(number, company_name="x")
     installation = installation_at(sandbox, tmp_path, BILLING_TRANSPORT="api")
     installation.run_json(MONTH)
     installation.oms.change_service("S-1", unit_price_net="100.00")
-    held = installation.run_json(MONTH)
-    assert customer_in(held)["outcome"] == "held"
+    assert customer_in(installation.run_json(MONTH))["outcome"] == "held"
     assert len(sandbox.drafts()) == 2
+    decided = ("--customer", "10023", "--reason", "wrong price", "--by", "Ada")
+    answer = installation.command("correct", MONTH, *decided)
+    assert answer.status == 0, answer.err
+    drafts = {draft.order_number: draft.gross for draft in sandbox.drafts()}
+    assert drafts[f"{MONTH}-10023"] == 17850
+    assert drafts[f"{MONTH}-10023-r2"] == 11900
+    installation.do(lambda settings: read_back(settings, MONTH))
+    states = {delivery.order_number: delivery.state for delivery in installation.ledger.deliveries(MONTH)}
+    assert states[f"{MONTH}-10023-r2"] is states[f"{MONTH}-10024"] is State.CONFIRMED
 
 
 def test_without_the_customer_there_is_no_draft(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ class Decisions(Database):
         HELD, "send": planned again, from the stored bytes or from a new export; nothing is sent here. HELD,
         "delivered": PUBLISHED, as the person has seen to it. A difference after delivery
         (CHANGED_AFTER_DELIVERY), "delivered": what was sent stands, and the bytes that were refused are
-        `unchanged` from now on. Raises: NotHeld where none of these applies.
+        `unchanged` from now on. A draft that is missing or not as it was sent, "delivered": CONFIRMED, as the person
+        has seen to it. Raises: NotHeld where none of these applies.
         """
         signed(reason, author)
         at = self._now()
