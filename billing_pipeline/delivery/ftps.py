@@ -154,9 +154,8 @@ class FtpsInbox:
     def list(self, directory: str) -> list[str]:
         """The names in a directory, sorted. A server without MLSD may leave out names that begin with a dot."""
         with self._asking("listing", directory):
-            self._enter(
-                directory
-            )  # the list of what is not there is empty on some servers, or an error of any number
+            # The list of what is not there is empty on some servers, and an error of any number on others.
+            self._enter(directory)
             names = self._names_of_facts(directory) if "MLST" in self.features else self._names(directory)
             return sorted(names)
 
@@ -167,9 +166,8 @@ class FtpsInbox:
         except ftplib.error_perm:
             return frozenset()
         if "UTF8" in features:
-            with suppress(
-                ftplib.error_perm
-            ):  # the norm has it on without asking; some servers want to be asked
+            # The norm has it on without asking; some servers want to be asked.
+            with suppress(ftplib.error_perm):
                 self._ftp.sendcmd("OPTS UTF8 ON")
         return features
 
