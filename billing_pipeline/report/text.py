@@ -40,7 +40,7 @@ def customer_line(customer: CustomerStatus, width: int, language: str) -> str:
         amount = format_minor(customer.gross, customer.currency, language)
         line += f"  {customer.file}  {lines}, {amount} gross"
     if customer.reason:
-        line += f"  ({customer.reason})"
+        line += f"  {customer.reason}"
     if customer.late_rows:
         line += f"  [{customer.late_rows} late, waiting for the next open month]"
     return line.rstrip()

@@ -6,6 +6,7 @@ import pytest
 
 from billing_pipeline.delivery.ledger import Ledger, Note, Refusal
 from billing_pipeline.delivery.records import BilledRow, Delivery, Export, Parcel
+from billing_pipeline.problems import Code
 from billing_pipeline_tests.support.parcels import MONTH, parcel, rendered, service
 
 NEXT = "2026-11"
@@ -123,3 +124,22 @@ def test_a_billed_row_is_found_by_its_name_whatever_its_month_was(ledger: Ledger
     sent(ledger, parcel("1", billed=(service("S-1"), service("S-2"))))
     found = ledger.rows_in_files([NEXT], {"service": ["S-2", "S-9"], "fee": ["S-1"]})
     assert [(row.source_id, row.month) for row in found] == [("S-2", MONTH)]
+
+
+def test_a_correction_accepted_as_delivered_frees_what_it_drops(ledger: Ledger, first: Delivery) -> None:
+    taken = ledger.take(
+        planned(ledger, correction(service("S-1"))),
+        token="t",
+        temporary_path="/import/.tmp",
+        remote_path="/import/f",
+        remote_dir="/import",
+        transport="fake",
+        endpoint="fake://inbox",
+        holder="",
+        run_id="run",
+    )
+    assert taken is not None
+    ledger.hold(taken, Code.NAME_COLLISION, "it is there already", Note("hold", ""))
+    assert orders(ledger)["S-2"] == ("2026-10-1", True)
+    ledger.release("2026-10-1-r2", as_="delivered", reason="I put it there", author="Ann")
+    assert orders(ledger) == {"S-1": ("2026-10-1-r2", True)}

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from billing_pipeline.delivery.ledger.billed import release_corrected
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import Note, about, append
 from billing_pipeline.delivery.ledger.plans import delivery_of, new_token
@@ -100,6 +101,8 @@ class Decisions(Database):
             # path stays, so that the next one to take it removes what is left there.
             return {**changes, "state": State.PLANNED, "token": new_token(), "committed_at": None}, None
         at = self._now()
+        if delivery.committed_at is None and delivery.revision > 1:
+            release_corrected(connection, delivery, at=at)
         return {
             **changes,
             "state": State.PUBLISHED,
