@@ -169,6 +169,19 @@ def test_a_run_that_wakes_up_late_publishes_nothing_more(
         assert_published_once(bench, one)
 
 
+@pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
+def test_a_recovery_that_is_overtaken_by_one_that_dies_looks_again(
+    sqlite_ledger: Ledger, store: Store, one: Parcel, poller: Poller
+) -> None:
+    """It has seen the temporary file and is about to rename it; another recovery has, and died before it noted so."""
+    bench = Bench(sqlite_ledger, store)
+    bench.server.after_each = polling(poller)
+    bench.send_and_die_at("committed", one)
+    overtaking = asleep(bench, one, sleeps="looked", dies="renamed", wakes="never")
+    assert bench.send(one, at_edge=overtaking).outcome == "delivered"
+    assert_published_once(bench, one)
+
+
 def asleep(bench: Bench, one: Parcel, *, sleeps: str, dies: str, wakes: str) -> Callable[[str], None]:
     """What happens while a run sleeps: once at edge `sleeps`, and once more when it comes to `wakes`."""
     slept: list[str] = []
