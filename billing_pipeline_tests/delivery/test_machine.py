@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from itertools import chain, repeat
 
 import pytest
 
 from billing_pipeline.delivery.inbox import PermissionRefused
 from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.machine import deliver
 from billing_pipeline.delivery.records import Parcel, State
 from billing_pipeline.delivery.store import Store
 from billing_pipeline.problems import Code
 from billing_pipeline_tests.support.delivering import Bench
-from billing_pipeline_tests.support.inbox import FakeServer
+from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 from billing_pipeline_tests.support.parcels import MONTH, parcel, service
 
 DATA = b"order_number\n2026-10-10023\n"
@@ -239,6 +242,20 @@ def test_a_run_whose_process_has_ended_is_not_waited_for(bench: Bench, one: Parc
     assert dead is not None
     bench.lease_s = 3600
     assert bench.send(one).outcome == "delivered"
+
+
+def test_a_lease_that_ends_while_it_is_looked_at_does_not_mix_two_plans(
+    bench: Bench, one: Parcel, store: Store
+) -> None:
+    """The ledger is asked for a plan just before the lease of another run's ends, and the answer read just after."""
+    assert bench.send_and_die_at("taken", one)
+    newer = parcel(data=b"newer", store=store)
+    moments = chain([bench.row(one).updated_at], repeat(bench.row(one).updated_at + timedelta(hours=1)))
+    bench.lease_s = 60
+    run = replace(bench.run(), clock=lambda: next(moments))
+    with FakeTransport(bench.server).connect() as inbox:
+        assert deliver(newer, lambda: inbox, run).outcome == "delivered"
+    assert bench.server.files == {FINAL: b"newer"}
 
 
 def test_the_temporary_file_of_a_run_that_died_is_removed(bench: Bench, one: Parcel) -> None:

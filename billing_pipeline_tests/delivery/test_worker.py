@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -170,7 +170,13 @@ def test_a_permanent_fault_fails_its_customer_alone_and_is_not_tried_again(
 def test_an_inbox_that_refuses_everybody_is_asked_once(
     parcels: list[Parcel], sqlite_ledger: Ledger, store: Store, error: type[DeliveryError]
 ) -> None:
-    nobody = refusing(error("fake://inbox refuses; see BILLING_SFTP_PASSWORD"))
+    class Slow(FakeTransport):
+        def connect(self) -> AbstractContextManager[Inbox]:
+            time.sleep(0.05)
+            return super().connect()
+
+    nobody = Slow(FakeServer())
+    nobody.server.fail("connect", error("fake://inbox refuses; see BILLING_SFTP_PASSWORD"), times=-1)
     told, ended_by = until_it_ends(delivering(parcels, nobody, sqlite_ledger, store))
     assert isinstance(ended_by, error)
     assert nobody.server.asked == 1
