@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -171,9 +171,11 @@ def test_an_inbox_that_refuses_everybody_is_asked_once(
     parcels: list[Parcel], sqlite_ledger: Ledger, store: Store, error: type[DeliveryError]
 ) -> None:
     class Slow(FakeTransport):
-        def connect(self) -> AbstractContextManager[Inbox]:
+        @contextmanager
+        def connect(self) -> Iterator[Inbox]:
             time.sleep(0.05)
-            return super().connect()
+            with super().connect() as inbox:
+                yield inbox
 
     nobody = Slow(FakeServer())
     nobody.server.fail("connect", error("fake://inbox refuses; see BILLING_SFTP_PASSWORD"), times=-1)
