@@ -146,6 +146,7 @@ def test_a_customer_with_a_problem_is_not_corrected_and_what_was_sent_stands(
 
 def test_a_correction_whose_upload_fails_goes_on_with_the_next_run(installation: Installation) -> None:
     installation.oms.change_service("S-1", unit_price_net="160.00")
+    installation.command("omit", "add", MONTH, "--service", "S-2", *SIGNED)
     away = installation.inbox.rename(installation.folder / "away")
     status, out, _ = correct(installation)
     assert status == 1
@@ -157,7 +158,7 @@ def test_a_correction_whose_upload_fails_goes_on_with_the_next_run(installation:
     assert installation.command("preview", "2026-11").out == ""
     result = installation.run_json(MONTH)
     assert outcomes_in(result) == {"10023": "delivered", "10024": "unchanged"}
-    assert customer_in(result)["order_number"] == "2026-10-10023-r2"
+    assert (customer_in(result)["order_number"], customer_in(result)["net"]) == ("2026-10-10023-r2", 16000)
     assert len(installation.files()) == 3
     assert correct(installation)[0] == 2
 
