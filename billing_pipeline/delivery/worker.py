@@ -68,11 +68,38 @@ def deliver_all(
     already. Raises: after every parcel's result, the DeliveryError that ended the delivery; at once,
     LedgerUnavailable.
     """
+    run = run_over(
+        transport,
+        ledger,
+        store,
+        run_id=run_id,
+        places=Places(remote_dir, archive_dir, error_dir),
+        verify=verify,
+        timeout_s=timeout_s,
+        clock=clock,
+        at_edge=at_edge,
+    )
+    yield from deliver_over(parcels, transport, run, connections=connections, timeout_s=timeout_s)
+
+
+def run_over(
+    transport: Transport,
+    ledger: Ledger,
+    store: Store,
+    *,
+    run_id: str,
+    places: Places,
+    verify: Verify = unverified,
+    timeout_s: float = 30.0,
+    clock: Callable[[], datetime] = utc_now,
+    at_edge: Callable[[str], None] = lambda edge: None,
+) -> Run:
+    """What all deliveries over this transport share; how long others are waited for follows from its time-out."""
     lease_s = 2 * timeout_s + 1
-    run = Run(
+    return Run(
         ledger=ledger,
         store=store,
-        places=Places(remote_dir, archive_dir, error_dir),
+        places=places,
         transport=transport.name,
         endpoint=transport.address,
         run_id=run_id,
@@ -83,6 +110,12 @@ def deliver_all(
         clock=clock,
         at_edge=at_edge,
     )
+
+
+def deliver_over(
+    parcels: Sequence[Parcel], transport: Transport, run: Run, *, connections: int, timeout_s: float
+) -> Generator[DeliveryResult, None, None]:
+    """As `deliver_all`, for a run that is made already."""
     crew = _Crew(run, transport, timeout_s)
     for parcel in parcels:
         crew.waiting.put(parcel)

@@ -1,9 +1,9 @@
 """The ledger: the one record that decides whether something may be sent, in SQLite or PostgreSQL.
 
 `open_ledger` is the way in. Each concern has its module: `exports` (the current word on a customer's
-month), `plans` (bytes and billed rows), `edges` (compare-and-set between states), `drafts` (what EASY Bill shows),
-`decisions` (what people decide about held deliveries), `omissions` and `adjustments`, `reading`, `events`. Nothing
-in it is ever deleted.
+month), `plans` (bytes and billed rows), `edges` (compare-and-set between states), `drafts` (what EASY Bill
+shows), `withdrawals`, `decisions` (what people decide about held deliveries), `omissions` and
+`adjustments`, `reading`, `events`. Nothing in it is ever deleted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from billing_pipeline.delivery.ledger.migrating import migrate
 from billing_pipeline.delivery.ledger.omissions import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
 from billing_pipeline.delivery.ledger.reading import Reading
+from billing_pipeline.delivery.ledger.withdrawals import Withdrawals
 
 __all__ = [
     "Clock",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 
-class Ledger(Exports, Plans, Drafts, Decisions, Omissions, Adjustments, Reading, Events):
+class Ledger(Exports, Plans, Drafts, Withdrawals, Decisions, Omissions, Adjustments, Reading, Events):
     """All that the ledger does, on one pooled engine; safe for several threads and processes."""
 
 
