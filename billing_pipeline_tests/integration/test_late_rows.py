@@ -8,6 +8,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
@@ -166,6 +167,13 @@ def test_what_changed_in_an_earlier_month_is_told_and_blocks_nobody(installation
     assert outcomes_in(answer.json()) == {"10023": "delivered"}
     assert customer_in(answer.json())["problems"] == []
     assert [told["source_id"] for told in answer.json()["changed_since_billed"]] == ["S-sep"]
+    with dg.DagsterInstance.from_config(str(installation.home / "dagster")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("billing_problems"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    table = event.asset_materialization.metadata["changed_since_billed"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [record.data["source_id"] for record in table.records] == ["S-sep"]
 
 
 def test_late_months_says_how_far_back_is_looked(tmp_path: Path) -> None:
