@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("event_log",)
+BENCHES = ("event_log", "registered")
 
 
 def main(names: list[str]) -> int:
