@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from billing_pipeline.billing.bill import BilledMonth
+from billing_pipeline.defs.drift import DRIFT
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.oms.extract import Extract
-from billing_pipeline.problems import Problem, problems_of
 
 EXTRACTED: Mapping[str, str] = {
     "oms_customers": "customers",
@@ -20,7 +20,7 @@ _BILLED = {
     "billing_problems": "problems",
     "month_totals": "totals",
     "month_roster": "roster",
-    "month_drift": "drift",
+    DRIFT: "drift",
 }
 
 
@@ -38,8 +38,3 @@ def write_billed(frames: FrameStore, month: str, billed: BilledMonth) -> None:
 def read_billed(frames: FrameStore, month: str) -> BilledMonth:
     """What was billed of a month. Raises: FrameMissing."""
     return BilledMonth(**{part: frames.read(name, month) for name, part in _BILLED.items()})
-
-
-def read_drift(frames: FrameStore, month: str) -> list[Problem]:
-    """The billed rows that had changed when the month was last billed; none where it never was."""
-    return problems_of(frames.read("month_drift", month)) if frames.has("month_drift", month) else []

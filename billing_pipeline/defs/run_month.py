@@ -13,9 +13,10 @@ import dagster as dg
 from billing_pipeline.definitions import build_defs
 from billing_pipeline.defs.billing_steps import owners_of
 from billing_pipeline.defs.customer_records import CSV
+from billing_pipeline.defs.drift import read_drift
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.instance import open_instance
-from billing_pipeline.defs.month_frames import read_drift, read_extract
+from billing_pipeline.defs.month_frames import read_extract
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH_TAG, customers_to_add, range_tags, ranges_over
 from billing_pipeline.defs.resources import Progress, Rooms, build_rooms
 from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
