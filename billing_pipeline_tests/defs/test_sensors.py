@@ -86,7 +86,7 @@ def test_a_run_of_the_command_line_makes_its_own_deliveries(
 
 def test_customers_are_registered_once_as_they_appear(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     class Oms:
-        numbers = ("b", "a")
+        numbers: tuple[str, ...] = ("b", "a")
 
         def customer_numbers(self) -> list[str]:
             return list(self.numbers)
