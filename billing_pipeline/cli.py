@@ -96,8 +96,9 @@ def run(
 def status(month: Month, as_json: AsJson = False) -> None:
     """Show the outcome per customer of a month, as the ledger knows it."""
     from billing_pipeline.defs.drift import read_drift
-    from billing_pipeline.defs.frames import FrameStore, FrameStoreUnavailable
+    from billing_pipeline.defs.frames import FrameStore
     from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.delivery.store_files import StoreError
     from billing_pipeline.oms.period import period_of
     from billing_pipeline.report.month import month_status
     from billing_pipeline.settings import load_settings
@@ -107,7 +108,7 @@ def status(month: Month, as_json: AsJson = False) -> None:
     ledger = open_ledger(settings.ledger_url_or_default)
     try:
         drift = read_drift(FrameStore(settings.store_url_or_default), month)
-    except FrameStoreUnavailable as error:
+    except StoreError as error:
         # The ledger alone knows the outcomes; what has changed since is told as well as it can be.
         typer.echo(f"what has changed since is not told: {error}", err=True)
         drift = []

@@ -10,5 +10,5 @@ DRIFT = "month_drift"
 
 
 def read_drift(frames: FrameStore, month: str) -> list[Problem]:
-    """The problems, by customer; none where the month was never billed. Raises: FrameStoreUnavailable."""
+    """The problems, by customer; none where the month was never billed. Raises: StoreError."""
     return problems_of(frames.read(DRIFT, month)) if frames.has(DRIFT, month) else []
