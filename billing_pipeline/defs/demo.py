@@ -115,6 +115,8 @@ def serve_ui(port: int) -> int:
             *("-m", "billing_pipeline.definitions"),
             *("--host", "127.0.0.1", "--port", str(port)),
         ]
+        # To be ended by a service manager is no different from Ctrl-C: what was started must end too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with subprocess.Popen(command, env=environment) as dagster:
             try:
                 return dagster.wait()
