@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -109,3 +111,17 @@ def test_the_ledger_and_dagsters_own_migrations_share_one_database(ledger_url: s
     open_ledger(ledger_url)
     with make_engine(ledger_url).connect() as connection:
         assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "of dagster"
+
+
+def test_an_installed_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
+    repository = Path(__file__).parents[2]
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=repository, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+    ledger_url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    subprocess.run([sys.executable, "-c", OPEN, ledger_url], cwd=tmp_path, env=environment, check=True)
+    assert open_ledger(ledger_url).deliveries() == []

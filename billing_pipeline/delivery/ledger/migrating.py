@@ -18,7 +18,6 @@ from alembic.script import ScriptDirectory
 from billing_pipeline.delivery.home import locked
 from billing_pipeline.delivery.ledger.database import (
     LedgerTooNew,
-    LedgerUnavailable,
     database_file,
     unavailable,
 )
@@ -72,6 +71,3 @@ def _alone(engine: sa.Engine) -> Iterator[sa.Connection]:
     with engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         yield connection
-
-
-__all__ = ["LedgerTooNew", "LedgerUnavailable", "migrate", "migrations"]
