@@ -197,3 +197,13 @@ def test_a_test_customer_is_left_out_and_changes_no_byte_of_others(installation:
     result = installation.run_json(MONTH)
     assert outcomes_in(result) == {"10023": "unchanged"}
     assert installation.files() == before
+
+
+def test_status_answers_from_the_ledger_where_the_store_cannot_be_read(installation: Installation) -> None:
+    installation.run_json(MONTH)
+    (frame,) = (installation.home / "store").glob("frames/month_drift/*")
+    frame.unlink()
+    frame.mkdir()
+    answer = installation.command("status", MONTH, "--json")
+    assert (answer.status, outcomes_in(answer.json())) == (0, {"10023": "delivered"})
+    assert "what has changed since is not told" in answer.err
