@@ -6,6 +6,7 @@ records that follow (`customer_steps`).
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
@@ -46,36 +47,29 @@ def bill_extract(
     `reopened`: customers whose month is billed as if it had not been delivered, for a correction.
     Raises: LedgerUnavailable, LinesInvalid.
     """
-
-    def billed(services: Collection[str]) -> BilledMonth:
-        return bill_month(
-            extract,
-            month,
-            rules,
-            timezone=billing.timezone,
-            ledger_view=view,
-            omissions=omissions,
-            adjustments=adjustments,
-            only_services=services,
-        )
-
     rules = billing.rules
     view = ledger_view(ledger, extract, month, rules.late_months)
     for number in reopened:
         view = view.reopened(number, month)
-    omissions = [
-        Omission(one.reason, one.customer_number, one.service_id, one.month, one.author)
-        for one in ledger.omissions()
-    ]
-    adjustments = [as_adjustment(one) for one in ledger.adjustments(month)]
-    month_as_it_is = billed(())
+    bill = partial(
+        bill_month,
+        extract,
+        month,
+        rules,
+        timezone=billing.timezone,
+        ledger_view=view,
+        omissions=[
+            Omission(one.reason, one.customer_number, one.service_id, one.month, one.author)
+            for one in ledger.omissions()
+        ],
+        adjustments=[as_adjustment(one) for one in ledger.adjustments(month)],
+    )
+    billed = bill()
     if only_services:
         owners = owners_of(extract, only_services)
-        month_as_it_is = _with_customers_of(month_as_it_is, billed(only_services), owners)
-    fit = block_unfit(
-        month_as_it_is, extract.customers, month=month, rules=rules, layout_of=billing.layout_of
-    )
-    return _with_billed_before(fit, ledger.revisions(month))
+        billed = _with_customers_of(billed, bill(only_services=only_services), owners)
+    billed = block_unfit(billed, extract.customers, month=month, rules=rules, layout_of=billing.layout_of)
+    return _with_billed_before(billed, ledger.revisions(month))
 
 
 def owners_of(extract: Extract, service_ids: Collection[str]) -> set[str]:
