@@ -1,6 +1,7 @@
 """Sends a month's files on the configured way: into the inbox, or as drafts through EASY Bill's API. No Dagster.
 
-Where a key is configured, the customers are looked up in EASY Bill before, all of a run in a call or two.
+Where a key is configured, the customers are looked up in EASY Bill before, all of a run in a call or two. What the
+delivery policy `all_or_nothing` asks of a month is `whole_month`'s; here is when it is asked.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,17 +10,20 @@ from dataclasses import dataclass, field, replace
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.defs.easybill_account import EasyBill
 from billing_pipeline.defs.resources import Inbox
+from billing_pipeline.defs.whole_month import Halt, held_back, in_the_way, kept, unsettled_of_month, withdrawn
 from billing_pipeline.delivery.draft_worker import create_all
-from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.inbox import DeliveryError
+from billing_pipeline.delivery.ledger import Ledger, utc_now
 from billing_pipeline.delivery.machine import Verify
 from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Outcome, Parcel, State
+from billing_pipeline.delivery.recovery import Places
 from billing_pipeline.delivery.store import Store
-from billing_pipeline.delivery.verdicts import outcome_of
-from billing_pipeline.delivery.worker import deliver_all
+from billing_pipeline.delivery.verdicts import outcome_of, result_of
+from billing_pipeline.delivery.worker import deliver_all, run_over
 from billing_pipeline.easybill.api_errors import ApiError
 from billing_pipeline.easybill.api_models import Customer
 from billing_pipeline.easybill.reconcile import customer_problems
-from billing_pipeline.problems import Code, Problem
+from billing_pipeline.problems import Code, PipelineError, Problem
 
 
 @dataclass(frozen=True)
@@ -53,23 +57,78 @@ def send_parcels(
     """
     standing = _standing(parcels, month, sending)
     blocks = sending.inbox.is_api or sending.rules.not_in_easybill == "block"
+    unknown = standing.problems.keys() if blocks else frozenset()
     blocked = [
-        Outcome(month, number, "blocked", (problem,))
-        for number, problem in standing.problems.items()
-        if blocks
+        Outcome(month, parcel.export.customer_number, "blocked", (standing.problems[number],))
+        for parcel in parcels
+        if (number := parcel.export.customer_number) in unknown
     ]
     sending.ledger.record_outcomes(blocked, sending.run_id)
     for outcome in blocked:
         yield outcome, None
     left_out = {outcome.customer_number for outcome in blocked}
     to_send = [parcel for parcel in parcels if parcel.export.customer_number not in left_out]
-    for result in _results(to_send, month, standing, sending):
+    together = sending.rules.delivery_policy == "all_or_nothing"
+    results = _together(to_send, month, standing, unknown, sending) if together else None
+    for result in results or _results(to_send, month, standing, sending):
         outcome = outcome_of(result)
         warning = standing.problems.get(result.customer_number)
         if warning is not None and outcome.outcome == "delivered":
             outcome = replace(outcome, problems=(*outcome.problems, warning))
             sending.ledger.record_outcomes([outcome], sending.run_id)
         yield outcome, result
+
+
+def _together(
+    parcels: Sequence[Parcel], month: str, standing: _Standing, unknown: Collection[str], sending: Sending
+) -> Iterator[DeliveryResult]:
+    """The results under the policy `all_or_nothing`: told once the last is known, for it may undo the first."""
+    obstacles = in_the_way(month, parcels, unknown, sending.ledger)
+    if obstacles:
+        waiting = set(_unsettled(parcels, month, sending.ledger))
+        for parcel in parcels:
+            number = parcel.export.customer_number
+            if number in waiting:
+                problem = held_back(number, month, obstacles)
+                yield _recorded(result_of(parcel, utc_now(), "failed", (problem,)), sending)
+        parcels = [parcel for parcel in parcels if parcel.export.customer_number not in waiting]
+    halt = Halt(sending.verify, obstacles)
+    results: list[DeliveryResult] = []
+    ended_by: PipelineError | None = None
+    try:
+        for result in _results(parcels, month, standing, replace(sending, verify=halt.verify)):
+            told = halt.seen(result)
+            results.append(result if told is result else _recorded(told, sending))
+    except (DeliveryError, ApiError) as error:
+        ended_by = error
+    if halt.because and not obstacles:
+        before, results = results, _withdrawn(results, month, halt.because, sending)
+        for was, told in zip(before, results, strict=True):
+            if told is not was:
+                _recorded(told, sending)
+    yield from results
+    if ended_by is not None:
+        raise ended_by
+
+
+def _withdrawn(results: list[DeliveryResult], month: str, why: str, sending: Sending) -> list[DeliveryResult]:
+    inbox = sending.inbox
+    if inbox.is_api:
+        return [kept(result, why, "a draft is never deleted from here") for result in results]
+    run = run_over(
+        inbox.transport,
+        sending.ledger,
+        sending.documents,
+        run_id=sending.run_id,
+        places=Places(inbox.directory, inbox.archive_directory, inbox.error_directory),
+        timeout_s=inbox.timeout_s,
+    )
+    return withdrawn(results, month, inbox.transport, run, why=why)
+
+
+def _recorded(result: DeliveryResult, sending: Sending) -> DeliveryResult:
+    sending.ledger.record_outcomes([outcome_of(result)], sending.run_id)
+    return result
 
 
 def _results(
@@ -108,9 +167,14 @@ def _results(
 
 
 def _standing(parcels: Sequence[Parcel], month: str, sending: Sending) -> _Standing:
-    """Of the customers to whom something is still to be sent: nobody is looked up for what is settled."""
+    """Of the customers to whom something is still to be sent: nobody is looked up for what is settled.
+
+    Under the policy `all_or_nothing` of all of the month, not only of this run.
+    """
     policy = "block" if sending.inbox.is_api else sending.rules.not_in_easybill
     numbers = _unsettled(parcels, month, sending.ledger)
+    if sending.rules.delivery_policy == "all_or_nothing":
+        numbers = sorted({*numbers, *unsettled_of_month(month, sending.ledger)})
     if policy == "off" or not sending.easybill.is_configured or not numbers:
         return _Standing()
     try:
