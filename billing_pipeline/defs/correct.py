@@ -171,8 +171,7 @@ def _nothing_left(replaced: Delivery) -> Problem:
         Code.CHANGED_AFTER_DELIVERY,
         number,
         f"{month} has nothing left to bill customer {number}, so nothing can be sent in place of "
-        f"{replaced.order_number}: remove its draft in EASY Bill; `billing-pipeline run {month} --customer {number}` "
-        "then holds it, and `release` as delivered settles it",
+        f"{replaced.order_number}: remove its draft in EASY Bill by hand, and nothing else needs to be done",
         source_id=replaced.order_number,
     )
 

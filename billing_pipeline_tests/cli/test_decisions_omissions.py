@@ -110,15 +110,16 @@ def test_what_cannot_be_decided_is_a_usage_error_of_one_line(
     assert installation.ledger.omissions(removed=True) == []
 
 
-def test_who_was_billed_and_is_left_out_then_is_held_with_the_difference(installation: Installation) -> None:
+def test_what_was_sent_before_stays_sent_until_it_is_corrected(installation: Installation) -> None:
     installation.run_json(MONTH)
     answer = installation.command("omit", "add", MONTH, "--customer", "10024", *SIGNED)
     assert "2026-10 is closed for customer 10024: what was sent stays sent" in answer.err
+    assert outcomes_in(installation.run_json(MONTH)) == {"10023": "unchanged", "10024": "unchanged"}
 
-    customer = customer_in(installation.run_json(MONTH), "10024")
-
-    assert customer["outcome"] == "held"
-    (problem,) = customer["problems"]
-    assert problem["code"] == "CHANGED_AFTER_DELIVERY"
-    assert "leaves the customer out" in problem["message"]
-    assert "net 180.00 → 0.00 EUR" in problem["message"]
+    installation.command("omit", "add", MONTH, "--service", "S-10023-2", *SIGNED)
+    assert outcomes_in(installation.run_json(MONTH))["10023"] == "unchanged"
+    corrected = installation.command("correct", MONTH, "--customer", "10023", *SIGNED)
+    assert "gone: line 2 (Battery change service), net 30.00" in corrected.out
+    again = installation.command("correct", MONTH, "--customer", "10024", *SIGNED)
+    assert again.status == 1
+    assert "nothing left to bill customer 10024" in again.out
