@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from billing_pipeline.delivery.inbox import NameRefused
 from billing_pipeline.delivery.remote_names import checked_path
+from billing_pipeline.easybill.document import file_name
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,23 @@ def test_a_name_that_passes_stays_in_its_directory(name: str) -> None:
     assert path.startswith("/import/")
     assert ".." not in path.split("/")
     assert all(character.isprintable() for character in path)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40), st.integers(1, 99))
+def test_whatever_a_customer_number_holds_its_file_stays_in_the_remote_directory(
+    number: str, revision: int
+) -> None:
+    name = file_name("2026-10", number, revision)
+    for path in (f"/import/{name}", f"/import/.{name}.0f3a.tmp"):
+        assert checked_path(path) == path
+        assert path.count("/") == 2
+        assert path.isascii()
+
+
+@pytest.mark.parametrize(
+    "number", ["../../etc/passwd", "a/b", "..", "-r", "a\r\nDELE b", "\x00", "C:\\x", "~root", "*"]
+)
+def test_a_hostile_customer_number_is_spelled_out_in_the_name(number: str) -> None:
+    name = file_name("2026-10", number)
+    assert checked_path(f"/import/{name}") == f"/import/{name}"
+    assert not set(name) & set("/\\\r\n\x00*~: ")
