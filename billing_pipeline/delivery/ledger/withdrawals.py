@@ -1,20 +1,19 @@
 """The edges of a withdrawal: a published file that is taken back before the receiver has it.
 
 The ledger says HELD before the file is moved, so that a run that dies in between leaves a question for a person, and
-not a file of which nobody knows. When a withdrawal is tried is decided in `delivery.withdrawal`.
+not a file of which nobody knows. When a withdrawal is tried is decided in `delivery.withdraw`.
 """
 
 from __future__ import annotations
 
 from billing_pipeline.delivery.ledger.edges import Edges
 from billing_pipeline.delivery.ledger.events import Note
-from billing_pipeline.delivery.ledger.plans import new_token
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.problems import Code
 
 
 class Withdrawals(Edges):
-    """PUBLISHED → HELD(token) → PLANNED, or back."""
+    """PUBLISHED → HELD(token), and back; a person decides what becomes of what is held."""
 
     def begin_withdrawal(
         self, delivery: Delivery, *, token: str, temporary_path: str, reason: str
@@ -30,22 +29,6 @@ class Withdrawals(Edges):
                 "held_code": Code.DELIVERY_FAILED,
                 "held_reason": reason,
             },
-        )
-
-    def withdrawn(self, delivery: Delivery, note: Note) -> Delivery | None:
-        """HELD(token) → PLANNED: the file is out of the inbox, and the month open again."""
-        return self._move(
-            delivery,
-            from_states=(State.HELD,),
-            to={
-                "state": State.PLANNED,
-                "token": new_token(),
-                "held_code": "",
-                "held_reason": "",
-                "committed_at": None,
-                "published_at": None,
-            },
-            note=note,
         )
 
     def not_withdrawn(self, delivery: Delivery, note: Note) -> Delivery | None:
