@@ -39,6 +39,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(explain)
     app.command()(correct)
     app.command()(release)
+    app.command()(reconcile)
     app.add_typer(omit, name="omit")
     app.add_typer(adjust, name="adjust")
 
@@ -98,6 +99,20 @@ def release(
         typer.echo(f"{order_number} is no longer held: `{command}` sends it")
     else:
         typer.echo(f"{order_number} is no longer held: it counts as delivered")
+
+
+def reconcile(reason: Reason, by: By, as_json: AsJson = False) -> None:
+    """Look at the files in the inbox that the ledger does not know, so that sending may go on."""
+    from billing_pipeline.defs.reconcile import reconcile_inbox
+    from billing_pipeline.settings import load_settings
+
+    looked_at = reconcile_inbox(load_settings(), reason=reason, author=by)
+    if as_json:
+        print_json({"files": [one.as_json() for one in looked_at]})
+    elif looked_at:
+        print_lines(one.line() for one in looked_at)
+    else:
+        typer.echo("the ledger knows every file of ours in the inbox")
 
 
 @omit.command("add")

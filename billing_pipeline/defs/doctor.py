@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from billing_pipeline.defs.resources import Rooms, build_rooms
 from billing_pipeline.delivery.inbox import NameTaken
+from billing_pipeline.delivery.strays import LedgerBehind, behind, find_strays
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.settings import Settings
@@ -31,11 +32,11 @@ class Finding:
 
     def line(self) -> str:
         """For a terminal."""
-        return f"{'ok  ' if self.exit_status == 0 else 'FIX '} {self.subject:<9} {self.detail}"
+        return f"{'ok  ' if self.exit_status == 0 else 'FIX '} {self.subject:<12} {self.detail}"
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """One finding per subject, as each is tried: settings, OMS, ledger, store, inbox, API."""
+    """One finding per subject, as each is tried: settings, OMS, ledger, store, inbox and its files, API."""
     rooms = build_rooms(settings)
     rules = settings.rules or "packaged defaults"
     yield Finding("settings", f"home {settings.home}, rules {rules}, layout {settings.layout}")
@@ -43,6 +44,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _tried("ledger", lambda: _ledger(rooms))
     yield _tried("store", lambda: _store(rooms))
     yield _tried("inbox", lambda: _inbox(rooms))
+    yield _tried("remote files", lambda: _remote_files(rooms))
     yield _tried("API", lambda: _api(rooms))
 
 
@@ -124,3 +126,14 @@ def _inbox(rooms: Rooms) -> str:
         names = inbox.list(directory or "/")
         can.append(f"remove, list ({len(names)} names in {directory or '/'})")
     return f"{transport.address}: {', '.join(can)}"
+
+
+def _remote_files(rooms: Rooms) -> str:
+    """Whether the ledger knows all files of ours that the inbox has. Raises: LedgerBehind."""
+    inbox = rooms.inbox
+    if inbox.is_api:
+        return "none: drafts are created through the API (BILLING_TRANSPORT=api)"
+    strays = find_strays(inbox.transport, inbox.places, rooms.ledger.open(), timeout_s=inbox.timeout_s)
+    if strays:
+        raise LedgerBehind(behind(strays, inbox.transport.address))
+    return "the ledger knows every file of ours"

@@ -21,6 +21,7 @@ from billing_pipeline.delivery.ftps import FtpsTransport
 from billing_pipeline.delivery.home import first_use
 from billing_pipeline.delivery.inbox import Transport
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
+from billing_pipeline.delivery.recovery import Places
 from billing_pipeline.delivery.sftp import SftpTransport
 from billing_pipeline.delivery.store import Store
 from billing_pipeline.easybill.layout import Layout, load_layout
@@ -162,6 +163,11 @@ class Inbox:
         """Raises: SettingsInvalid where the settings name no way for files to go."""
         if not self.is_api:
             _ = self.transport
+
+    @property
+    def places(self) -> Places:
+        """The receiver's directories."""
+        return Places(self.directory, self.archive_directory, self.error_directory)
 
     @cached_property
     def transport(self) -> Transport:

@@ -18,6 +18,7 @@ from billing_pipeline.delivery.machine import Verify
 from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Outcome, Parcel, State
 from billing_pipeline.delivery.recovery import Places
 from billing_pipeline.delivery.store import Store
+from billing_pipeline.delivery.strays import LedgerBehind, behind, find_strays
 from billing_pipeline.delivery.verdicts import outcome_of, result_of
 from billing_pipeline.delivery.worker import deliver_all, run_over
 from billing_pipeline.easybill.api_errors import ApiError
@@ -136,21 +137,8 @@ def _results(
 ) -> Iterator[DeliveryResult]:
     if not parcels:
         return
-    inbox = sending.inbox
-    if not inbox.is_api:
-        yield from deliver_all(
-            parcels,
-            inbox.transport,
-            sending.ledger,
-            sending.documents,
-            remote_dir=inbox.directory,
-            archive_dir=inbox.archive_directory,
-            error_dir=inbox.error_directory,
-            connections=inbox.connections,
-            timeout_s=inbox.timeout_s,
-            run_id=sending.run_id,
-            verify=sending.verify,
-        )
+    if not sending.inbox.is_api:
+        yield from _into_inbox(parcels, month, sending)
         return
     with sending.easybill.logged(sending.ledger, month=month, run_id=sending.run_id) as api:
         yield from create_all(
@@ -164,6 +152,49 @@ def _results(
             run_id=sending.run_id,
             verify=sending.verify,
         )
+
+
+def _into_inbox(parcels: Sequence[Parcel], month: str, sending: Sending) -> Iterator[DeliveryResult]:
+    """Sends the files, unless the inbox has files of ours that the ledger does not know; then nothing is sent."""
+    unsettled = set(_unsettled(parcels, month, sending.ledger))
+    obstacle = _obstacle(sending) if unsettled else None
+    frozen: list[Parcel] = []
+    if obstacle is not None:
+        frozen = [parcel for parcel in parcels if parcel.export.customer_number in unsettled]
+        parcels = [parcel for parcel in parcels if parcel.export.customer_number not in unsettled]
+    inbox = sending.inbox
+    yield from deliver_all(
+        parcels,
+        inbox.transport,
+        sending.ledger,
+        sending.documents,
+        remote_dir=inbox.directory,
+        archive_dir=inbox.archive_directory,
+        error_dir=inbox.error_directory,
+        connections=inbox.connections,
+        timeout_s=inbox.timeout_s,
+        run_id=sending.run_id,
+        verify=sending.verify,
+    )
+    if obstacle is None:
+        return
+    code = Code.LEDGER_BEHIND if isinstance(obstacle, LedgerBehind) else Code.DELIVERY_FAILED
+    for parcel in frozen:
+        problem = Problem(code, parcel.export.customer_number, str(obstacle))
+        result = result_of(parcel, utc_now(), "failed", (problem,))
+        sending.ledger.record_outcomes([outcome_of(result)], sending.run_id)
+        yield result
+    raise obstacle
+
+
+def _obstacle(sending: Sending) -> DeliveryError | None:
+    """Why nothing may be sent: strays, or that nobody could look for any."""
+    inbox = sending.inbox
+    try:
+        strays = find_strays(inbox.transport, inbox.places, sending.ledger, timeout_s=inbox.timeout_s)
+    except DeliveryError as error:
+        return error
+    return LedgerBehind(behind(strays, inbox.transport.address)) if strays else None
 
 
 def _standing(parcels: Sequence[Parcel], month: str, sending: Sending) -> _Standing:

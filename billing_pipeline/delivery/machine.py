@@ -63,6 +63,7 @@ from billing_pipeline.delivery.records import (
 )
 from billing_pipeline.delivery.recovery import Action, Decision, Places, decide, join, look
 from billing_pipeline.delivery.store import Store, StoreError, sha256_of
+from billing_pipeline.delivery.strays import seen_before
 from billing_pipeline.delivery.verdicts import changed, held, in_progress, result_of
 from billing_pipeline.problems import Code, Problem
 
@@ -218,10 +219,14 @@ def _upload(planned: Delivery, data: bytes, inbox: Inbox, run: Run) -> bool:
 
 
 def _write_and_commit(taken: Delivery, data: bytes, inbox: Inbox, run: Run) -> Delivery | None:
-    """UPLOADING → COMMITTING. None where it was held, or somebody else has taken it over."""
+    """UPLOADING → COMMITTING. None where it was held or recognised, or somebody else has taken it over."""
     with _GivenBack(taken, run):
         for leftover in taken.leftovers:
             inbox.remove(leftover)
+        seen = seen_before(taken, run.ledger, run.places)
+        if seen is not None:
+            _recognise(taken, seen, run)
+            return None
         foreign = _foreign_file(taken, inbox, run)
         if foreign:
             _hold(taken, Decision(Action.HOLD, Code.NAME_COLLISION, foreign), run)
@@ -233,6 +238,18 @@ def _write_and_commit(taken: Delivery, data: bytes, inbox: Inbox, run: Run) -> D
             inbox.remove(taken.temporary_path)
         return committed
     return None
+
+
+def _recognise(taken: Delivery, seen: Decision, run: Run) -> None:
+    """UPLOADING → PUBLISHED, with nothing sent, or HELD: the file was seen before this ledger knew of it."""
+    if seen.action is Action.HOLD:
+        _hold(taken, seen, run)
+        return
+    # Should we die in between, the next run finds no temporary file, and concludes the same.
+    committed = run.ledger.commit(taken, Note("recognise", seen.reason))
+    if committed is not None:
+        consumed = seen.action is Action.CONSUMED
+        _published(committed, Note("recognise", "nothing was sent again"), run, consumed=consumed)
 
 
 def _foreign_file(taken: Delivery, inbox: Inbox, run: Run) -> str:

@@ -3,7 +3,7 @@
 `open_ledger` is the way in. Each concern has its module: `exports` (the current word on a customer's
 month), `plans` (bytes and billed rows), `edges` (compare-and-set between states), `drafts` (what EASY Bill
 shows), `withdrawals`, `decisions` (what people decide about held deliveries), `omissions` and
-`adjustments`, `reading`, `events`. Nothing in it is ever deleted.
+`adjustments`, `reading`, `sightings`, `events`. Nothing in it is ever deleted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from billing_pipeline.delivery.ledger.migrating import migrate
 from billing_pipeline.delivery.ledger.omissions import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
 from billing_pipeline.delivery.ledger.reading import Reading
+from billing_pipeline.delivery.ledger.sightings import Sightings
 from billing_pipeline.delivery.ledger.withdrawals import Withdrawals
 
 __all__ = [
@@ -40,7 +41,9 @@ __all__ = [
 ]
 
 
-class Ledger(Exports, Plans, Drafts, Withdrawals, Decisions, Omissions, Adjustments, Reading, Events):
+class Ledger(
+    Exports, Plans, Drafts, Withdrawals, Decisions, Omissions, Adjustments, Reading, Sightings, Events
+):
     """All that the ledger does, on one pooled engine; safe for several threads and processes."""
 
 
