@@ -67,7 +67,7 @@ class Extent:
 
 
 FULL = Extent(None, 60, 90, None, 1_100, 150, 500, None, None, 60, 120, 60, timeout_s=2.0, slack_s=0.0)
-SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 8, 6, 8, 0, 10, timeout_s=1.0, slack_s=1.5)
+SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 6, 5, 8, 0, 10, timeout_s=1.0, slack_s=1.5)
 
 
 @dataclass

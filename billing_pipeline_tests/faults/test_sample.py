@@ -6,9 +6,11 @@ All of it, with the figures of docs/delivery.md, is `make bench-faults`.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from billing_pipeline_tests.faults.__main__ import BEGIN, END, put_into
 from billing_pipeline_tests.faults.bench import SAMPLE, Bench, Results
 from billing_pipeline_tests.faults.report import Row, as_json, markdown, rows
 
@@ -43,3 +45,14 @@ def test_the_results_are_a_table_and_an_object(results: Results) -> None:
     found = json.loads(json.dumps(as_json(results, full=False)))
     assert found["holds"] is True
     assert {*found["rows"][0]} == {*Row.__dataclass_fields__}
+
+
+def test_the_documentation_has_a_place_for_the_table_and_a_full_run_in_it(tmp_path: Path) -> None:
+    documentation = Path(__file__).parents[2] / "docs" / "delivery.md"
+    page = tmp_path / "delivery.md"
+    page.write_text(documentation.read_text(encoding="utf-8"), encoding="utf-8")
+    assert "negative control: rename without ledger" in page.read_text(encoding="utf-8")
+    assert "BROKEN" not in page.read_text(encoding="utf-8")
+    put_into(page, "the table")
+    assert "negative control: rename without ledger" not in page.read_text(encoding="utf-8")
+    assert f"{BEGIN}\n\nthe table\n\n{END}" in page.read_text(encoding="utf-8")
