@@ -18,7 +18,7 @@ from billing_pipeline.delivery.machine import Verify
 from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Outcome, Parcel, State
 from billing_pipeline.delivery.recovery import Places
 from billing_pipeline.delivery.store import Store
-from billing_pipeline.delivery.strays import LedgerBehind, behind, find_strays
+from billing_pipeline.delivery.strays import LedgerBehind, behind, find_strays, first_written_by
 from billing_pipeline.delivery.verdicts import outcome_of, result_of
 from billing_pipeline.delivery.worker import deliver_all, run_over
 from billing_pipeline.easybill.api_errors import ApiError
@@ -188,13 +188,16 @@ def _into_inbox(parcels: Sequence[Parcel], month: str, sending: Sending) -> Iter
 
 
 def _obstacle(sending: Sending) -> DeliveryError | None:
-    """Why nothing may be sent: strays, or that nobody could look for any."""
+    """Why nothing may be sent: strays of ours, or that nobody could look for any."""
     inbox = sending.inbox
     try:
         strays = find_strays(inbox.transport, inbox.places, sending.ledger, timeout_s=inbox.timeout_s)
+        ours = first_written_by(
+            lambda key, data: sending.rules.order_number(*key).encode() in data, strays, inbox.transport
+        )
     except DeliveryError as error:
         return error
-    return LedgerBehind(behind(strays, inbox.transport.address)) if strays else None
+    return LedgerBehind(behind(strays, inbox.transport.address)) if ours else None
 
 
 def _standing(parcels: Sequence[Parcel], month: str, sending: Sending) -> _Standing:

@@ -25,7 +25,9 @@ from billing_pipeline.problems import Code, Problem
 
 _NAMED = 5
 
-_NO_FAILURE = frozenset({Code.DELIVERY_IN_PROGRESS, Code.CHANGED_AFTER_DELIVERY, Code.MONTH_HELD_BACK})
+_NO_FAILURE = frozenset(
+    {Code.DELIVERY_IN_PROGRESS, Code.CHANGED_AFTER_DELIVERY, Code.LEDGER_BEHIND, Code.MONTH_HELD_BACK}
+)
 """Another run is sending the file, what was sent stands, or it was only held back."""
 
 

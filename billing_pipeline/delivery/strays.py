@@ -1,15 +1,16 @@
 """Strays: files of ours in the inbox that the ledger does not know, as after it was restored from a backup.
 
 The ledger then does not know either what else it has forgotten: files that the receiver took and deleted leave no
-name behind. So nothing is sent until a person has had the inbox looked at (`billing-pipeline reconcile`), which
-notes every stray with its hash. What a later run wants to send under such a name is then known to have been sent,
-where the bytes are the same, and held otherwise; the name alone decides nothing, and nothing is sent for it again.
+name behind. So, where this pipeline has written one of them, nothing is sent until a person has had the inbox looked
+at (`billing-pipeline reconcile`), which notes every stray with its hash. What a later run wants to send under such a
+name is then known to have been sent, where the bytes are the same, and held otherwise. A file that somebody else put
+under one of our names holds only its own customer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,6 +62,28 @@ def find_strays(transport: Transport, places: Places, ledger: Ledger, *, timeout
     # Asked after the listing: what another run has published meanwhile was committed before it had its name.
     known = ledger.known_files()
     return [stray for stray in found if stray.key not in known]
+
+
+def first_written_by(
+    written_here: Callable[[FileKey, bytes], bool], strays: Sequence[Stray], transport: Transport
+) -> Stray | None:
+    """The first stray whose bytes this pipeline has written, or that may not be read; None where all are others'.
+
+    A file that somebody else put under one of our names says nothing of the ledger: it is held by itself, when its
+    customer's turn comes. Raises: DeliveryError.
+    """
+    if not strays:
+        return None
+    with transport.connect() as inbox:
+        for stray in strays:
+            try:
+                if written_here(stray.key, inbox.read(stray.path)):
+                    return stray
+            except NotFound:
+                continue
+            except PermissionRefused:
+                return stray
+    return None
 
 
 def behind(strays: Sequence[Stray], address: str) -> str:
