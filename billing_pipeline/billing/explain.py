@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from billing_pipeline.billing.arrow import each_row
@@ -19,7 +19,7 @@ from billing_pipeline.billing.vat import PER_WHOLE
 from billing_pipeline.money import exponent_of, format_minor, from_minor, round_half_up, to_minor
 from billing_pipeline.oms.extract import Extract
 
-SOURCE_KIND_OF: Final[Mapping[str, str]] = MappingProxyType(
+SOURCE_KIND_OF: Final[Mapping[str, Literal["service", "fee", "adjustment"]]] = MappingProxyType(
     {
         "service": SERVICE,
         "late_service": SERVICE,

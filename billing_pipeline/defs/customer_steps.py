@@ -4,10 +4,11 @@ Each step stores bytes first, then says so in the ledger, then tells its caller;
 speaks of bytes that are not stored.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from billing_pipeline.billing.bill import BilledMonth
+from billing_pipeline.billing.explain import SOURCE_KIND_OF
 from billing_pipeline.defs.easybill_account import EasyBill
 from billing_pipeline.defs.frames import FrameStore
 from billing_pipeline.defs.month_frames import read_billed, read_extract
@@ -21,7 +22,6 @@ from billing_pipeline.delivery.records import (
     Export,
     Outcome,
     Parcel,
-    SourceKind,
 )
 from billing_pipeline.delivery.store import Store
 from billing_pipeline.easybill.document import Document
@@ -29,14 +29,6 @@ from billing_pipeline.easybill.export import CustomerExport, export_customers, f
 from billing_pipeline.oms.evidence import RowsById
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_of
-
-SOURCE_KIND: Mapping[str, SourceKind] = {
-    "service": "service",
-    "late_service": "service",
-    "cancellation_fee": "fee",
-    "late_cancellation_fee": "fee",
-    "adjustment": "adjustment",
-}
 
 
 @dataclass(frozen=True)
@@ -234,7 +226,7 @@ def billed_rows(document: Document) -> tuple[BilledRow, ...]:
             (row.source_kind, row.source_id): row
             for row in (
                 BilledRow(
-                    SOURCE_KIND[line.line_type],
+                    SOURCE_KIND_OF[line.line_type],
                     source.source_id,
                     f"{line.performed_on:%Y-%m}",
                     source.fingerprint,
