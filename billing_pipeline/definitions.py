@@ -10,17 +10,17 @@ from typing import Any
 
 import dagster as dg
 
-from billing_pipeline.defs.alerts import AlertSettings, build_alert_sensors
+from billing_pipeline.defs.alert_sensors import AlertSettings, build_alert_sensors
 from billing_pipeline.defs.delivery_assets import build_delivery_assets
 from billing_pipeline.defs.draft_assets import build_draft_asset
 from billing_pipeline.defs.draft_sensor import build_draft_sensor
 from billing_pipeline.defs.jobs import build_jobs
 from billing_pipeline.defs.month_assets import build_month_assets
 from billing_pipeline.defs.partitions import build_partitions
-from billing_pipeline.defs.resources import build_rooms
+from billing_pipeline.steps.wiring import build_rooms
 from billing_pipeline.defs.schedules import build_schedule
 from billing_pipeline.defs.sensors import build_sensors
-from billing_pipeline.notify import Notifier
+from billing_pipeline.report.notify import Notifier
 from billing_pipeline.settings import Settings, load_settings
 
 

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from billing_pipeline import __doc__ as charter
-from billing_pipeline.cli import app
+from billing_pipeline.cli.main import app
 from billing_pipeline.settings import SECRETS, Settings
 
 TOP = Path(__file__).parents[1]

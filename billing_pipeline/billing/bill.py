@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing import checks
+from billing_pipeline.billing import row_problems
 from billing_pipeline.billing.adjustments import Adjustment
 from billing_pipeline.billing.amounts import with_nets
 from billing_pipeline.billing.arrow import (
@@ -34,7 +34,7 @@ from billing_pipeline.billing.omissions import Omission, customer_reasons, leave
 from billing_pipeline.billing.roster import members_of, omitted_of, roster_of
 from billing_pipeline.billing.rows import source_rows
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.billing.schema import proven
+from billing_pipeline.billing.line_schema import proven
 from billing_pipeline.billing.totals import totals_of
 from billing_pipeline.billing.vat import with_rates
 from billing_pipeline.oms.extract import Extract
@@ -130,18 +130,18 @@ def _problems(
 ) -> list[Problem]:
     """Every problem of the rows and of these customers."""
     proven = where(rows, array(rows["is_proven"]))
-    return checks.all_problems(
+    return row_problems.all_problems(
         faults=chain(
-            checks.row_faults(proven), checks.task_faults(proven, tasks), checks.customer_faults(customers)
+            row_problems.row_faults(proven), row_problems.task_faults(proven, tasks), row_problems.customer_faults(customers)
         ),
         judged=chain(
-            checks.unknown_customers(proven, customers),
-            checks.customer_problems(customers),
-            checks.name_problems(billed, tasks),
-            checks.price_problems(billed),
-            checks.task_problems(billed, tasks),
-            checks.vat_problems(billed),
-            checks.currency_problems(billed),
+            row_problems.unknown_customers(proven, customers),
+            row_problems.customer_problems(customers),
+            row_problems.name_problems(billed, tasks),
+            row_problems.price_problems(billed),
+            row_problems.task_problems(billed, tasks),
+            row_problems.vat_problems(billed),
+            row_problems.currency_problems(billed),
         ),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from billing_pipeline.defs.customer_records import (
+from billing_pipeline.defs.asset_records import (
     CUSTOMERS_IN_FAILURE,
     DATA_VERSION_TAG,
     NAMED_IN_FAILURE,
@@ -19,15 +19,15 @@ from billing_pipeline.defs.customer_records import (
     UPLOAD,
 )
 from billing_pipeline.defs.delivery_assets import customers_by_month
-from billing_pipeline.defs.draft_steps import DraftRead, Reader, read_drafts
-from billing_pipeline.defs.easybill_account import EasyBill
+from billing_pipeline.steps.read_drafts import DraftRead, Reader, read_drafts
+from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import Partitions, partition_key
-from billing_pipeline.defs.resources import Billing, LedgerAt
-from billing_pipeline.defs.settling import utc_now
+from billing_pipeline.steps.wiring import Billing, LedgerAt
+from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.store import Store
+from billing_pipeline.store.blobs import Store
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Problem
 

@@ -15,8 +15,8 @@ from billing_pipeline.defs.partitions import (
     range_tags,
     ranges_over,
 )
-from billing_pipeline.defs.resources import Billing, LedgerAt
-from billing_pipeline.defs.settling import utc_now
+from billing_pipeline.steps.wiring import Billing, LedgerAt
+from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.easybill.document import customer_key
 

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from billing_pipeline.oms.cells import FLOAT_MARK
 from billing_pipeline.oms.contract import FLAG, INSTANT, TEXT, Column, Relation
-from billing_pipeline.oms.errors import OmsShapeWrong
-from billing_pipeline.oms.faults import Fault, fault_at
+from billing_pipeline.oms.oms_errors import OmsShapeWrong
+from billing_pipeline.oms.row_faults import Fault, fault_at
 from billing_pipeline.problems import Code
 
 _DECIMAL: Final = r"^-?[0-9]+(\.[0-9]+)?$"

@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from billing_pipeline.oms.cells import table_of_rows
 from billing_pipeline.oms.contract import Relation
-from billing_pipeline.oms.errors import OmsSettingWrong, OmsUnavailable, one_line
+from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.queries import Query
 
 # In order of preference: the first two keep a snapshot without locking out writers.

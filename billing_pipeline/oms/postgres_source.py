@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 
 from billing_pipeline.oms.cells import FLOAT_MARK, instant_text, text_schema
 from billing_pipeline.oms.contract import Relation
-from billing_pipeline.oms.errors import OmsSettingWrong, OmsUnavailable, one_line
+from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.queries import Query
 
 _STATEMENT_TIMEOUT_S: Final = 600

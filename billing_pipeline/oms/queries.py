@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from billing_pipeline.oms.contract import RELATIONS, Relation
-from billing_pipeline.oms.errors import OmsSettingWrong, OmsShapeWrong
+from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsShapeWrong
 
 _PACKAGED: Final = ("sqlite", "postgresql")
 # The packaged queries for PostgreSQL are plain SQL, so that other databases may run them too.

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from billing_pipeline.oms.contract import Relation
-from billing_pipeline.oms.errors import OmsSettingWrong
+from billing_pipeline.oms.oms_errors import OmsSettingWrong
 from billing_pipeline.oms.queries import load_queries
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 
 from billing_pipeline.oms.cells import decode, instant_text, table_of_rows
 from billing_pipeline.oms.contract import Relation
-from billing_pipeline.oms.errors import OmsSettingWrong, OmsUnavailable, one_line
+from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.queries import Query
 
 _BUSY_TIMEOUT_S: Final = 30.0

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from billing_pipeline.oms.cells import instant_text
 from billing_pipeline.oms.conform import instants_of, reading_of
 from billing_pipeline.oms.contract import TEXT, Relation
-from billing_pipeline.oms.errors import OmsShapeWrong
+from billing_pipeline.oms.oms_errors import OmsShapeWrong
 from billing_pipeline.oms.period import Period, months_of
 
 # SQLite's clock knows milliseconds only, so that its queries ask for a second more on each side; whatever is

@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from billing_pipeline.sandbox.errors import SandboxError
+from billing_pipeline.sandbox.sandbox_errors import SandboxError
 
 
 class Connections:

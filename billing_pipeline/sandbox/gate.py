@@ -17,7 +17,7 @@ from contextlib import suppress
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from billing_pipeline.sandbox.faults import Exchange, Faults, Journal, Trouble
+from billing_pipeline.sandbox.fault_injection import Exchange, Faults, Journal, Trouble
 
 BASE_PATH = "/rest/v1"
 MAX_REQUEST_LINE = 4094

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from billing_pipeline.sandbox.documents import Draft
+from billing_pipeline.sandbox.drafts import Draft
 
 
 def render_pdf(draft: Draft) -> bytes:

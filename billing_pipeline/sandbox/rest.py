@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from billing_pipeline.sandbox.books import Books
-from billing_pipeline.sandbox.documents import Customer, Draft
-from billing_pipeline.sandbox.faults import Faults
+from billing_pipeline.sandbox.drafts import Customer, Draft
+from billing_pipeline.sandbox.fault_injection import Faults
 from billing_pipeline.sandbox.gate import BASE_PATH, refusal
 from billing_pipeline.sandbox.pdf import render_pdf
 from billing_pipeline.sandbox.wire_in import Invalid, read_customer, read_document, read_json

@@ -17,7 +17,7 @@ from pathlib import Path
 import asyncssh
 
 from billing_pipeline.sandbox.credentials import Credentials
-from billing_pipeline.sandbox.errors import SandboxError
+from billing_pipeline.sandbox.sandbox_errors import SandboxError
 
 _STOP_TIMEOUT_S = 10
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from billing_pipeline.sandbox.documents import Customer, Draft, Item
+from billing_pipeline.sandbox.drafts import Customer, Draft, Item
 
 Json = dict[str, object]
 

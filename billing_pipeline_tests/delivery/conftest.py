@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
-from billing_pipeline.delivery.store import Store
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.delivering import hasty
 
 

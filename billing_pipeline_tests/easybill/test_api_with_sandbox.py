@@ -12,11 +12,11 @@ import pytest
 from billing_pipeline.easybill.api import EasyBillApi, open_api
 from billing_pipeline.easybill.api_errors import KeyRefused, OutcomeUnknown
 from billing_pipeline.easybill.document import Document
-from billing_pipeline.easybill.draft import draft_request
-from billing_pipeline.easybill.reconcile import Expected, reconcile
+from billing_pipeline.easybill.draft_request import draft_request
+from billing_pipeline.easybill.draft_comparison import Expected, reconcile
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline.sandbox.box import Sandbox
-from billing_pipeline.sandbox.faults import Trouble
+from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline_tests.golden.documents import CASES, GROSS
 from billing_pipeline_tests.support.documents import a_document
 from billing_pipeline_tests.support.easybill_sandbox import put_file

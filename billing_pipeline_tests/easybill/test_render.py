@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from billing_pipeline.easybill.check import check_csv
+from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline_tests.support.documents import a_customer, a_document, a_line

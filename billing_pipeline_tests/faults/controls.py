@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from billing_pipeline.delivery.inbox import DeliveryError, Inbox, NameTaken, Transport
+from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, NameTaken, Transport
 from billing_pipeline_tests.faults.world import Case
 
 Edge = Callable[[str], None]

@@ -23,19 +23,19 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from billing_pipeline.delivery.draft_worker import create_all
-from billing_pipeline.delivery.drafting import EDGES
+from billing_pipeline.delivery.api.queue import create_all
+from billing_pipeline.delivery.api.create import EDGES
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import SENT_STATES, Parcel
-from billing_pipeline.delivery.store import Store
+from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_errors import ApiError, ApiTransient
 from billing_pipeline.easybill.api_http import ApiHttp
 from billing_pipeline.easybill.document import Document
-from billing_pipeline.easybill.draft import draft_request
+from billing_pipeline.easybill.draft_request import draft_request
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.sandbox.box import Sandbox
-from billing_pipeline.sandbox.faults import Trouble
+from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline_tests.faults.children import Child
 from billing_pipeline_tests.faults.world import child_context
 from billing_pipeline_tests.support.drafting import draft_parcel

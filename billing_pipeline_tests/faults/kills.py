@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from billing_pipeline.delivery.machine import EDGES
+from billing_pipeline.delivery.files.upload import EDGES
 from billing_pipeline_tests.faults.children import MACHINE, Blow, Job, start
 from billing_pipeline_tests.faults.judge import Verdict, judge
 from billing_pipeline_tests.faults.world import CONDUCTS, SIZES, Case, World

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from billing_pipeline.sandbox.faults import Trouble
+from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline_tests.faults.drafts import CONTROLS, IN_REQUEST, World, all_plans, running_world, trial
 
 SEED = 20_261_101

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
-from billing_pipeline.delivery.store import sha256_of
+from billing_pipeline.store.blobs import sha256_of
 from billing_pipeline_tests.faults.judge import judge
 from billing_pipeline_tests.support.pollers import Conduct, Seen, Watch, polling, seen_by
 

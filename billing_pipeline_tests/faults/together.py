@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from threading import Barrier
 
-from billing_pipeline.delivery.inbox import DeliveryError, Inbox, Transport
+from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, Transport
 from billing_pipeline_tests.faults.children import MACHINE, outcome_of
 from billing_pipeline_tests.faults.controls import CONTROLS
 from billing_pipeline_tests.faults.judge import Verdict, judge

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from billing_pipeline.delivery.ftps import FtpsTransport
-from billing_pipeline.delivery.inbox import Transport
+from billing_pipeline.delivery.transports.ftps import FtpsTransport
+from billing_pipeline.delivery.transports.protocol import Transport
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.records import Export, Parcel
-from billing_pipeline.delivery.sftp import SftpTransport
-from billing_pipeline.delivery.store import Store
+from billing_pipeline.delivery.transports.sftp import SftpTransport
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.openssh import HOST, OpenSshServer
 from billing_pipeline_tests.support.pollers import Conduct, Seen, Watch, polling, seen_by
 from billing_pipeline_tests.support.vsftpd import Vsftpd

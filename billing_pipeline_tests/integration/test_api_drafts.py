@@ -12,9 +12,9 @@ import pytest
 from billing_pipeline.definitions import build_defs
 from billing_pipeline.defs import draft_assets
 from billing_pipeline.defs.draft_assets import DRAFT, DRAFT_CHECK
-from billing_pipeline.defs.instance import open_instance
-from billing_pipeline.defs.read_back import read_back
-from billing_pipeline.defs.resources import LedgerAt, build_rooms
+from billing_pipeline.launch.instance import open_instance
+from billing_pipeline.launch.read_back import read_back
+from billing_pipeline.steps.wiring import LedgerAt, build_rooms
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.settings import Settings, load_settings

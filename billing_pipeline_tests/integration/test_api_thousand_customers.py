@@ -11,13 +11,13 @@ import pytest
 from pydantic import SecretStr
 
 from billing_pipeline.billing.rules import load_rules
-from billing_pipeline.defs.draft_steps import Reader, read_drafts
-from billing_pipeline.defs.easybill_account import EasyBill
-from billing_pipeline.defs.resources import Inbox
-from billing_pipeline.defs.sending import Sending, send_parcels
+from billing_pipeline.steps.read_drafts import Reader, read_drafts
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.steps.wiring import Inbox
+from billing_pipeline.steps.send import Sending, send_parcels
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import Parcel, State
-from billing_pipeline.delivery.store import Store
+from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline.sandbox.box import Sandbox

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.defs.read_back import read_back
+from billing_pipeline.launch.read_back import read_back
 from billing_pipeline.delivery.records import State
 from billing_pipeline.sandbox.box import Sandbox
-from billing_pipeline.sandbox.faults import Trouble
+from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline_tests.support.easybill_swagger import published_api
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
 

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing_pipeline.defs.billing_steps import bill_extract, extract_of_month
-from billing_pipeline.defs.customer_steps import deliver_files, make_files, record_roster
-from billing_pipeline.defs.month_frames import EXTRACTED, write_billed
-from billing_pipeline.defs.resources import Rooms, build_rooms
-from billing_pipeline.defs.run_month import status_now
+from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
+from billing_pipeline.steps.make_files import deliver_files, make_files, record_roster
+from billing_pipeline.store.month_frames import EXTRACTED, write_billed
+from billing_pipeline.steps.wiring import Rooms, build_rooms
+from billing_pipeline.launch.run_month import status_now
 from billing_pipeline.oms.demo import create_demo_oms
 from billing_pipeline.oms.period import months_back
 from billing_pipeline.report.month import OUTCOMES, MonthStatus

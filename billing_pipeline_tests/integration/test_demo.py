@@ -15,7 +15,7 @@ def demo(folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BILLING_")}
     environment.pop("DAGSTER_HOME", None)
     return subprocess.run(
-        [sys.executable, "-c", "from billing_pipeline.cli import main; main()", "demo"],
+        [sys.executable, "-c", "from billing_pipeline.cli.main import main; main()", "demo"],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -21,7 +21,7 @@ def files_of_a_run(folder: Path, oms: Path, surroundings: dict[str, str]) -> dic
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BILLING_")}
     environment.pop("DAGSTER_HOME", None)
     done = subprocess.run(
-        [sys.executable, "-c", "from billing_pipeline.cli import main; main()", "run", "2026-10"],
+        [sys.executable, "-c", "from billing_pipeline.cli.main import main; main()", "run", "2026-10"],
         cwd=folder,
         env=environment
         | surroundings

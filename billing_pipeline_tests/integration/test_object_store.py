@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from billing_pipeline.defs.frames import FrameMissing, FrameStore
-from billing_pipeline.delivery.store import Store, StoreError, sha256_of
+from billing_pipeline.store.frames import FrameMissing, FrameStore
+from billing_pipeline.store.blobs import Store, StoreError, sha256_of
 from billing_pipeline_tests.support.installation import Installation, outcomes_in
 from billing_pipeline_tests.support.s3 import BUCKET, S3, s3_server
 
@@ -111,7 +111,7 @@ def test_a_whole_month_with_its_store_on_s3_and_not_twice(s3: S3, tmp_path: Path
 
 
 def test_without_the_extra_the_command_names_it(tmp_path: Path) -> None:
-    command = "import sys; sys.modules['s3fs'] = None; from billing_pipeline.cli import main; main()"
+    command = "import sys; sys.modules['s3fs'] = None; from billing_pipeline.cli.main import main; main()"
     told = subprocess.run(
         [sys.executable, "-c", command, "doctor"],
         env={**os.environ, "BILLING_HOME": str(tmp_path), "BILLING_STORE_URL": STORE},

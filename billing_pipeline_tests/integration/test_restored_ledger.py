@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.defs.resources import LedgerAt
+from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.delivery.records import State
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
 

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing_pipeline.defs.resources import NoProgress
-from billing_pipeline.defs.run_month import run_month
-from billing_pipeline.defs.settling import MonthNotSettled
+from billing_pipeline.steps.wiring import NoProgress
+from billing_pipeline.launch.run_month import run_month
+from billing_pipeline.steps.settling import MonthNotSettled
 from billing_pipeline.sandbox.books import Books
-from billing_pipeline.sandbox.documents import Draft
+from billing_pipeline.sandbox.drafts import Draft
 from billing_pipeline.sandbox.importer import Importer
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
 

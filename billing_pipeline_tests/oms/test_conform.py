@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from billing_pipeline.oms.cells import text_schema
 from billing_pipeline.oms.conform import conform, instants_of, prove_keys
 from billing_pipeline.oms.contract import CUSTOMERS, RELATIONS, SERVICE_TASKS, SERVICES, Relation
-from billing_pipeline.oms.errors import OmsShapeWrong
+from billing_pipeline.oms.oms_errors import OmsShapeWrong
 from billing_pipeline_tests.support.oms_database import Row, customer, service, task
 
 

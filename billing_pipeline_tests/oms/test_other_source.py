@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from billing_pipeline.oms.contract import RELATIONS
-from billing_pipeline.oms.errors import OmsShapeWrong, OmsUnavailable
+from billing_pipeline.oms.oms_errors import OmsShapeWrong, OmsUnavailable
 from billing_pipeline.oms.extract import Extract, probe
 from billing_pipeline.oms.other_source import OtherSource
 from billing_pipeline.oms.queries import Query, load_queries

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from billing_pipeline.sandbox.box import Sandbox
-from billing_pipeline.sandbox.errors import SandboxError
+from billing_pipeline.sandbox.sandbox_errors import SandboxError
 from billing_pipeline_tests.support.custom_csv import custom_csv
 from billing_pipeline_tests.support.easybill_sandbox import put_file
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from billing_pipeline.sandbox.box import Sandbox
-from billing_pipeline.sandbox.faults import Trouble
+from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline.sandbox.gate import RateLimit
 from billing_pipeline_tests.support.easybill_sandbox import api_client, import_rows
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from billing_pipeline.sandbox.documents import NewDocument
+from billing_pipeline.sandbox.drafts import NewDocument
 from billing_pipeline.sandbox.wire_in import Invalid, read_document, read_json
 
 TODAY = date(2026, 11, 20)

@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncssh
 
-from billing_pipeline.delivery.sftp import SftpTransport
+from billing_pipeline.delivery.transports.sftp import SftpTransport
 
 HOST = "127.0.0.1"
 USERNAME = "billing"

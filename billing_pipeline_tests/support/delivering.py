@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import event
 
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.machine import Run, Verify, deliver, unverified
+from billing_pipeline.delivery.files.upload import Run, Verify, deliver, unverified
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
-from billing_pipeline.delivery.recovery import Places
-from billing_pipeline.delivery.store import Store
+from billing_pipeline.delivery.files.recovery import Places
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 
 

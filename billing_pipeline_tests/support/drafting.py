@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from billing_pipeline.delivery.draft_worker import create_all
+from billing_pipeline.delivery.api.queue import create_all
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Event, Parcel
-from billing_pipeline.delivery.store import Store
+from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_http import ApiHttp
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.sandbox.box import Sandbox
-from billing_pipeline.sandbox.documents import Draft
+from billing_pipeline.sandbox.drafts import Draft
 from billing_pipeline_tests.support.delivering import Crash, dying_at
 from billing_pipeline_tests.support.documents import a_document
 from billing_pipeline_tests.support.easybill_api import NoLimit

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from billing_pipeline import cli
+from billing_pipeline.cli import main as cli
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.easybill.document import file_name
 from billing_pipeline.settings import Settings, load_settings

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from billing_pipeline.delivery.sftp import SftpTransport
+from billing_pipeline.delivery.transports.sftp import SftpTransport
 from billing_pipeline_tests.support.requires import require_program
 
 HOST = "127.0.0.1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from billing_pipeline.delivery.records import BilledRow, Export, Parcel
-from billing_pipeline.delivery.store import Store, sha256_of
+from billing_pipeline.store.blobs import Store, sha256_of
 
 MONTH = "2026-10"
 

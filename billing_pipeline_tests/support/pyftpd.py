@@ -22,7 +22,7 @@ from pyftpdlib.filesystems import AbstractedFS
 from pyftpdlib.handlers import TLS_DTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
 
-from billing_pipeline.delivery.ftps import FtpsTransport
+from billing_pipeline.delivery.transports.ftps import FtpsTransport
 
 # Without a handler pyftpdlib configures logging for the whole process, to stderr.
 logging.getLogger("pyftpdlib").addHandler(logging.NullHandler())

@@ -8,7 +8,7 @@ shows), `withdrawals`, `decisions` (what people decide about held deliveries), `
 
 from __future__ import annotations
 
-from billing_pipeline.delivery.ledger.adjustments import Adjustments
+from billing_pipeline.delivery.ledger.adjustment_records import Adjustments
 from billing_pipeline.delivery.ledger.database import (
     Clock,
     LedgerTooNew,
@@ -16,14 +16,14 @@ from billing_pipeline.delivery.ledger.database import (
     make_engine,
     utc_now,
 )
-from billing_pipeline.delivery.ledger.decisions import Decisions
+from billing_pipeline.delivery.ledger.releases import Decisions
 from billing_pipeline.delivery.ledger.drafts import Drafts
 from billing_pipeline.delivery.ledger.events import Events, Note
-from billing_pipeline.delivery.ledger.exports import Exports
-from billing_pipeline.delivery.ledger.migrating import migrate
-from billing_pipeline.delivery.ledger.omissions import Omissions
+from billing_pipeline.delivery.ledger.months import Exports
+from billing_pipeline.delivery.ledger.migrate import migrate
+from billing_pipeline.delivery.ledger.omission_records import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
-from billing_pipeline.delivery.ledger.reading import Reading
+from billing_pipeline.delivery.ledger.deliveries import Reading
 from billing_pipeline.delivery.ledger.sightings import Sightings
 from billing_pipeline.delivery.ledger.withdrawals import Withdrawals
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from billing_pipeline.delivery.ledger.edges import Edges
+from billing_pipeline.delivery.ledger.transitions import Edges
 from billing_pipeline.delivery.ledger.events import Note
 from billing_pipeline.delivery.ledger.plans import delivery_of, new_token
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
-from billing_pipeline.delivery.schema import deliveries
+from billing_pipeline.delivery.ledger.tables import deliveries
 from billing_pipeline.problems import Code
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.records import Delivery, Event, EventKind, EventOutcome
-from billing_pipeline.delivery.schema import events
+from billing_pipeline.delivery.ledger.tables import events
 
 
 @dataclass(frozen=True, slots=True)

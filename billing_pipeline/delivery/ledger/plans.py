@@ -14,11 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from billing_pipeline.delivery.ledger.billed import bill, billed_elsewhere, give_up, rows_billed_by
+from billing_pipeline.delivery.ledger.billed_rows import bill, billed_elsewhere, give_up, rows_billed_by
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import Note, about, append
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, Parcel, State
-from billing_pipeline.delivery.schema import deliveries
+from billing_pipeline.delivery.ledger.tables import deliveries
 from billing_pipeline.problems import Code, PipelineError, Problem
 
 _FILE_COLUMNS = (

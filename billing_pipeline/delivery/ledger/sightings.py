@@ -16,7 +16,7 @@ from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import append
 from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.delivery.records import Event, State
-from billing_pipeline.delivery.schema import deliveries, events
+from billing_pipeline.delivery.ledger.tables import deliveries, events
 
 _ACTION: Final = "reconcile"
 _SEEN: Final = re.compile(r" \(saw (?P<path>.+), sha256 (?P<sha256>[0-9a-f]{64}|unreadable)\)\Z")

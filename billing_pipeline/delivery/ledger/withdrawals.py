@@ -6,7 +6,7 @@ not a file of which nobody knows. When a withdrawal is tried is decided in `deli
 
 from __future__ import annotations
 
-from billing_pipeline.delivery.ledger.edges import Edges
+from billing_pipeline.delivery.ledger.transitions import Edges
 from billing_pipeline.delivery.ledger.events import Note
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.problems import Code

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from billing_pipeline.oms.contract import RELATIONS
 from billing_pipeline.oms.ddl import create_tables, insert_row
-from billing_pipeline.oms.demo.faults import deliberate_faults
-from billing_pipeline.oms.demo.rows import Rows, customer_rows, demo_customers, month_rows
+from billing_pipeline.oms.demo.demo_faults import deliberate_faults
+from billing_pipeline.oms.demo.demo_rows import Rows, customer_rows, demo_customers, month_rows
 from billing_pipeline.oms.period import months_back
 
 SEED = 4711

@@ -1,0 +1,238 @@
+"""What is wrong with the rows of a month: every problem, each with its row, field, value and remedy.
+
+Belongs here: the judgements that need more than one cell, or the rules. Does not: what the OMS room has proven of
+each row already, which arrives in the `faults` columns and is passed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from billing_pipeline.billing.amounts import MAX_MINOR, minor_units_per_whole
+from billing_pipeline.billing.arrow import all_of, array, each_row, negation, where, with_columns
+from billing_pipeline.billing.customers import TAX_FREE, supported_exponent
+from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, service_ids
+from billing_pipeline.billing.tasks import tasks_of
+from billing_pipeline.money import format_minor
+from billing_pipeline.oms.row_faults import row_problems
+from billing_pipeline.problems import Code, Problem
+
+_NAMES: Final = {SERVICE: "Service", FEE: "Cancellation fee", ADJUSTMENT: "Adjustment"}
+_NAME_FIELDS: Final = {SERVICE: "service_name", FEE: "fee_type", ADJUSTMENT: "title"}
+_PRICE_FIELDS: Final = {SERVICE: "unit_price_net", FEE: "amount_net", ADJUSTMENT: "unit_price_net"}
+
+
+def row_faults(rows: pd.DataFrame) -> Iterator[Problem]:
+    """What the OMS room found in these source rows."""
+    yield from row_problems(rows, "source_id")
+
+
+def task_faults(services: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
+    """What the OMS room found in the tasks of these services (source rows); the problem names the service."""
+    place = pc.index_in(array(tasks["service_id"]), array(services["source_id"]))
+    owned = with_columns(tasks, customer_number=array(services["customer_number"]).take(place))
+    yield from row_problems(where(owned, pc.is_valid(place)), "service_id")
+
+
+def name_problems(rows: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
+    """Services and tasks that are called nothing: nobody could tell what they are on the invoice."""
+    for row in _flagged(rows, _is_blank(array(rows["head"]))):
+        field = _NAME_FIELDS[row.source_kind]
+        yield _problem(row, Code.TEXT_INVALID, field, row.head, f"has an empty {field}: fill it in the OMS")
+    mine = tasks_of(service_ids(rows), tasks)
+    blank = array(mine["row"]).filter(_is_blank(array(mine["task_name"])))
+    for row in _flagged(rows, pc.is_in(pa.array(range(len(rows)), pa.int32()), blank)):
+        yield _problem(
+            row, Code.TEXT_INVALID, "task_name", "", "has a task without a name: fill it in the OMS"
+        )
+
+
+def _is_blank(texts: pa.Array) -> pa.Array:
+    return pc.equal(pc.utf8_trim_whitespace(texts), "")
+
+
+def price_problems(rows: pd.DataFrame) -> Iterator[Problem]:
+    """Prices that are missing, or cannot be counted in minor units. Rows are to be billed, with their nets."""
+    unit_net = array(rows["unit_net"])
+    missing = all_of(pc.is_null(array(rows["unit_price"])), negation(array(rows["zero_price"])))
+    for row in _flagged(rows, missing):
+        yield _problem(
+            row,
+            Code.PRICE_MISSING,
+            _PRICE_FIELDS[row.source_kind],
+            "",
+            'has no price: enter one in the OMS, or set missing_price = "zero" in the rules',
+        )
+    for row in _flagged(rows, pc.not_equal(unit_net, pc.trunc(unit_net))):
+        yield _problem(
+            row,
+            Code.PRICE_INVALID,
+            _PRICE_FIELDS[row.source_kind],
+            str(row.unit_price),
+            f"costs {row.unit_price} {row.customer_currency}, a currency with {row.exponent} decimals: "
+            "correct the price or the currency",
+        )
+    for row in _flagged(rows, pc.greater(pc.abs(array(rows["net"])), pa.scalar(MAX_MINOR))):
+        yield _problem(
+            row,
+            Code.PRICE_INVALID,
+            _PRICE_FIELDS[row.source_kind],
+            str(row.unit_price),
+            f"costs {row.quantity} × {row.unit_price}, more than a line can hold: correct the quantity or the price",
+        )
+
+
+def task_problems(rows: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
+    """Services whose tasks all have a price, but do not add up to the net of the service; and prices of tasks that
+    cannot be counted in minor units.
+
+    A service without a price is not held against its tasks: its price is set elsewhere.
+    """
+    for row in _flagged(rows, _has_uncountable_task(rows, tasks)):
+        yield _problem(
+            row,
+            Code.PRICE_INVALID,
+            "price_net",
+            "",
+            f"has a task whose price is no whole amount in {row.customer_currency}, a currency with {row.exponent} "
+            "decimals: correct the task's price or the currency",
+        )
+    all_priced = all_of(
+        pc.greater(array(rows["task_count"]), 0),
+        pc.equal(array(rows["tasks_priced"]), array(rows["task_count"])),
+        pc.is_valid(array(rows["unit_price"])),
+    )
+    sums = pc.multiply(
+        array(rows["task_sum"]).cast(pa.decimal128(28, 2)), minor_units_per_whole(array(rows["exponent"]))
+    )
+    for row in _flagged(rows, all_of(all_priced, pc.not_equal(sums, array(rows["net"])))):
+        net = format_minor(int(row.net), row.customer_currency, "en")
+        yield _problem(
+            row,
+            Code.TASK_SUM_MISMATCH,
+            "price_net",
+            str(row.task_sum),
+            f"has tasks whose prices add up to {row.task_sum}, but costs {net}: correct its tasks or its price",
+        )
+
+
+def _has_uncountable_task(rows: pd.DataFrame, tasks: pd.DataFrame) -> pa.Array:
+    mine = tasks_of(service_ids(rows), tasks)
+    factors = minor_units_per_whole(array(rows["exponent"])).take(array(mine["row"]))
+    minor = pc.multiply(array(mine["price_net"]), factors)
+    uncountable = array(mine["row"]).filter(pc.not_equal(minor, pc.trunc(minor)))
+    return pc.is_in(pa.array(range(len(rows)), pa.int32()), uncountable)
+
+
+def vat_problems(rows: pd.DataFrame) -> Iterator[Problem]:
+    """Rates that are missing, or not allowed. Rows have their rates."""
+    rate = array(rows["vat_basis_points"])
+    for row in _flagged(rows, pc.is_null(rate)):
+        yield _problem(
+            row,
+            Code.VAT_INVALID,
+            "vat_percent",
+            "",
+            "has no VAT rate: enter vat_percent in the OMS (0 is one)",
+        )
+    for row in _flagged(rows, all_of(array(rows["tax_free"]), pc.greater(rate, 0))):
+        yield _problem(
+            row,
+            Code.VAT_NOT_ALLOWED,
+            "vat_percent",
+            str(row.vat_percent),
+            f"has {row.vat_percent} % VAT, but its customer's tax_type ({row.tax_type}) allows none: "
+            "correct the rate or the tax type",
+        )
+
+
+def currency_problems(rows: pd.DataFrame) -> Iterator[Problem]:
+    """Rows in another currency than their customer's."""
+    mixed = pc.not_equal(array(rows["currency"]), array(rows["customer_currency"]))
+    for row in _flagged(rows, mixed):
+        yield _problem(
+            row,
+            Code.MIXED_CURRENCIES,
+            "currency",
+            row.currency,
+            f"is in {row.currency}, but its customer's currency is {row.customer_currency}: correct one of the two",
+        )
+
+
+def unknown_customers(rows: pd.DataFrame, customers: pd.DataFrame) -> Iterator[Problem]:
+    """Rows of customers whom the customers relation does not know."""
+    known = pc.is_in(array(rows["customer_number"]), array(customers["customer_number"]))
+    for row in _flagged(rows, negation(known)):
+        yield _problem(
+            row,
+            Code.CUSTOMER_UNKNOWN,
+            "customer_number",
+            row.customer_number,
+            f"names customer {row.customer_number}, whom the customers relation does not know: enter them there, "
+            "or correct the row",
+        )
+
+
+def customer_faults(customers: pd.DataFrame) -> Iterator[Problem]:
+    """What the OMS room found in these customers."""
+    yield from row_problems(customers)
+
+
+def customer_problems(customers: pd.DataFrame) -> Iterator[Problem]:
+    """Tax types and currencies in which nobody can be billed."""
+    for row in each_row(customers):
+        number = row.customer_number
+        if row.tax_type is not None and row.tax_type not in TAX_FREE:
+            yield Problem(
+                code=Code.VAT_INVALID,
+                customer_number=number,
+                field="tax_type",
+                value=row.tax_type,
+                message=f"Customer {number}: tax_type is {row.tax_type!r}; it must be empty, "
+                f"or one of {', '.join(TAX_FREE)}",
+            )
+        if row.currency is not None and supported_exponent(row.currency) is None:
+            yield Problem(
+                code=Code.CURRENCY_INVALID,
+                customer_number=number,
+                field="currency",
+                value=row.currency,
+                message=f"Customer {number}: nothing can be billed in currency {row.currency!r}; "
+                "enter an ISO 4217 code with at most 3 decimals, such as EUR",
+            )
+
+
+def all_problems(faults: Iterable[Problem], judged: Iterable[Problem]) -> list[Problem]:
+    """All problems, by customer, row, field and code: the OMS room's faults, and what was judged here.
+
+    Of a cell with a fault nothing else is told: what is judged of it follows from the value that was lost.
+    """
+    faults = set(faults)
+    cells = {_cell(fault) for fault in faults}
+    told = faults | {problem for problem in judged if _cell(problem) not in cells}
+    return sorted(told, key=lambda one: (*_cell(one), one.code, one.value, one.message))
+
+
+def _cell(problem: Problem) -> tuple[str, str, str]:
+    return problem.customer_number, problem.source_id, problem.field
+
+
+def _flagged(rows: pd.DataFrame, mask: pa.Array) -> Iterator[Any]:
+    if pc.any(mask).as_py():
+        yield from each_row(where(rows, mask))
+
+
+def _problem(row: Any, code: Code, field: str, value: str, says: str) -> Problem:
+    return Problem(
+        code=code,
+        customer_number=row.customer_number,
+        source_id=row.source_id,
+        field=field,
+        value=value,
+        message=f"{_NAMES[row.source_kind]} {row.source_id} {says}",
+    )

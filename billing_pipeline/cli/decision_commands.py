@@ -1,0 +1,305 @@
+"""The commands by which people decide: what is left out, what is added, what is sent again, what is held no longer.
+
+And `explain`, on which they decide. Thin, as `cli` is: each decision is made, and kept with author, reason and time,
+in the ledger, and shown by `log`.
+"""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Literal
+
+import typer
+
+from billing_pipeline.cli.options import (
+    ALL_WELL,
+    NEEDS_A_PERSON,
+    AsJson,
+    By,
+    Customer,
+    Month,
+    Reason,
+    print_json,
+    print_lines,
+)
+from billing_pipeline.problems import UsageError
+
+omit = typer.Typer(no_args_is_help=True, help="Leave a customer or a service out, of one month or for good.")
+adjust = typer.Typer(
+    no_args_is_help=True, help="Add a row to a customer's month, and change it until billed."
+)
+
+Id = Annotated[int, typer.Argument(metavar="ID", help="The number that `list` shows.")]
+ALWAYS = "always"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands of this module."""
+    app.command()(explain)
+    app.command()(correct)
+    app.command()(release)
+    app.command()(reconcile)
+    app.add_typer(omit, name="omit")
+    app.add_typer(adjust, name="adjust")
+
+
+def explain(
+    order_number: Annotated[str, typer.Argument(metavar="ORDER_NUMBER", help="As on the invoice.")],
+    line: Annotated[int | None, typer.Argument(metavar="[LINE]", help="Its place on the invoice.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell which OMS rows, price and rounding each line of an order came from, whatever the OMS says now."""
+    from billing_pipeline.steps.explain import explain_order
+    from billing_pipeline.settings import load_settings
+
+    explained = explain_order(load_settings(), order_number, line)
+    if as_json:
+        print_json(explained.as_json())
+    else:
+        print_lines(explained.lines())
+
+
+def correct(month: Month, customer: Customer, reason: Reason, by: By, as_json: AsJson = False) -> None:
+    """Send a customer's month again, from what the OMS says now, as the next revision of what was sent."""
+    from billing_pipeline.launch.correct import correct_month
+    from billing_pipeline.progress import progress_on
+    from billing_pipeline.settings import load_settings
+
+    with progress_on(sys.stderr) as progress:
+        corrected = correct_month(
+            load_settings(), month, customer, reason=reason, author=by, progress=progress
+        )
+    if as_json:
+        print_json(corrected.as_json())
+    else:
+        print_lines(corrected.lines())
+    if corrected.error is not None:
+        raise corrected.error
+    raise typer.Exit(ALL_WELL if corrected.has_arrived else NEEDS_A_PERSON)
+
+
+def release(
+    order_number: Annotated[str, typer.Argument(metavar="ORDER_NUMBER")],
+    as_: Annotated[
+        Literal["send", "delivered"],
+        typer.Option("--as", help="It was not received: send it after all. Or it was: leave it so."),
+    ],
+    reason: Reason,
+    by: By,
+) -> None:
+    """Resolve what is held, once somebody has looked into the inbox."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.settings import load_settings
+
+    ledger = open_ledger(load_settings().ledger_url_or_default)
+    delivery = ledger.release(order_number, as_=as_, reason=reason, author=by)
+    if as_ == "send":
+        command = f"billing-pipeline run {delivery.month} --customer {delivery.customer_number}"
+        typer.echo(f"{order_number} is no longer held: `{command}` sends it")
+    else:
+        typer.echo(f"{order_number} is no longer held: it counts as delivered")
+
+
+def reconcile(reason: Reason, by: By, as_json: AsJson = False) -> None:
+    """Look at the files in the inbox that the ledger does not know, so that sending may go on."""
+    from billing_pipeline.steps.reconcile import reconcile_inbox
+    from billing_pipeline.settings import load_settings
+
+    looked_at = reconcile_inbox(load_settings(), reason=reason, author=by)
+    if as_json:
+        print_json({"files": [one.as_json() for one in looked_at]})
+    elif looked_at:
+        print_lines(one.line() for one in looked_at)
+    else:
+        typer.echo("the ledger knows every file of ours in the inbox")
+
+
+@omit.command("add")
+def omit_add(
+    month: Annotated[str, typer.Argument(metavar="MONTH|always", help="YYYY-MM, or always.")],
+    reason: Reason,
+    by: By,
+    customer: Annotated[str, typer.Option("--customer", metavar="N")] = "",
+    service: Annotated[str, typer.Option("--service", metavar="ID", help="Its fees are left out too.")] = "",
+) -> None:
+    """Leave a customer, or a service, out of a month or for good. It is counted, and shown with its reason."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.decision_text import omission_line
+    from billing_pipeline.settings import load_settings
+
+    settings = load_settings()
+    if month != ALWAYS:
+        _require_month(month, settings.timezone, settings.first_month)
+    ledger = open_ledger(settings.ledger_url_or_default)
+    added = ledger.add_omission(
+        month=None if month == ALWAYS else month,
+        customer_number=customer,
+        service_id=service,
+        reason=reason,
+        author=by,
+    )
+    typer.echo(omission_line(added))
+    if month != ALWAYS and (customer, month) in ledger.closed([month]):
+        typer.echo(f"{month} is closed for customer {customer}: what was sent stays sent", err=True)
+
+
+@omit.command("list")
+def omit_list(
+    everything: Annotated[bool, typer.Option("--all", help="Those that were removed, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the omissions in force."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.decision_text import omission_json, omission_line
+    from billing_pipeline.settings import load_settings
+
+    omissions = open_ledger(load_settings().ledger_url_or_default).omissions(removed=everything)
+    if as_json:
+        print_json({"omissions": [omission_json(one) for one in omissions]})
+    else:
+        print_lines(map(omission_line, omissions))
+
+
+@omit.command("remove")
+def omit_remove(number: Id, reason: Reason, by: By) -> None:
+    """End an omission; the list keeps it as removed."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.decision_text import omission_line
+    from billing_pipeline.settings import load_settings
+
+    ledger = open_ledger(load_settings().ledger_url_or_default)
+    typer.echo(omission_line(ledger.remove_omission(number, reason=reason, author=by)))
+
+
+@adjust.command("add")
+def adjust_add(
+    month: Month,
+    customer: Customer,
+    title: Annotated[str, typer.Option("--title", metavar="T", help="The text on the invoice.")],
+    quantity: Annotated[str, typer.Option("--quantity", metavar="Q", help="At most 3 decimals.")],
+    price: Annotated[str, typer.Option("--price", metavar="P", help="Net, of one; a discount is below 0.")],
+    vat: Annotated[str, typer.Option("--vat", metavar="V", help="In percent.")],
+    reason: Reason,
+    by: By,
+    unit: Annotated[str, typer.Option("--unit", metavar="U")] = "",
+    item_number: Annotated[str, typer.Option("--item-number", metavar="A", help="The article.")] = "",
+) -> None:
+    """Add a row to a customer's month, such as a discount or a forgotten item, in the customer's currency."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.decision_text import adjustment_line
+    from billing_pipeline.settings import load_settings
+
+    settings = load_settings()
+    _require_month(month, settings.timezone, settings.first_month)
+    added = open_ledger(settings.ledger_url_or_default).add_adjustment(
+        month=month,
+        customer_number=customer,
+        title=title,
+        quantity=_number("--quantity", quantity),
+        unit_price_net=_number("--price", price),
+        vat_percent=_number("--vat", vat),
+        unit=unit,
+        item_number=item_number,
+        reason=reason,
+        author=by,
+    )
+    typer.echo(adjustment_line(added))
+
+
+@adjust.command("list")
+def adjust_list(
+    month: Month,
+    everything: Annotated[bool, typer.Option("--all", help="Those that were deleted, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the adjustments of a month as they stand, and which order bills them."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.oms.period import period_of
+    from billing_pipeline.report.decision_text import adjustment_json, adjustment_line
+    from billing_pipeline.settings import load_settings
+
+    settings = load_settings()
+    period_of(month, settings.timezone)
+    ledger = open_ledger(settings.ledger_url_or_default)
+    listed = ledger.adjustments(month, deleted=everything)
+    orders = {
+        row.source_id: row.order_number
+        for row in ledger.rows_in_files([month])
+        if row.source_kind == "adjustment"
+    }
+    if as_json:
+        found = [adjustment_json(one, orders.get(str(one.id), "")) for one in listed]
+        print_json({"month": month, "adjustments": found})
+    else:
+        print_lines(adjustment_line(one, orders.get(str(one.id), "")) for one in listed)
+
+
+@adjust.command("edit")
+def adjust_edit(
+    number: Id,
+    reason: Reason,
+    by: By,
+    title: Annotated[str | None, typer.Option("--title", metavar="T")] = None,
+    quantity: Annotated[str | None, typer.Option("--quantity", metavar="Q")] = None,
+    price: Annotated[str | None, typer.Option("--price", metavar="P")] = None,
+    vat: Annotated[str | None, typer.Option("--vat", metavar="V")] = None,
+    unit: Annotated[str | None, typer.Option("--unit", metavar="U")] = None,
+    item_number: Annotated[str | None, typer.Option("--item-number", metavar="A")] = None,
+) -> None:
+    """Change what is given of an adjustment that is not billed yet."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.decision_text import adjustment_line
+    from billing_pipeline.settings import load_settings
+
+    edited = open_ledger(load_settings().ledger_url_or_default).edit_adjustment(
+        number,
+        title=title,
+        quantity=None if quantity is None else _number("--quantity", quantity),
+        unit_price_net=None if price is None else _number("--price", price),
+        vat_percent=None if vat is None else _number("--vat", vat),
+        unit=unit,
+        item_number=item_number,
+        reason=reason,
+        author=by,
+    )
+    typer.echo(adjustment_line(edited))
+
+
+@adjust.command("delete")
+def adjust_delete(number: Id, reason: Reason, by: By) -> None:
+    """Mark an adjustment that is not billed yet as deleted; `undo` brings it back."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.decision_text import adjustment_line
+    from billing_pipeline.settings import load_settings
+
+    ledger = open_ledger(load_settings().ledger_url_or_default)
+    typer.echo(adjustment_line(ledger.delete_adjustment(number, reason=reason, author=by)))
+
+
+@adjust.command("undo")
+def adjust_undo(number: Id, reason: Reason, by: By) -> None:
+    """Make an adjustment that is not billed yet what it was before its last change."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.decision_text import adjustment_line
+    from billing_pipeline.settings import load_settings
+
+    ledger = open_ledger(load_settings().ledger_url_or_default)
+    typer.echo(adjustment_line(ledger.undo_adjustment(number, reason=reason, author=by)))
+
+
+def _require_month(month: str, timezone: str, first_month: str) -> None:
+    """Raises UsageError for what is no month, or one that does not exist here."""
+    from billing_pipeline.oms.period import period_of
+
+    period_of(month, timezone)
+    if month < first_month:
+        raise UsageError(f"{month} lies before BILLING_FIRST_MONTH={first_month}: nothing of it is billed")
+
+
+def _number(option: str, text: str) -> Decimal:
+    """Raises UsageError for what is no decimal number."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise UsageError(f"{option} {text!r} is not a number: write 1234.50") from None

@@ -1,0 +1,329 @@
+"""The command line, thin: it reads arguments and settings, calls what `defs/` and the rooms offer, and prints.
+
+Results go to stdout, progress and errors to stderr. Exit status: 0 all well; 1 customers are blocked, failed or
+held; 2 usage or settings, or a month that is not over or settled; 3 the run itself failed. An error is one line
+that names the setting or row and the remedy; a traceback appears only with `--debug`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from billing_pipeline.cli import decision_commands
+from billing_pipeline.cli.options import (
+    ALL_WELL,
+    NEEDS_A_PERSON,
+    RUN_FAILED,
+    USAGE,
+    AsJson,
+    Customers,
+    Month,
+    json_lines,
+    print_json,
+    print_lines,
+)
+from billing_pipeline.problems import PipelineError, UsageError
+
+# Dagster, pandas and paramiko take seconds to load: each command imports what it needs itself, so that `--help`,
+# a usage error and `status` answer at once.
+if TYPE_CHECKING:
+    from billing_pipeline.report.month import MonthStatus
+
+app = typer.Typer(
+    name="billing-pipeline",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Bills a month: OMS rows to one verified CSV per customer in EASY Bill's inbox.",
+)
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    context.obj = {"debug": debug}
+
+
+@app.command()
+def run(
+    month: Month,
+    customer: Customers = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option("--service", metavar="ID", help="Bill only this service; may be repeated."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make and check every file; send nothing.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Bill a month that is not over or not settled.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bill a month: extract, check, make the files and deliver them, through Dagster, with its records."""
+    from billing_pipeline.launch.run_month import run_month
+    from billing_pipeline.progress import progress_on
+    from billing_pipeline.settings import load_settings
+
+    settings = load_settings()
+    with progress_on(sys.stderr) as progress:
+        result = run_month(
+            settings,
+            month,
+            customers=customer or (),
+            services=service or (),
+            dry_run=dry_run,
+            force=force,
+            progress=progress,
+        )
+    _print_month(result.status, as_json, dry_run=dry_run)
+    if result.error is not None:
+        raise result.error
+    _exit_by(result.status)
+
+
+@app.command()
+def status(month: Month, as_json: AsJson = False) -> None:
+    """Show the outcome per customer of a month, as the ledger knows it."""
+    from billing_pipeline.steps.drift_frame import read_drift
+    from billing_pipeline.store.frames import FrameStore
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.store.store_files import StoreError
+    from billing_pipeline.oms.period import period_of
+    from billing_pipeline.report.month import month_status
+    from billing_pipeline.settings import load_settings
+
+    settings = load_settings()
+    period_of(month, settings.timezone)
+    ledger = open_ledger(settings.ledger_url_or_default)
+    try:
+        drift = read_drift(FrameStore(settings.store_url_or_default), month)
+    except StoreError as error:
+        # The ledger alone knows the outcomes; what has changed since is told as well as it can be.
+        typer.echo(f"what has changed since is not told: {error}", err=True)
+        drift = []
+    found = month_status(month, ledger.month_customers(month), ledger.deliveries(month), drift)
+    if not found.customers:
+        typer.echo(f"{month} has not been billed here yet: `billing-pipeline run {month}`", err=True)
+    _print_month(found, as_json)
+    _exit_by(found)
+
+
+@app.command()
+def preview(
+    month: Month,
+    customer: Customers = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write the files here instead of printing.")
+    ] = None,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="Also write a spreadsheet that is safe to open.")
+    ] = False,
+) -> None:
+    """Show the exact files of a month. Nothing is sent and nothing is recorded."""
+    from billing_pipeline.steps.preview import preview_month
+    from billing_pipeline.settings import load_settings
+
+    if excel and out is None:
+        raise UsageError("--excel needs --out DIR: a folder to write the spreadsheet to")
+    result = preview_month(load_settings(), month, customers=customer or ())
+    for export in result.exports:
+        if export.data is None or export.document is None:
+            continue
+        if out is None:
+            sys.stdout.buffer.write(export.data)
+            sys.stdout.buffer.flush()
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / export.document.file_name).write_bytes(export.data)
+            typer.echo(str(out / export.document.file_name))
+    if excel and out is not None:
+        typer.echo(str(result.write_excel(out)))
+    for problem in result.problems:
+        typer.echo(f"{problem.customer_number}: {problem.code}: {problem.message}", err=True)
+    raise typer.Exit(NEEDS_A_PERSON if result.problems else ALL_WELL)
+
+
+@app.command()
+def log(
+    customer: Annotated[str | None, typer.Option("--customer", metavar="N")] = None,
+    month: Annotated[str | None, typer.Option("--month", metavar="M", help="YYYY-MM.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Show every export and every exchange: time, customer, success or failure."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.text import event_json, event_lines
+    from billing_pipeline.settings import load_settings
+
+    ledger = open_ledger(load_settings().ledger_url_or_default)
+    events = ledger.events(month=month, customer_number=customer)
+    print_lines(json_lines(map(event_json, events)) if as_json else event_lines(events))
+
+
+@app.command()
+def watch(
+    month: Annotated[
+        str | None, typer.Argument(metavar="[MONTH]", help="YYYY-MM; default: the last month that is over.")
+    ] = None,
+) -> None:
+    """Tell people if a month is not delivered to every customer. For a cron, beside Dagster and its daemon."""
+    from datetime import UTC, datetime
+
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.notify import Notifier
+    from billing_pipeline.oms.period import last_complete_month, period_of
+    from billing_pipeline.report.alert_text import overdue_alert, unknown_alert
+    from billing_pipeline.report.month import month_status
+    from billing_pipeline.report.text import summary_lines
+    from billing_pipeline.settings import load_settings
+
+    settings = load_settings()
+    month = month or last_complete_month(datetime.now(UTC), settings.timezone)
+    if datetime.now(UTC) < period_of(month, settings.timezone).end:
+        raise UsageError(f"{month} is not over: there is nothing to deliver yet")
+    notifier = Notifier(settings.alert_targets)
+    try:
+        ledger = open_ledger(settings.ledger_url_or_default)
+        found = month_status(month, ledger.month_customers(month), ledger.deliveries(month))
+    except PipelineError as error:
+        if notifier.urls:
+            notifier.send(unknown_alert(month, str(error)))
+        raise
+    alert = overdue_alert(found, settings.ui_url or "")
+    if alert is None:
+        print_lines(summary_lines(found))
+        return
+    typer.echo(f"{alert.title}\n\n{alert.body}", nl=False)
+    if notifier.urls:
+        for name in notifier.send(alert):
+            typer.echo(f"{name} did not take the alert; another did", err=True)
+    else:
+        typer.echo("nobody is told: set BILLING_ALERT_URLS", err=True)
+    raise typer.Exit(NEEDS_A_PERSON)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Try settings, OMS, ledger, store, inbox and API before it matters, and say what to fix."""
+    from billing_pipeline.steps.doctor import examine
+    from billing_pipeline.settings import load_settings
+
+    findings = list(examine(load_settings()))
+    if as_json:
+        typer.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
+    else:
+        print_lines(finding.line() for finding in findings)
+    raise typer.Exit(max((finding.exit_status for finding in findings), default=ALL_WELL))
+
+
+@app.command()
+def demo() -> None:
+    """Bill the last complete month of a made-up company into a sandbox of EASY Bill on this machine."""
+    from billing_pipeline.launch.demo import run_demo
+    from billing_pipeline.progress import progress_on
+
+    with progress_on(sys.stderr) as progress:
+        result = run_demo(progress=progress)
+    print_lines(result.lines())
+    if result.error is not None:
+        raise result.error
+    # The demo's faults are deliberate: what is asked here is whether the drafts equal the files.
+    raise typer.Exit(ALL_WELL if result.ties else NEEDS_A_PERSON)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option("--port", help="Where the UI listens, on this machine.")] = 3000,
+) -> None:
+    """Open Dagster's web UI on the demo, with its sandbox, until Ctrl-C."""
+    from billing_pipeline.launch.demo import serve_ui
+
+    raise typer.Exit(serve_ui(port))
+
+
+@app.command()
+def sandbox(
+    directory: Annotated[
+        Path, typer.Option("--state", metavar="DIR", help="Where the sandbox keeps its state.")
+    ] = Path(".billing/sandbox"),
+    port: Annotated[int, typer.Option("--port", help="SFTP port; 0 takes a free one.")] = 0,
+) -> None:
+    """Run EASY Bill in a box on loopback, alone, until Ctrl-C."""
+    from billing_pipeline.sandbox.sandbox_errors import SandboxError
+    from billing_pipeline.sandbox.serve import serve
+
+    try:
+        serve(directory.expanduser().absolute(), sftp_port=port)
+    except SandboxError as error:
+        raise UsageError(str(error)) from error
+
+
+decision_commands.add_to(app)
+
+
+def main() -> None:
+    """The console script: runs a command and exits with its status."""
+    sys.exit(_status_of(sys.argv[1:]))
+
+
+def _status_of(arguments: list[str]) -> int:
+    debug = "--debug" in arguments
+    try:
+        code = app(args=_debug_first(arguments), standalone_mode=False)
+    except PipelineError as error:
+        return _fail(str(error), error.exit_status, debug)
+    except typer.Exit as done:
+        return done.exit_code
+    except KeyboardInterrupt:
+        return _fail("interrupted; what was recorded stands, run the same command to go on", 130, debug)
+    except BrokenPipeError:
+        # The reader (head, less) has gone; stdout must not be flushed again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ALL_WELL
+    except Exception as error:  # noqa: BLE001 - the last stop: people get one line, whatever it was
+        usage = getattr(error, "format_message", None)
+        if usage is not None:  # click's own: a wrong option or argument
+            return _fail(usage(), USAGE, debug)
+        return _fail(
+            f"internal error ({type(error).__name__}: {error}); run it again with --debug and report the trace",
+            RUN_FAILED,
+            debug,
+        )
+    return code if isinstance(code, int) else ALL_WELL
+
+
+def _debug_first(arguments: list[str]) -> list[str]:
+    """`--debug` is accepted anywhere on the line, as people type it after the fact."""
+    rest = [argument for argument in arguments if argument != "--debug"]
+    return ["--debug", *rest] if len(rest) < len(arguments) else rest
+
+
+def _fail(message: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"billing-pipeline: {' '.join(message.split())}", err=True)
+    return status
+
+
+def _print_month(status: MonthStatus, as_json: bool, *, dry_run: bool = False) -> None:
+    from billing_pipeline.report.text import month_lines
+
+    if as_json:
+        extra = {"dry_run": True} if dry_run else {}
+        print_json({**status.as_json(), **extra})
+    else:
+        print_lines(month_lines(status))
+
+
+def _exit_by(status: MonthStatus) -> None:
+    raise typer.Exit(NEEDS_A_PERSON if status.needs_a_person else ALL_WELL)

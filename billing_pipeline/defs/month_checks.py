@@ -1,0 +1,209 @@
+"""The checks of a month's assets, evaluated by the ops that make them, on the frames they hold already.
+
+A check of its own op would read the frames again, and cost a step. A check is evidence; what stops a delivery is
+code: a customer with a faulty row is blocked in `billing/`, an absurd month by `MonthSuspicious`. Those of one
+customer's file (`easybill_layout`) are in `delivery_assets`.
+"""
+
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from billing_pipeline.billing.bill import BilledMonth
+from billing_pipeline.billing.dispositions import Reconciliation, accounting_faults, reconcile
+from billing_pipeline.billing.rules import Rules
+from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_size
+from billing_pipeline.store.frames import FrameMissing, FrameStore
+from billing_pipeline.defs.metadata import problems_table
+from billing_pipeline.defs.partitions import Partitions
+from billing_pipeline.steps.settling import utc_now
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.money import format_minor
+from billing_pipeline.oms.extract import Extract
+from billing_pipeline.oms.row_faults import row_problems
+from billing_pipeline.oms.period import months_back, period_of
+from billing_pipeline.problems import PipelineError, Problem
+
+VALID_ROWS = "valid_rows"
+RECONCILIATION = "reconciliation"
+CUSTOMERS_ACCOUNTED_FOR = "customers_accounted_for"
+MONTH_SIZE = "month_size"
+INVOICE_LINES = "invoice_lines"
+# Beyond, they are one fault of this program.
+SHOWN_FAULTS = 20
+
+_ON_LINES = {
+    RECONCILIATION: "Every service and fee of the month is in a line or in a named heap, and amounts tie to the "
+    "cent.",
+    CUSTOMERS_ACCOUNTED_FOR: "Every customer with a row in the month has one outcome, and lines if they are billed.",
+    MONTH_SIZE: "The month is neither much smaller nor much larger than the months before it.",
+}
+
+
+class MonthSuspicious(PipelineError):
+    """The month is so much smaller or larger than the months before it that nothing is sent before a person looks."""
+
+
+def relation_check_specs(assets: Collection[str], partitions: Partitions) -> list[dg.AssetCheckSpec]:
+    """A check per relation of the OMS."""
+    return [
+        _spec(
+            VALID_ROWS,
+            asset,
+            partitions,
+            "Every row keeps the OMS contract. A row that does not blocks its customer's month, and nobody else's.",
+        )
+        for asset in assets
+    ]
+
+
+def line_check_specs(partitions: Partitions) -> list[dg.AssetCheckSpec]:
+    """The checks of `invoice_lines`."""
+    return [_spec(name, INVOICE_LINES, partitions, description) for name, description in _ON_LINES.items()]
+
+
+def relation_checks(extract: Extract, month: str, assets: Mapping[str, str]) -> Iterator[dg.AssetCheckResult]:
+    """Per relation of the extract whether its rows are good, with those that are not as a table.
+
+    `assets`: asset → relation. They warn: the others' month goes on.
+    """
+    for asset, relation in assets.items():
+        found = list(_problems_in(extract, relation, month))
+        customers = {problem.customer_number for problem in found}
+        yield dg.AssetCheckResult(
+            asset_key=asset,
+            check_name=VALID_ROWS,
+            passed=not found,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{_count(len(found), 'fault')} of {_count(len(customers), 'customer')}"
+            if found
+            else None,
+            metadata={"problems": problems_table(found)} if found else {},
+        )
+
+
+def line_checks(
+    extract: Extract,
+    billed: BilledMonth,
+    month: str,
+    rules: Rules,
+    *,
+    ledger: Ledger,
+    in_part: Collection[str],
+    size: SizeVerdict,
+) -> Iterator[dg.AssetCheckResult]:
+    """The verdicts on `invoice_lines`. `in_part`: customers of whom the run bills certain services only."""
+    elsewhere = {
+        (row.source_kind, row.source_id)
+        for row in ledger.rows_in_files([month])
+        if row.committed and row.delivery_month != month
+    }
+    found = reconcile(extract, billed, month, rules, billed_before=elsewhere, in_part=in_part)
+    yield _verdict(RECONCILIATION, found.faults, _heaps(found, rules.language))
+    yield _verdict(CUSTOMERS_ACCOUNTED_FOR, list(accounting_faults(extract, billed, month)), {})
+    yield dg.AssetCheckResult(
+        asset_key=INVOICE_LINES,
+        check_name=MONTH_SIZE,
+        passed=size.size == "usual",
+        severity=dg.AssetCheckSeverity.ERROR if size.size == "absurd" else dg.AssetCheckSeverity.WARN,
+        description=size.sentence,
+    )
+
+
+def size_of(billed: BilledMonth, month: str, frames: FrameStore, *, timezone: str) -> SizeVerdict:
+    """How the month compares with those before it that were billed here; one that is not over does with none."""
+    if utc_now() < period_of(month, timezone).end:
+        return SizeVerdict("usual", f"{len(billed.lines)} lines; the month is not over")
+    counts = [_line_count(frames, months_back(month, count)) for count in range(1, HISTORY_MONTHS + 1)]
+    return judge_size(len(billed.lines), [count for count in counts if count is not None])
+
+
+def require_plausible(month: str, size: SizeVerdict) -> None:
+    """Raises: MonthSuspicious, where nothing should be sent before a person has looked."""
+    if size.size == "absurd":
+        raise MonthSuspicious(
+            f"{month} has {size.sentence}: nothing is sent. See whether the OMS was complete when it was read and "
+            "whether rules and filters are right; `--force`, or `force: true` for the op billed_month in the UI's "
+            "launchpad, bills it as it is"
+        )
+
+
+def _spec(name: str, asset: str, partitions: Partitions, description: str) -> dg.AssetCheckSpec:
+    with warnings.catch_warnings():
+        # A check with partitions is a preview feature of Dagster, and says so at every load.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions.months, description=description)
+
+
+def _problems_in(extract: Extract, relation: str, month: str) -> Iterator[Problem]:
+    """The faults of a relation's rows of this month, or of a month that nobody can tell."""
+    services, fees = (
+        frame[frame["month"].isna() | (frame["month"] == month)]
+        for frame in (extract.services, extract.cancellation_fees)
+    )
+    if relation == "services":
+        yield from row_problems(services, "service_id")
+    elif relation == "cancellation_fees":
+        yield from row_problems(fees, "fee_id")
+    elif relation == "service_tasks":
+        tasks = extract.service_tasks
+        faulty = tasks[tasks["faults"].notna()]
+        yield from row_problems(faulty.merge(services[["service_id", "customer_number"]]), "service_id")
+    else:
+        owners = set(services["customer_number"]) | set(fees["customer_number"])
+        customers = extract.customers
+        yield from row_problems(customers[customers["customer_number"].isin(owners)])
+
+
+def _verdict(check: str, faults: Sequence[str], metadata: dict[str, Any]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=INVOICE_LINES,
+        check_name=check,
+        passed=not faults,
+        description="; ".join(faults[:SHOWN_FAULTS])
+        + (f"; and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else "")
+        or None,
+        metadata=metadata,
+    )
+
+
+def _heaps(found: Reconciliation, language: str) -> dict[str, Any]:
+    """Where the rows of the month ended, as a table whose first rows add up to its last."""
+    rows = [
+        dg.TableRecord(
+            {
+                "rows of the month": heap.name,
+                "count": heap.rows,
+                "net": "; ".join(
+                    format_minor(net, currency, language) for currency, net in sorted(heap.net.items())
+                ),
+            }
+        )
+        for heap in found.heaps
+    ]
+    total = dg.TableRecord({"rows of the month": "all", "count": found.rows, "net": ""})
+    return {
+        "heaps": dg.MetadataValue.table(
+            records=[*rows, total],
+            schema=dg.TableSchema(
+                columns=[
+                    dg.TableColumn("rows of the month"),
+                    dg.TableColumn("count", "int"),
+                    dg.TableColumn("net"),
+                ]
+            ),
+        )
+    }
+
+
+def _line_count(frames: FrameStore, month: str) -> int | None:
+    try:
+        return int(frames.read("month_totals", month)["line_count"].sum())
+    except FrameMissing:
+        return None
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,285 @@
+"""One draft through EASY Bill's API, at most once: the states of a delivery without a file to rename.
+
+Belongs here: the order of things, and what a doubt comes to. Does not: planning, waiting and what the ledger says
+(`machine.carry_through`), many drafts in a row (`draft_worker`), what a draft consists of and how EASY Bill is asked
+(`easybill`).
+
+A file is published by a rename, which whoever comes second is refused. A request to create a draft is not: EASY
+Bill has no idempotency key, and makes a draft of every one. So the argument of `machine` does not hold here, and
+the table of recovery neither: that a draft does not show proves nothing, for its request may still be on its way.
+
+Why at most one draft is made. Let T be a token.
+
+1. Under T one process asks for the draft: the one that takes UPLOADING(T) → COMMITTING(T), in the moment between the
+   turn that the account's rate limit gives it and the first byte that leaves. Whoever finds COMMITTING(T) looks, and
+   never asks.
+2. A try that was refused (429, 409, no connection) made nothing. The same process may try again, after a
+   compare-and-set on what the ledger said at its last try: if anybody has taken the delivery up meanwhile, it stops.
+   When it gives up, T ends: COMMITTING(T) → PLANNED, with a new token.
+3. A try without an answer may have made a draft, now or later. It is never repeated. EASY Bill is asked whether the
+   draft is there: then it is PUBLISHED. If it is not, the delivery stays in COMMITTING for `DOUBT_S`, in which runs
+   only look; after that it is HELD, and a person decides. No waiting makes the absence certain, so nothing else ends
+   a doubt.
+4. HELD(T) becomes PLANNED only by a person's word. Then EASY Bill is asked once more before the new request.
+
+What is left: a machine that is suspended between the two instructions of 1, is taken for dead, and wakes up after a
+person has released the delivery. Then there are two drafts; the log has the second creation as a failure, and the
+read-back finds two documents of one order (DRAFT_MISMATCH).
+
+Eventually once: whatever dies before COMMITTING is simply done again. What dies in it is resolved by the next run
+if the draft is there, and by a person if it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from billing_pipeline.delivery.transports.protocol import Permanent, Transient
+from billing_pipeline.delivery.ledger import Note, new_token
+from billing_pipeline.delivery.files.upload import Run, carry_through
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
+from billing_pipeline.easybill.api import EasyBillApi
+from billing_pipeline.easybill.api_errors import ApiError, OutcomeUnknown, SeveralDocuments
+from billing_pipeline.easybill.api_models import EasyBillDocument
+from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.draft_request import draft_request
+from billing_pipeline.problems import Code
+
+EDGES: Final = ("planned", "taken", "committed", "created", "published", "adopted", "looked")
+"""Where `Run.at_edge` is called: after each step that something could die behind."""
+
+DOUBT_S: Final = 900.0
+"""How long a request without an answer may still come to something: longer than any try of ours lasts."""
+
+
+class DraftImpossible(Permanent):
+    """EASY Bill cannot be asked for this draft as it is."""
+
+
+class StillInDoubt(Transient):
+    """A draft was asked for, no answer came, and it does not show yet."""
+
+    connection_usable = True
+
+
+class _TakenOver(Exception):
+    """Somebody else has the delivery now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """EASY Bill as a run knows it.
+
+    `customer_ids`: EASY Bill's own ids by customer number, of those who are there exactly once. `known_before`: the
+    document of an order as the account had it before the run, if any; it is asked once an order is to be sent.
+    `template`: the drafts' PDF template, "" for the account's own.
+    """
+
+    api: EasyBillApi
+    customer_ids: Mapping[str, int]
+    known_before: Callable[[Delivery], EasyBillDocument | None]
+    template: str = ""
+    doubt_s: float = DOUBT_S
+
+
+def create_draft(parcel: Parcel, account: Account, run: Run) -> DeliveryResult:
+    """Create one draft, or say why not.
+
+    A failed exchange is logged, and the delivery given back, before it is raised. Raises: ApiError and DeliveryError
+    for that; StoreError; LedgerUnavailable.
+    """
+    return carry_through(
+        parcel,
+        run,
+        send=lambda planned, _: _create(planned, account, run),
+        take_up=lambda found: _take_up(found, account, run),
+    )
+
+
+def _create(planned: Delivery, account: Account, run: Run) -> bool:
+    """PLANNED or UPLOADING → PUBLISHED. False where it was held, or somebody else has taken it over."""
+    customer_id, request = _customer_id(planned, account), _request(planned, account, run)
+    taken = run.ledger.take(
+        planned,
+        token=new_token(),
+        temporary_path="",
+        remote_path="",
+        remote_dir="",
+        transport=run.transport,
+        endpoint=run.endpoint,
+        holder=run.holder,
+        run_id=run.run_id,
+    )
+    if taken is None:
+        return False
+    run.at_edge("taken")
+    sender = _Sender(taken, run)
+    try:
+        if _held_for_namesake(taken, customer_id, account, run):
+            return False
+        made = account.api.create_document(request, before_sending=sender.commit)
+    except _TakenOver:
+        return False
+    except OutcomeUnknown as doubt:
+        return _look_for_late(sender.delivery, doubt, customer_id, account, run)
+    except ApiError as error:
+        sender.give_up(error)
+        raise
+    run.at_edge("created")
+    return _created(sender.delivery, made, "create", account, run)
+
+
+def _customer_id(delivery: Delivery, account: Account) -> int:
+    try:
+        return account.customer_ids[delivery.customer_number]
+    except KeyError:
+        raise DraftImpossible(
+            f"EASY Bill does not have customer {delivery.customer_number} exactly once: mend that there"
+        ) from None
+
+
+def _request(delivery: Delivery, account: Account, run: Run) -> dict[str, object]:
+    try:
+        document = Document.from_json(run.store.get("document", delivery.document_sha256))
+        return draft_request(
+            document, customer_id=account.customer_ids[delivery.customer_number], template=account.template
+        )
+    except ValueError as error:
+        raise DraftImpossible(f"{delivery.order_number} cannot be a draft of EASY Bill: {error}") from error
+
+
+def _held_for_namesake(taken: Delivery, customer_id: int, account: Account, run: Run) -> bool:
+    """Whether EASY Bill has a document of this order already, of which this ledger knows nothing."""
+    try:
+        found = account.known_before(taken)
+        if found is None and taken.released_as == "send":
+            # A person has seen that it is not there. It may have come since.
+            found = account.api.find_document(customer_id=customer_id, order_number=taken.order_number)
+    except SeveralDocuments as several:
+        return _hold(taken, Code.NAME_COLLISION, str(several), run)
+    if found is None:
+        return False
+    reason = f"document {found.id} of EASY Bill has this order number already, and not from this ledger"
+    return _hold(taken, Code.NAME_COLLISION, reason, run)
+
+
+@dataclass(slots=True)
+class _Sender:
+    """The one process that asks for the draft under a token; `delivery` is as the ledger had it at the last try."""
+
+    delivery: Delivery
+    run: Run
+    has_committed: bool = field(default=False, init=False)
+
+    def commit(self) -> None:
+        """To be called before each try, in the moment before it leaves. Raises: _TakenOver, and then nothing may."""
+        if self.has_committed:
+            after = self.run.ledger.adopt(self.delivery, holder=self.run.holder, run_id=self.run.run_id)
+        else:
+            note = Note("ask", f"POST /documents at {self.run.endpoint}")
+            after = self.run.ledger.commit(self.delivery, note)
+        if after is None:
+            raise _TakenOver
+        self.delivery, self.has_committed = after, True
+        self.run.at_edge("committed")
+
+    def give_up(self, error: ApiError) -> None:
+        """After the last try, which made nothing."""
+        note = Note("attempt", str(error), outcome="failure")
+        back = self.run.ledger.refused if self.has_committed else self.run.ledger.give_back
+        if back(self.delivery, note) is None:
+            self.run.ledger.record_exchange(self.delivery, note, run_id=self.run.run_id)
+
+
+def _look_for_late(
+    committed: Delivery, doubt: OutcomeUnknown, customer_id: int, account: Account, run: Run
+) -> bool:
+    """COMMITTING, and no answer came: → PUBLISHED if the draft is there. Raises: ApiError; the doubt, if it is not."""
+    run.ledger.record_exchange(committed, Note("attempt", str(doubt), outcome="failure"), run_id=run.run_id)
+    try:
+        found = account.api.find_late_document(customer_id=customer_id, order_number=committed.order_number)
+    except SeveralDocuments as several:
+        _hold(committed, Code.DRAFT_MISMATCH, str(several), run)
+        return False
+    except ApiError as error:
+        _give_back(committed, str(error), run)
+        raise doubt from error
+    run.at_edge("looked")
+    if found is not None:
+        return _created(committed, found, "recover", account, run)
+    _give_back(committed, "the draft does not show yet", run)
+    raise doubt
+
+
+def _take_up(found: Delivery, account: Account, run: Run) -> bool:
+    """A delivery that was left in COMMITTING: → PUBLISHED if the draft is there, HELD once it has been long enough."""
+    adopted = run.ledger.adopt(found, holder=run.holder, run_id=run.run_id)
+    if adopted is None:
+        return False
+    run.at_edge("adopted")
+    if adopted.endpoint != run.endpoint:
+        reason = f"it was sent to {adopted.endpoint}, and drafts are now made at {run.endpoint}: look there"
+        _hold(adopted, Code.DELIVERY_FAILED, reason, run)
+        return False
+    try:
+        document = account.api.find_document(
+            customer_id=_customer_id(adopted, account), order_number=adopted.order_number
+        )
+    except SeveralDocuments as several:
+        _hold(adopted, Code.DRAFT_MISMATCH, str(several), run)
+        return False
+    except (ApiError, DraftImpossible) as error:
+        _give_back(adopted, str(error), run)
+        raise
+    run.at_edge("looked")
+    if document is not None:
+        return _created(adopted, document, "recover", account, run)
+    _wait_or_hold(adopted, account, run)
+    return False
+
+
+def _wait_or_hold(adopted: Delivery, account: Account, run: Run) -> None:
+    """Not there: it may still appear, or a person has to decide. Raises: StillInDoubt."""
+    asked_at = adopted.committed_at or adopted.updated_at
+    until = asked_at + timedelta(seconds=account.doubt_s)
+    if run.clock() < until:
+        what = (
+            f"EASY Bill was asked for the draft of {adopted.order_number} at {asked_at:%Y-%m-%d %H:%M:%S} UTC and did "
+            f"not answer; it may still appear: run the month again after {until:%H:%M:%S} UTC, which looks and does "
+            "not ask again"
+        )
+        _give_back(adopted, what, run)
+        raise StillInDoubt(what)
+    reason = (
+        f"EASY Bill was asked for the draft at {asked_at:%Y-%m-%d %H:%M:%S} UTC, did not answer, "
+        "and does not show it"
+    )
+    _hold(adopted, Code.DELIVERY_FAILED, reason, run)
+
+
+def _created(
+    committed: Delivery, document: EasyBillDocument, action: str, account: Account, run: Run
+) -> bool:
+    link = account.api.link(document)
+    note = Note(action, f"document {document.id}, {link}")
+    after = run.ledger.created(committed, note, draft_id=document.id, link=link)
+    run.at_edge("published")
+    if after is None:
+        second = Note(action, f"{note.detail}, while the ledger had gone on without it", outcome="failure")
+        run.ledger.record_exchange(committed, second, run_id=run.run_id)
+    return after is not None
+
+
+def _hold(delivery: Delivery, code: Code, reason: str, run: Run) -> bool:
+    """True: it is held now, or somebody else has it; either way it is not ours to send."""
+    run.ledger.hold(delivery, code, reason, Note("hold", reason, outcome="failure"))
+    return True
+
+
+def _give_back(delivery: Delivery, what: str, run: Run) -> None:
+    note = Note("attempt", what, outcome="failure")
+    if run.ledger.give_back(delivery, note) is None:
+        run.ledger.record_exchange(delivery, note, run_id=run.run_id)

@@ -1,0 +1,284 @@
+"""Many files over a few connections: who sends what, what is tried again, and when to stop trying.
+
+Belongs here: threads, connections, retries. What one delivery does is `machine`'s. Each connection serves
+many files, so nobody logs in per customer, and no connection is made at all if nothing is to be sent.
+
+A permanent fault is never tried again. A transient one is, with exponential back-off and jitter (at once
+after a time-out, which was pause enough), a bounded number of times, and only as long as a further try that
+takes the whole time-out ends within 2 x time-out + 1 s of the first, with half a second to spare: a server
+that stalls costs no more per file. One customer's fault does not stop the others. An inbox that can no
+longer be connected to does, and so does one that lets `FAILURES_IN_A_ROW` files in a row time out or break
+off: the files that are left fail at once, and the error is raised when all have been told.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Final, Self
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
+from tenacity.wait import wait_exponential, wait_random
+
+from billing_pipeline.delivery.transports.protocol import (
+    DeliveryError,
+    Inbox,
+    InboxTimeout,
+    Permanent,
+    Transient,
+    Transport,
+)
+from billing_pipeline.delivery.ledger import Ledger, utc_now
+from billing_pipeline.delivery.files.upload import Run, Verify, deliver, unverified
+from billing_pipeline.delivery.records import DeliveryResult, Parcel
+from billing_pipeline.delivery.files.recovery import Places
+from billing_pipeline.store.blobs import Store
+from billing_pipeline.delivery.results import outcome_of, result_of
+from billing_pipeline.problems import Code, Problem
+
+FAILURES_IN_A_ROW: Final = 5
+_TRIES: Final = 6
+
+
+def deliver_all(
+    parcels: Sequence[Parcel],
+    transport: Transport,
+    ledger: Ledger,
+    store: Store,
+    *,
+    run_id: str,
+    remote_dir: str,
+    archive_dir: str | None = None,
+    error_dir: str | None = None,
+    verify: Verify = unverified,
+    connections: int = 4,
+    timeout_s: float = 30.0,
+    clock: Callable[[], datetime] = utc_now,
+    at_edge: Callable[[str], None] = lambda edge: None,
+) -> Generator[DeliveryResult, None, None]:
+    """Deliver the parcels, and yield one result for each, in the caller's thread, as they come.
+
+    Each outcome is in the ledger (`record_outcomes`) before it is yielded; the exports are recorded
+    already. Raises: after every parcel's result, the DeliveryError that ended the delivery; at once,
+    LedgerUnavailable.
+    """
+    run = run_over(
+        transport,
+        ledger,
+        store,
+        run_id=run_id,
+        places=Places(remote_dir, archive_dir, error_dir),
+        verify=verify,
+        timeout_s=timeout_s,
+        clock=clock,
+        at_edge=at_edge,
+    )
+    yield from deliver_over(parcels, transport, run, connections=connections, timeout_s=timeout_s)
+
+
+def run_over(
+    transport: Transport,
+    ledger: Ledger,
+    store: Store,
+    *,
+    run_id: str,
+    places: Places,
+    verify: Verify = unverified,
+    timeout_s: float = 30.0,
+    clock: Callable[[], datetime] = utc_now,
+    at_edge: Callable[[str], None] = lambda edge: None,
+) -> Run:
+    """What all deliveries over this transport share; how long others are waited for follows from its time-out."""
+    lease_s = 2 * timeout_s + 1
+    return Run(
+        ledger=ledger,
+        store=store,
+        places=places,
+        transport=transport.name,
+        endpoint=transport.address,
+        run_id=run_id,
+        verify=verify,
+        # Longer than the lease: of a run that died on another machine, the lease alone tells.
+        patience_s=lease_s + 1,
+        lease_s=lease_s,
+        clock=clock,
+        at_edge=at_edge,
+    )
+
+
+def deliver_over(
+    parcels: Sequence[Parcel], transport: Transport, run: Run, *, connections: int, timeout_s: float
+) -> Generator[DeliveryResult, None, None]:
+    """As `deliver_all`, for a run that is made already."""
+    crew = _Crew(run, transport, timeout_s)
+    for parcel in parcels:
+        crew.waiting.put(parcel)
+    # A server may allow fewer connections than there are threads: what a thread that got none puts back is left
+    # over when the others have gone already, and the next round sends it.
+    while not crew.waiting.empty():
+        yield from _round(crew, min(connections, crew.waiting.qsize()))
+    if crew.ended_by is not None:
+        raise crew.ended_by
+
+
+def _round(crew: _Crew, count: int) -> Iterator[DeliveryResult]:
+    """The results of so many threads, until all of them have gone."""
+    with ThreadPoolExecutor(count, thread_name_prefix="delivery") as pool:
+        threads = [pool.submit(crew.work) for _ in range(count)]
+        try:
+            for _ in threads:
+                yield from iter(crew.results.get, None)
+        finally:
+            # The caller may have had enough of it: who is at work finishes the file in hand.
+            crew.stop.set()
+    for thread in threads:
+        thread.result()
+    crew.stop.clear()
+
+
+_BACK_OFF: Final = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.3)
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds until the next try."""
+    timed_out = state.outcome is not None and isinstance(state.outcome.exception(), InboxTimeout)
+    return 0.0 if timed_out else _BACK_OFF(state)
+
+
+class _GivenUp(Permanent):
+    """The inbox has been given up for this run; said of the files that were not tried any more."""
+
+
+@dataclass
+class _Crew:
+    """What the threads of one `deliver_all` share."""
+
+    run: Run
+    transport: Transport
+    timeout_s: float
+    waiting: queue.SimpleQueue[Parcel] = field(default_factory=queue.SimpleQueue)
+    results: queue.SimpleQueue[DeliveryResult | None] = field(default_factory=queue.SimpleQueue)
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    first_login: threading.Lock = field(default_factory=threading.Lock)
+    ended_by: DeliveryError | None = None
+    connected: int = 0
+    ever_connected: bool = False
+    failed_in_a_row: int = 0
+
+    def work(self) -> None:
+        """One thread: sends parcels until none are left. An error that is no parcel's goes to its future."""
+        try:
+            with _Connection(self) as connection:
+                while not self.stop.is_set():
+                    try:
+                        parcel = self.waiting.get_nowait()
+                    except queue.Empty:
+                        return
+                    result = self._result(parcel, connection)
+                    if result is None:
+                        self.waiting.put(parcel)
+                        return
+                    self.run.ledger.record_outcomes([outcome_of(result)], self.run.run_id)
+                    self.results.put(result)
+        except BaseException:
+            self.stop.set()
+            raise
+        finally:
+            self.results.put(None)
+
+    def _result(self, parcel: Parcel, connection: _Connection) -> DeliveryResult | None:
+        """What became of the parcel; None where this thread gets no connection while another one has one."""
+        tries = Retrying(
+            retry=retry_if_exception_type(Transient),
+            wait=_pause,
+            stop=stop_after_attempt(_TRIES) | stop_before_delay(self.timeout_s + 0.5),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            result = tries(self._once, parcel, connection)
+        except DeliveryError as error:
+            if not self._counted(error, connection):
+                return None
+            problem = Problem(Code.DELIVERY_FAILED, parcel.export.customer_number, str(error))
+            return result_of(parcel, self.run.clock(), "failed", (problem,))
+        if connection.is_open:
+            self.failed_in_a_row = 0
+        return result
+
+    def _once(self, parcel: Parcel, connection: _Connection) -> DeliveryResult:
+        try:
+            return deliver(parcel, connection.inbox, self.run)
+        except Transient as error:
+            if not error.connection_usable:
+                connection.close()
+            raise
+
+    def _sleep(self, seconds: float) -> None:
+        self.stop.wait(seconds)
+
+    def _counted(self, error: DeliveryError, connection: _Connection) -> bool:
+        """Whether the failure is the parcel's own or the inbox's; False if it is only this thread's."""
+        with self.lock:
+            if isinstance(error, _GivenUp):
+                return True
+            if connection.refused and self.connected:
+                return False
+            broken = isinstance(error, Transient) and not error.connection_usable
+            self.failed_in_a_row += broken
+            if self.ended_by is None and (connection.refused or self.failed_in_a_row >= FAILURES_IN_A_ROW):
+                self.ended_by = error
+            return True
+
+
+class _Connection:
+    """One thread's connection: made when it is first needed, and again after it broke."""
+
+    def __init__(self, crew: _Crew) -> None:
+        self._crew = crew
+        self._inbox: Inbox | None = None
+        self._context = ExitStack()
+        self.refused = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def is_open(self) -> bool:
+        return self._inbox is not None
+
+    def inbox(self) -> Inbox:
+        """The open connection, or a new one. Raises: as `Transport.connect`, or _GivenUp."""
+        if self._crew.ended_by is not None:
+            raise _GivenUp(f"not tried any more: {self._crew.ended_by}")
+        if self._inbox is None:
+            # Until one login has succeeded, one at a time: four wrong passwords at once lock an account.
+            with nullcontext() if self._crew.ever_connected else self._crew.first_login:
+                if self._crew.ended_by is not None:
+                    raise _GivenUp(f"not tried any more: {self._crew.ended_by}")
+                self.refused = True
+                self._inbox = self._context.enter_context(self._crew.transport.connect())
+                self.refused = False
+                with self._crew.lock:
+                    self._crew.ever_connected = True
+                    self._crew.connected += 1
+        return self._inbox
+
+    def close(self) -> None:
+        if self._inbox is not None:
+            self._inbox = None
+            with self._crew.lock:
+                self._crew.connected -= 1
+        self._context.close()

@@ -1,0 +1,372 @@
+"""One file, at most once: the states of a delivery and the edges between them, whatever dies in the middle.
+
+Belongs here: the order of things. Does not: how a connection is made and how often it is tried (`worker`),
+what the inbox is (`inbox` and its transports), what an edge does to the ledger (`ledger.edges`), the table
+of recovery (`recovery`), the words for people (`verdicts`).
+
+Why the final name is published at most once. The only thing that publishes is a rename of a temporary file
+to the final name, and each temporary file carries the token under which it was written. Let T be a token.
+
+1. A rename of T's file is asked for only by who has seen the ledger say COMMITTING(T), which is reached by a
+   durable compare-and-set from UPLOADING(T). Taking over an upload replaces T. So the one who held T before,
+   however late it wakes up, loses that compare-and-set, removes its own temporary file and stops. Therefore
+   an upload may be taken over at any time, from the living as from the dead; that a run waits for a living
+   one only spares work.
+2. COMMITTING(T) is left only for PUBLISHED, CONSUMED or HELD, never for another token: no second temporary
+   file is committed after the first. Only a person who releases a held delivery to be sent makes it PLANNED
+   again. T's file is removed when the delivery is held, and once more by the next upload before it writes
+   its own, so that a sleeper who still holds T has nothing left to rename.
+3. In COMMITTING(T) several may be at work: the one who committed, asleep, and any number who recover. All
+   they can do is to rename the same one file. A rename consumes its source: the first wins, and the others
+   are told that the source is gone (NotFound) or the target there (NameTaken), and look again. They look in
+   the direction in which files move, so that a file that moves meanwhile is seen at the later place.
+4. A rename whose reply was lost either happened (the temporary file is gone) or did not (it is there). The
+   table tells the two apart by the temporary file, not by the final name, which a poller may have taken.
+5. HELD is entered before the temporary file is removed, never after: had it been removed first and had we
+   died then, its absence would read as a rename that happened.
+
+What the server must promise for 3 is that a rename is one step. OpenSSH's is link and unlink; were the
+server itself to die between the two, and a poller to take and delete the file before anybody looks, the
+table's "there, gone, gone" would rename again. With an archive directory configured, even that is seen.
+
+Eventually once: a failure gives the delivery back (`give_back`), so that the next attempt goes on at once;
+the death of a process is noticed on the same machine (`liveness`), and elsewhere when the lease is over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Final
+
+from billing_pipeline.delivery.transports.protocol import (
+    DeliveryError,
+    Inbox,
+    InboxBusy,
+    NameRefused,
+    NameTaken,
+    NotFound,
+    ReadBackMismatch,
+)
+from billing_pipeline.delivery.ledger import Ledger, Note, Refusal, new_token
+from billing_pipeline.delivery.ledger.liveness import is_gone, this_process
+from billing_pipeline.delivery.records import (
+    SENT_STATES,
+    Delivery,
+    DeliveryOutcome,
+    DeliveryResult,
+    Parcel,
+    State,
+)
+from billing_pipeline.delivery.files.recovery import Action, Decision, Places, decide, join, look
+from billing_pipeline.store.blobs import Store, StoreError, sha256_of
+from billing_pipeline.delivery.files.orphans import seen_before
+from billing_pipeline.delivery.results import changed, held, in_progress, result_of
+from billing_pipeline.problems import Code, Problem
+
+EDGES: Final = (
+    "planned",
+    "taken",
+    "created",
+    "verified",
+    "committed",
+    "renamed",
+    "published",
+    "adopted",
+    "looked",
+)
+"""Where `Run.at_edge` is called: after each step that something could die behind."""
+
+_LOOKS = 5
+
+Verify = Callable[[Parcel, bytes], Sequence[str]]
+"""The check of a file's bytes: what is wrong with them, nothing if they may be sent."""
+
+
+def unverified(parcel: Parcel, data: bytes) -> Sequence[str]:
+    """Finds nothing wrong."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all deliveries of one run share.
+
+    `transport` and `endpoint` are the transport's `name` and `address`. Another run at work on the same
+    delivery is waited for up to `patience_s`; one that has not moved for `lease_s`, or whose process has
+    ended, is taken over from. `at_edge` is told each of `EDGES`; tests die there.
+    """
+
+    ledger: Ledger
+    store: Store
+    places: Places
+    transport: str
+    endpoint: str
+    run_id: str
+    verify: Verify = unverified
+    patience_s: float = 30.0
+    lease_s: float = 61.0
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
+    at_edge: Callable[[str], None] = lambda edge: None
+    holder: str = field(default_factory=this_process)
+
+    def may_take(self, delivery: Delivery) -> bool:
+        """Whether nobody who is alive is at work on the delivery, as far as can be known."""
+        if not delivery.holder or is_gone(delivery.holder):
+            return True
+        return self.clock() - delivery.updated_at >= timedelta(seconds=self.lease_s)
+
+
+def deliver(parcel: Parcel, inbox: Callable[[], Inbox], run: Run) -> DeliveryResult:
+    """Deliver one file, or say why not; `inbox` is asked for a connection only if one is needed.
+
+    A failed exchange is logged, and the delivery given back, before it is raised. Raises: DeliveryError for
+    that; LedgerUnavailable.
+    """
+    return carry_through(
+        parcel,
+        run,
+        send=lambda planned, data: _upload(planned, data, inbox(), run),
+        take_up=lambda found: _take_up(found, inbox(), run),
+    )
+
+
+def carry_through(
+    parcel: Parcel,
+    run: Run,
+    *,
+    send: Callable[[Delivery, bytes], bool],
+    take_up: Callable[[Delivery], bool],
+) -> DeliveryResult:
+    """What holds for every way of sending: plan, wait for who is at work, and go by what the ledger says.
+
+    `send` moves a PLANNED or UPLOADING delivery on, `take_up` a COMMITTING one; True where they published it, False
+    where it was held or somebody else has it. What they raise is raised.
+    """
+    started = time.monotonic()
+    published_here = False
+    attempt = 0
+    while True:
+        planned = run.ledger.plan(parcel, run_id=run.run_id, may_take=run.may_take)
+        if isinstance(planned, Refusal):
+            return result_of(parcel, run.clock(), "failed", planned.problems)
+        run.at_edge("planned")
+        if planned.state in SENT_STATES or planned.state is State.HELD:
+            return _settled(parcel, planned, run, published_here=published_here)
+        if attempt > 0 and time.monotonic() - started >= run.patience_s:
+            return result_of(parcel, run.clock(), "failed", (in_progress(planned),))
+        # Planned with other bytes, the lease has expired since the ledger was asked: ask it again.
+        superseded = planned.state is State.UPLOADING and planned.sha256 != parcel.export.sha256
+        if superseded or not run.may_take(planned):
+            run.sleep(0.05 * 2 ** min(attempt, 3))
+        elif planned.state is State.COMMITTING:
+            published_here |= take_up(planned)
+        else:
+            data, problems = _bytes_to_send(parcel, run)
+            if problems:
+                return result_of(parcel, run.clock(), "failed", problems)
+            published_here |= send(planned, data)
+        attempt += 1
+
+
+def _bytes_to_send(parcel: Parcel, run: Run) -> tuple[bytes, tuple[Problem, ...]]:
+    """The stored bytes, proven anew; or what is wrong with them."""
+    export = parcel.export
+    try:
+        data = run.store.get("csv", export.sha256)
+    except StoreError as error:
+        return b"", (Problem(Code.DELIVERY_FAILED, export.customer_number, str(error)),)
+    return data, tuple(
+        Problem(Code.LAYOUT_INVALID, export.customer_number, fault) for fault in run.verify(parcel, data)
+    )
+
+
+def _upload(planned: Delivery, data: bytes, inbox: Inbox, run: Run) -> bool:
+    """PLANNED or UPLOADING → PUBLISHED. False where it was held, or somebody else has taken it over."""
+    if "/" in planned.file_name:
+        raise NameRefused(f"the file name {planned.file_name!r} would leave {run.places.remote_dir}")
+    token = new_token()
+    taken = run.ledger.take(
+        planned,
+        token=token,
+        temporary_path=join(run.places.remote_dir, f".{planned.file_name}.{token}.tmp"),
+        remote_path=join(run.places.remote_dir, planned.file_name),
+        remote_dir=run.places.remote_dir,
+        transport=run.transport,
+        endpoint=run.endpoint,
+        holder=run.holder,
+        run_id=run.run_id,
+    )
+    if taken is None:
+        return False
+    run.at_edge("taken")
+    committed = _write_and_commit(taken, data, inbox, run)
+    if committed is None:
+        return False
+    run.at_edge("committed")
+    with _GivenBack(committed, run):
+        try:
+            inbox.rename(committed.temporary_path, committed.remote_path)
+        except (NameTaken, NotFound):
+            return _resolve(committed, inbox, run)
+        run.at_edge("renamed")
+        return _published(committed, Note("publish", committed.remote_path), run, renamed=True)
+    return False
+
+
+def _write_and_commit(taken: Delivery, data: bytes, inbox: Inbox, run: Run) -> Delivery | None:
+    """UPLOADING → COMMITTING. None where it was held or recognised, or somebody else has taken it over."""
+    with _GivenBack(taken, run):
+        for leftover in taken.leftovers:
+            inbox.remove(leftover)
+        seen = seen_before(taken, run.ledger, run.places)
+        if seen is not None:
+            _recognise(taken, seen, run)
+            return None
+        foreign = _foreign_file(taken, inbox, run)
+        if foreign:
+            _hold(taken, Decision(Action.HOLD, Code.NAME_COLLISION, foreign), run)
+            return None
+        _write(taken, data, inbox, run)
+        note = Note("upload", f"{taken.temporary_path}: {len(data)} bytes, read back, sha256 {taken.sha256}")
+        committed = run.ledger.commit(taken, note)
+        if committed is None:
+            inbox.remove(taken.temporary_path)
+        return committed
+    return None
+
+
+def _recognise(taken: Delivery, seen: Decision, run: Run) -> None:
+    """UPLOADING → PUBLISHED, with nothing sent, or HELD: the file was seen before this ledger knew of it."""
+    if seen.action is Action.HOLD:
+        _hold(taken, seen, run)
+        return
+    # Should we die in between, the next run finds no temporary file, and concludes the same.
+    committed = run.ledger.commit(taken, Note("recognise", seen.reason))
+    if committed is not None:
+        consumed = seen.action is Action.CONSUMED
+        _published(committed, Note("recognise", "nothing was sent again"), run, consumed=consumed)
+
+
+def _foreign_file(taken: Delivery, inbox: Inbox, run: Run) -> str:
+    """Whose file has our name already, before anything of ours was published; "" if nobody's."""
+    if inbox.stat(taken.remote_path) is not None:
+        return f"{taken.remote_path} is there already, and not from this ledger"
+    archived = join(run.places.archive_dir, taken.file_name)
+    if archived and taken.released_as != "send" and inbox.stat(archived) is not None:
+        return f"{archived} says that the receiver has taken a file of this name, of which this ledger knows nothing"
+    return ""
+
+
+def _write(taken: Delivery, data: bytes, inbox: Inbox, run: Run) -> None:
+    """The temporary file, proven to be whole."""
+    inbox.create(taken.temporary_path, data)
+    run.at_edge("created")
+    if sha256_of(inbox.read(taken.temporary_path)) != taken.sha256:
+        inbox.remove(taken.temporary_path)
+        raise ReadBackMismatch(
+            f"{run.endpoint} did not keep what was written to {taken.temporary_path}: what was read back differs; "
+            "its disk may be full or failing"
+        )
+    run.at_edge("verified")
+
+
+def _take_up(found: Delivery, inbox: Inbox, run: Run) -> bool:
+    """A delivery whose run left it in COMMITTING: find out what became of the rename, and finish it."""
+    adopted = run.ledger.adopt(found, holder=run.holder, run_id=run.run_id)
+    if adopted is None:
+        return False
+    run.at_edge("adopted")
+    with _GivenBack(adopted, run):
+        return _resolve(adopted, inbox, run)
+    return False
+
+
+def _resolve(committed: Delivery, inbox: Inbox, run: Run) -> bool:
+    """COMMITTING → whatever the inbox says. False where it was held, or somebody else was first."""
+    if committed.endpoint != run.endpoint:
+        reason = f"it was sent to {committed.endpoint}, and the inbox is now {run.endpoint}: look there"
+        _hold(committed, Decision(Action.HOLD, Code.DELIVERY_FAILED, reason), run)
+        return False
+    for _ in range(_LOOKS):
+        sights = look(committed, inbox, run.places)
+        run.at_edge("looked")
+        decision = decide(sights)
+        match decision.action:
+            case Action.RENAME:
+                try:
+                    inbox.rename(committed.temporary_path, committed.remote_path)
+                except (NameTaken, NotFound):
+                    continue
+                run.at_edge("renamed")
+                note = Note("publish", f"{committed.remote_path} ({sights})")
+                return _published(committed, note, run, renamed=True)
+            case Action.HOLD:
+                if _hold(committed, decision, run):
+                    inbox.remove(committed.temporary_path)
+                return False
+            case _:
+                inbox.remove(committed.temporary_path)
+                consumed = decision.action is Action.CONSUMED
+                note = Note("recover", f"{decision.action.name.lower()}: {sights}")
+                return _published(committed, note, run, consumed=consumed)
+    raise InboxBusy(f"{run.endpoint} changed {committed.remote_path} each time it was looked at")
+
+
+def _published(
+    committed: Delivery, note: Note, run: Run, *, consumed: bool = False, renamed: bool = False
+) -> bool:
+    published = run.ledger.publish(committed, note, consumed=consumed, renamed=renamed)
+    run.at_edge("published")
+    if published is None and renamed:
+        run.ledger.record_exchange(committed, note, run_id=run.run_id)
+    return published is not None
+
+
+def _hold(delivery: Delivery, decision: Decision, run: Run) -> bool:
+    code = decision.code or Code.DELIVERY_FAILED
+    note = Note("hold", decision.reason, outcome="failure")
+    return run.ledger.hold(delivery, code, decision.reason, note) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _GivenBack:
+    """After a failed exchange nobody is at work on the delivery any more: the next attempt need not wait.
+
+    An exchange that failed because somebody else has taken the delivery over, and removed the temporary
+    file, is not a failure: the block is left, and the ledger tells the rest.
+    """
+
+    delivery: Delivery
+    run: Run
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, DeliveryError):
+            return False
+        note = Note("attempt", str(error), outcome="failure")
+        if self.run.ledger.give_back(self.delivery, note) is not None:
+            return False
+        self.run.ledger.record_exchange(self.delivery, note, run_id=self.run.run_id)
+        return True
+
+
+def _settled(parcel: Parcel, found: Delivery, run: Run, *, published_here: bool) -> DeliveryResult:
+    """What the ledger says of a delivery that is over, or that a person has to decide about."""
+    if found.state is State.HELD:
+        return result_of(parcel, run.clock(), "held", (held(found),))
+    if parcel.export.sha256 in {found.sha256, found.accepted_sha256}:
+        outcome: DeliveryOutcome = "delivered" if published_here else "unchanged"
+        return result_of(parcel, run.clock(), outcome, remote_path=found.remote_path)
+    problem = changed(parcel, found, run.store)
+    note = Note("hold", problem.message, outcome="failure", kind="decision")
+    run.ledger.record_exchange(found, note, run_id=run.run_id)
+    return result_of(parcel, run.clock(), "held", (problem,))

@@ -1,0 +1,123 @@
+"""Withdrawing what a month has in the inbox and nobody has taken yet; the withdrawn stay HELD for a person.
+
+The order, and why. The ledger says HELD first, under a fresh token: whoever dies behind it leaves a question, never a
+file that the next run sends again; and who slept over an earlier rename can no longer say PUBLISHED. Then the final
+name is *renamed* to a name that receivers ignore, never removed: a rename tells by itself whether the file was still
+there, and what it tells about stays at hand. NotFound means that the receiver has been faster, and the ledger takes
+its HELD back.
+
+Why a withdrawn delivery is not simply planned again: that the file still lay there does not say that nobody has read
+it. A receiver that reads and then moves away may have stood between the two, and would import it all the same; sent
+again, it would be a second upload of one order. So a person looks into EASY Bill, and releases it "send" or
+"delivered". Sent again, the temporary file is removed as any leftover is.
+
+Corrections are left alone: what they replace is released already, and a person has asked for each by itself. So is
+what a person has accepted as delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, NotFound, Transient, Transport
+from billing_pipeline.delivery.ledger import Note, new_token
+from billing_pipeline.delivery.files.upload import Run
+from billing_pipeline.delivery.records import Delivery, State
+from billing_pipeline.delivery.files.recovery import Action, decide, join, look
+from billing_pipeline.store.blobs import sha256_of
+
+_TAKEN = "the receiver had taken it"
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What became of one published delivery: as the ledger has it now, and why it was not withdrawn, "" if it was."""
+
+    delivery: Delivery
+    why_not: str = ""
+
+
+def withdraw_month(month: str, transport: Transport, run: Run, *, why: str) -> list[Withdrawal]:
+    """Withdraw every file of the month that can be, and tell of each that was published, by customer number.
+
+    An inbox that fails leaves the rest where it is, and says so: nothing is raised for it. Raises: LedgerUnavailable.
+    """
+    withdrawals: list[Withdrawal] = []
+    given_up = ""
+    with ExitStack() as connection:
+        inbox: Inbox | None = None
+        for delivery in published(run.ledger.deliveries(month), run.endpoint):
+            why_not = given_up
+            if not given_up:
+                try:
+                    inbox = inbox or connection.enter_context(transport.connect())
+                    why_not = withdraw(delivery, inbox, run, why=why)
+                except DeliveryError as error:
+                    why_not = str(error)
+                    note = Note("withdraw", why_not, outcome="failure")
+                    run.ledger.record_exchange(delivery, note, run_id=run.run_id)
+                    if inbox is None or (isinstance(error, Transient) and not error.connection_usable):
+                        given_up = why_not
+            now = run.ledger.delivery(delivery.order_number) or delivery
+            withdrawals.append(Withdrawal(now, "" if now.state is State.HELD else why_not))
+    return withdrawals
+
+
+def published(deliveries: Sequence[Delivery], endpoint: str) -> list[Delivery]:
+    """Those that may still lie in the inbox at this address, and may be withdrawn from it."""
+    corrected = {delivery.customer_number for delivery in deliveries if delivery.revision > 1}
+    return [
+        delivery
+        for delivery in deliveries
+        if delivery.state is State.PUBLISHED
+        and delivery.endpoint == endpoint
+        and delivery.released_as != "delivered"
+        and delivery.customer_number not in corrected
+    ]
+
+
+def withdraw(delivery: Delivery, inbox: Inbox, run: Run, *, why: str) -> str:
+    """PUBLISHED → HELD, with the file under an ignored name; or why not.
+
+    Raises: DeliveryError. If it happens after the ledger has said HELD, it stays so: where the file is, is not known.
+    """
+    try:
+        if sha256_of(inbox.read(delivery.remote_path)) != delivery.sha256:
+            return "another file has its name in the inbox"
+    except NotFound:
+        return _TAKEN
+    token = new_token()
+    begun = run.ledger.begin_withdrawal(
+        delivery,
+        token=token,
+        temporary_path=join(delivery.remote_dir, f".{delivery.file_name}.{token}.tmp"),
+        reason=f"it was withdrawn from {delivery.remote_path}, because {why}; whether the receiver had read it before "
+        "cannot be known: if EASY Bill has the order, it is delivered",
+    )
+    if begun is None:
+        return "another run, or a person, was at work on it"
+    run.at_edge("withdrawing")
+    try:
+        inbox.rename(begun.remote_path, begun.temporary_path)
+    except NotFound:
+        return _taken_meanwhile(begun, inbox, run)
+    run.at_edge("withdrawn")
+    note = Note("withdraw", f"{begun.remote_path} → {begun.temporary_path}: {why}")
+    run.ledger.record_exchange(begun, note, run_id=run.run_id)
+    return ""
+
+
+def _taken_meanwhile(begun: Delivery, inbox: Inbox, run: Run) -> str:
+    """HELD → PUBLISHED or CONSUMED, where the inbox agrees that the receiver has it; else it stays HELD."""
+    sights = look(begun, inbox, run.places)
+    decision = decide(sights)
+    note = Note("withdraw", f"{_TAKEN}: {sights}", outcome="failure")
+    if decision.action not in (Action.PUBLISHED, Action.CONSUMED):
+        run.ledger.record_exchange(begun, note, run_id=run.run_id)
+        return decision.reason
+    back = run.ledger.not_withdrawn(begun, note)
+    if back is not None and decision.action is Action.CONSUMED:
+        run.ledger.consumed(back, Note("recover", f"consumed: {sights}"))
+    return _TAKEN

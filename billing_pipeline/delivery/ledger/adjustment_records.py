@@ -1,0 +1,310 @@
+"""Adjustments: a row that a person adds to a customer's month, until it is billed, with its whole history.
+
+A change, a deletion and its undoing are new versions; none is ever changed or removed. What an adjustment
+may say, and does to the lines, is `billing`'s affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from billing_pipeline.billing.adjustments import Adjustment
+from billing_pipeline.delivery.ledger.database import Database, insert
+from billing_pipeline.delivery.ledger.events import append
+from billing_pipeline.delivery.ledger.signing import signed
+from billing_pipeline.delivery.records import AdjustmentAction, AdjustmentRecord, Event
+from billing_pipeline.delivery.ledger.tables import (
+    adjustment_versions,
+    adjustments,
+    billed_rows,
+    deliveries,
+    finished_months,
+    month_customers,
+)
+from billing_pipeline.problems import UsageError
+
+_CONTENT = ("title", "quantity", "unit_price_net", "vat_percent", "unit", "item_number", "deleted")
+
+
+def as_adjustment(record: AdjustmentRecord) -> Adjustment:
+    """The adjustment as `bill_month` takes it. Raises: UsageError where it says what none may say."""
+    return Adjustment(
+        adjustment_id=str(record.id),
+        month=record.month,
+        customer_number=record.customer_number,
+        title=record.title,
+        quantity=record.quantity,
+        unit_price_net=record.unit_price_net,
+        vat_percent=record.vat_percent,
+        unit=record.unit,
+        item_number=record.item_number,
+    )
+
+
+class Adjustments(Database):
+    """Adding, changing, deleting, undoing and listing adjustments."""
+
+    def add_adjustment(
+        self,
+        *,
+        month: str,
+        customer_number: str,
+        title: str,
+        quantity: Decimal,
+        unit_price_net: Decimal,
+        vat_percent: Decimal,
+        unit: str = "",
+        item_number: str = "",
+        reason: str,
+        author: str,
+    ) -> AdjustmentRecord:
+        """Add a row to a customer's month; a discount has a negative price.
+
+        Raises: UsageError for what no adjustment may say, and where the month is closed for the customer.
+        """
+        signed(reason, author)
+        at = self._now()
+        with self._writing() as connection:
+            _not_closed(connection, month, customer_number)
+            adjustment_id = insert(
+                connection,
+                adjustments,
+                {"month": month, "customer_number": customer_number, "created_at": at},
+            )
+            added = AdjustmentRecord(
+                id=adjustment_id,
+                version=1,
+                month=month,
+                customer_number=customer_number,
+                title=title,
+                quantity=quantity,
+                unit_price_net=unit_price_net,
+                vat_percent=vat_percent,
+                unit=unit,
+                item_number=item_number,
+                deleted=False,
+                action="add",
+                reason=reason,
+                author=author,
+                at=at,
+            )
+            _write(connection, added)
+        return added
+
+    def edit_adjustment(
+        self,
+        adjustment_id: int,
+        *,
+        reason: str,
+        author: str,
+        title: str | None = None,
+        quantity: Decimal | None = None,
+        unit_price_net: Decimal | None = None,
+        vat_percent: Decimal | None = None,
+        unit: str | None = None,
+        item_number: str | None = None,
+    ) -> AdjustmentRecord:
+        """Change what is given, until the adjustment is billed. Raises: UsageError."""
+        given = {
+            "title": title,
+            "quantity": quantity,
+            "unit_price_net": unit_price_net,
+            "vat_percent": vat_percent,
+            "unit": unit,
+            "item_number": item_number,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        if not changes:
+            raise UsageError(
+                "an edit changes something: --title, --quantity, --price, --vat, --unit or --item-number"
+            )
+        return self._change(adjustment_id, "edit", changes, reason=reason, author=author)
+
+    def delete_adjustment(self, adjustment_id: int, *, reason: str, author: str) -> AdjustmentRecord:
+        """Mark the adjustment as deleted, until it is billed; `undo_adjustment` brings it back. Raises:
+        UsageError.
+        """
+        return self._change(adjustment_id, "delete", {"deleted": True}, reason=reason, author=author)
+
+    def undo_adjustment(self, adjustment_id: int, *, reason: str, author: str) -> AdjustmentRecord:
+        """Make the adjustment what it was before its last change; undone twice, it is as it was.
+
+        Undoing the addition deletes it. Raises: UsageError.
+        """
+        return self._change(adjustment_id, "undo", None, reason=reason, author=author)
+
+    def adjustments(self, month: str, *, deleted: bool = False) -> list[AdjustmentRecord]:
+        """The adjustments of a month as they stand; with `deleted`, those marked as deleted too. By id."""
+        current: dict[int, AdjustmentRecord] = {}
+        for version in self.adjustment_history(month):
+            current[version.id] = version
+        return [adjustment for adjustment in current.values() if deleted or not adjustment.deleted]
+
+    def adjustment_history(self, month: str) -> list[AdjustmentRecord]:
+        """Every version of every adjustment of a month, by id and version."""
+        with self._reading() as connection:
+            return _versions(connection, adjustments.c.month == month)
+
+    def _change(
+        self,
+        adjustment_id: int,
+        action: AdjustmentAction,
+        changes: Mapping[str, Any] | None,
+        *,
+        reason: str,
+        author: str,
+    ) -> AdjustmentRecord:
+        signed(reason, author)
+        with self._writing() as connection:
+            # The row is locked, so that two changes at once become two versions.
+            connection.execute(
+                sa.select(adjustments.c.id).where(adjustments.c.id == adjustment_id).with_for_update()
+            )
+            versions = _versions(connection, adjustments.c.id == adjustment_id)
+            if not versions:
+                raise UsageError(
+                    f"there is no adjustment {adjustment_id}; see `billing-pipeline adjust list MONTH`"
+                )
+            last = versions[-1]
+            if last.deleted and action in {"edit", "delete"}:
+                raise UsageError(
+                    f"adjustment {adjustment_id} is deleted; `adjust undo {adjustment_id}` first"
+                )
+            _not_billed(connection, adjustment_id)
+            if changes is None:
+                before = versions[-2] if len(versions) > 1 else replace(last, deleted=True)
+                changes = {name: getattr(before, name) for name in _CONTENT}
+            after: AdjustmentRecord = replace(
+                last,
+                **changes,
+                version=last.version + 1,
+                action=action,
+                reason=reason,
+                author=author,
+                at=self._now(),
+            )
+            _write(connection, after)
+        return after
+
+
+def _not_closed(connection: sa.Connection, month: str, customer_number: str) -> None:
+    """Raises UsageError where no row may come to the customer's month any more, as `Reading.closed` has it."""
+    order_number = connection.execute(
+        sa.select(deliveries.c.order_number)
+        .where(
+            deliveries.c.month == month,
+            deliveries.c.customer_number == customer_number,
+            deliveries.c.committed_at.is_not(None),
+        )
+        .order_by(deliveries.c.revision.desc())
+    ).scalar()
+    entry = connection.execute(
+        sa.select(month_customers.c.closed_at).where(
+            month_customers.c.month == month, month_customers.c.customer_number == customer_number
+        )
+    ).one_or_none()
+    finished = connection.execute(
+        sa.select(finished_months.c.month).where(finished_months.c.month == month)
+    ).scalar()
+    if order_number is not None:
+        why = f"order {order_number} has been sent"
+    elif (entry is None and finished) or (entry is not None and entry.closed_at is not None):
+        why = "there was nothing to bill when it was delivered"
+    else:
+        return
+    raise UsageError(
+        f"{month} is closed for customer {customer_number}: {why}; add the adjustment to a later month, or "
+        f"have `billing-pipeline correct {month} --customer {customer_number}` bill what the OMS says now"
+    )
+
+
+def _not_billed(connection: sa.Connection, adjustment_id: int) -> None:
+    order_number = connection.execute(
+        sa.select(deliveries.c.order_number)
+        .join(billed_rows, billed_rows.c.delivery_id == deliveries.c.id)
+        .where(
+            billed_rows.c.source_kind == "adjustment",
+            billed_rows.c.source_id == str(adjustment_id),
+            billed_rows.c.released_at.is_(None),
+            deliveries.c.committed_at.is_not(None),
+        )
+    ).scalar()
+    if order_number is not None:
+        raise UsageError(
+            f"adjustment {adjustment_id} is billed by order {order_number} and can no longer change: "
+            "add another one to a later month"
+        )
+
+
+def _write(connection: sa.Connection, version: AdjustmentRecord) -> None:
+    as_adjustment(version)
+    connection.execute(
+        sa.insert(adjustment_versions).values(
+            adjustment_id=version.id,
+            version=version.version,
+            action=version.action,
+            title=version.title,
+            quantity=str(version.quantity),
+            unit_price_net=str(version.unit_price_net),
+            vat_percent=str(version.vat_percent),
+            unit=version.unit,
+            item_number=version.item_number,
+            deleted=version.deleted,
+            reason=version.reason,
+            author=version.author,
+            at=version.at,
+        )
+    )
+    append(
+        connection,
+        [
+            Event(
+                id=0,
+                at=version.at,
+                month=version.month,
+                customer_number=version.customer_number,
+                revision=0,
+                order_number="",
+                kind="decision",
+                action=f"adjust {version.action}",
+                outcome="success",
+                detail=f"{version.author}: {version.reason} (adjustment {version.id}: {version.title}, "
+                f"{version.quantity} at {version.unit_price_net}, VAT {version.vat_percent} %)",
+                run_id="",
+            )
+        ],
+    )
+
+
+def _versions(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[AdjustmentRecord]:
+    query = (
+        sa.select(adjustments.c.id, adjustments.c.month, adjustments.c.customer_number, adjustment_versions)
+        .join(adjustment_versions, adjustment_versions.c.adjustment_id == adjustments.c.id)
+        .where(which)
+        .order_by(adjustments.c.id, adjustment_versions.c.version)
+    )
+    return [
+        AdjustmentRecord(
+            id=row.id,
+            version=row.version,
+            month=row.month,
+            customer_number=row.customer_number,
+            title=row.title,
+            quantity=Decimal(row.quantity),
+            unit_price_net=Decimal(row.unit_price_net),
+            vat_percent=Decimal(row.vat_percent),
+            unit=row.unit,
+            item_number=row.item_number,
+            deleted=row.deleted,
+            action=row.action,
+            reason=row.reason,
+            author=row.author,
+            at=row.at,
+        )
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,266 @@
+"""The current word on each customer's month: what the last export said, and how the last delivery ended.
+
+Which bytes may be sent is not decided here but in `plans` and `edges`; these rows are what `status` reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from billing_pipeline.delivery.ledger.database import Database
+from billing_pipeline.delivery.ledger.events import append
+from billing_pipeline.delivery.ledger.plans import withdraw_plans
+from billing_pipeline.delivery.records import Event, Export, MonthCustomer, Outcome
+from billing_pipeline.delivery.ledger.tables import finished_months, month_customers
+from billing_pipeline.problems import Code, Problem
+
+_EXPORT_COLUMNS = tuple(field.name for field in fields(Export) if field.name not in {"outcome", "problems"})
+
+
+class Exports(Database):
+    """Recording exports and outcomes, many customers in one transaction."""
+
+    def record_exports(self, exports: Sequence[Export], run_id: str) -> None:
+        """Record what an export said of each customer, with an event each: all of them, or none.
+
+        A customer has one entry in `exports`. How their last delivery ended stays as it is. A customer who
+        now has no file gives up a plan of which nothing was sent, and the rows it was to bill.
+        """
+        if not exports:
+            return
+        at = self._now()
+        rows = [_row(export, at, run_id) for export in exports]
+        with self._writing() as connection:
+            connection.execute(self._upsert(), rows)
+            append(connection, [_event(export, at, run_id) for export in exports])
+            withdraw_plans(
+                connection,
+                [
+                    (export.month, export.customer_number)
+                    for export in exports
+                    if export.outcome != "rendered"
+                ],
+                at=at,
+            )
+
+    def record_roster(self, month: str, roster: Sequence[Export], run_id: str) -> None:
+        """Record who has rows in the month, before any file is made: their exports say "to_bill", or why not.
+
+        From here on the month is finished only once each of them has an outcome. What an export has made of a
+        customer who is still to be billed stands until their next export. Who was in the month before and has no row
+        now is "absent", and no longer counts.
+        """
+        at = self._now()
+        known = sa.select(month_customers.c.customer_number, month_customers.c.export_outcome).where(
+            month_customers.c.month == month
+        )
+        of_customer = (
+            month_customers.c.month == month,
+            month_customers.c.customer_number == sa.bindparam("of_customer"),
+        )
+        with self._writing() as connection:
+            before = {row.customer_number: row.export_outcome for row in connection.execute(known)}
+            stands = [
+                export
+                for export in roster
+                if export.outcome == "to_bill" and before.get(export.customer_number) == "rendered"
+            ]
+            standing = {export.customer_number for export in stands}
+            said = [export for export in roster if export.customer_number not in standing]
+            gone = before.keys() - {export.customer_number for export in roster}
+            if gone:
+                connection.execute(
+                    sa.update(month_customers)
+                    .where(*of_customer)
+                    .values(export_outcome="absent", problems=[]),
+                    [{"of_customer": number} for number in sorted(gone)],
+                )
+            if stands:
+                connection.execute(
+                    sa.update(month_customers).where(*of_customer).values(late_rows=sa.bindparam("waiting")),
+                    [{"of_customer": one.customer_number, "waiting": one.late_rows} for one in stands],
+                )
+            if said:
+                connection.execute(self._upsert(), [_row(export, at, run_id) for export in said])
+
+    def record_outcomes(self, outcomes: Sequence[Outcome], run_id: str, *, close_months: bool = True) -> None:
+        """Record how each customer's month ended, and log a failure; their exports are recorded already.
+
+        With `close_months`, a customer with nothing to bill is closed for the month: rows that turn up later
+        are late. False for a month that is not over.
+        """
+        if not outcomes:
+            return
+        at = self._now()
+        closed = month_customers.c.closed_at
+        update = (
+            sa.update(month_customers)
+            .where(
+                month_customers.c.month == sa.bindparam("of_month"),
+                month_customers.c.customer_number == sa.bindparam("of_customer"),
+            )
+            .values(
+                delivery_outcome=sa.bindparam("outcome"),
+                delivery_problems=sa.bindparam("found", type_=sa.JSON()),
+                delivery_sha256=sa.bindparam("bytes_sha256"),
+                delivery_run_id=run_id,
+                delivered_at=at,
+                closed_at=sa.case(
+                    (sa.bindparam("closes", type_=sa.Boolean()), sa.func.coalesce(closed, at)), else_=closed
+                ),
+            )
+        )
+        with self._writing() as connection:
+            connection.execute(
+                update,
+                [
+                    {
+                        "of_month": outcome.month,
+                        "of_customer": outcome.customer_number,
+                        "outcome": outcome.outcome,
+                        "found": [problem.as_json() for problem in outcome.problems],
+                        "bytes_sha256": outcome.sha256,
+                        "closes": close_months and outcome.outcome == "nothing_to_bill",
+                    }
+                    for outcome in outcomes
+                ],
+            )
+            append(
+                connection,
+                [_failure(outcome, at, run_id) for outcome in outcomes if outcome.outcome == "failed"],
+            )
+
+    def finish_month(self, month: str, run_id: str) -> None:
+        """Say that the month's delivery has finished, if every customer with a row in it has an outcome.
+
+        Said again, the first time stays: who turns up later comes late.
+        """
+        insert = postgresql.insert if self._on_postgresql() else sqlite.insert
+        values = {"month": month, "run_id": run_id, "finished_at": self._now()}
+        unfinished = sa.select(month_customers.c.customer_number).where(
+            month_customers.c.month == month,
+            month_customers.c.export_outcome != "absent",
+            month_customers.c.delivery_outcome.is_(None),
+        )
+        with self._writing() as connection:
+            if connection.execute(unfinished.limit(1)).scalar() is None:
+                connection.execute(insert(finished_months).values(values).on_conflict_do_nothing())
+
+    def finished_months(self, months: Collection[str]) -> frozenset[str]:
+        """Those of these months whose delivery has finished."""
+        query = sa.select(finished_months.c.month).where(finished_months.c.month.in_(months))
+        with self._reading() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def month_customers(self, month: str) -> list[MonthCustomer]:
+        """Every customer who has a row in the month, by customer number."""
+        query = (
+            sa.select(month_customers)
+            .where(month_customers.c.month == month, month_customers.c.export_outcome != "absent")
+            .order_by(month_customers.c.customer_number)
+        )
+        with self._reading() as connection:
+            return [_month_customer(row._mapping) for row in connection.execute(query)]
+
+    def export_of(self, order_number: str) -> Export | None:
+        """The export that last made a file of that order number, None if there is none."""
+        query = sa.select(month_customers).where(
+            month_customers.c.order_number == order_number, month_customers.c.export_outcome == "rendered"
+        )
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _month_customer(row._mapping).export
+
+    def _on_postgresql(self) -> bool:
+        return self.engine.dialect.name == "postgresql"
+
+    def _upsert(self) -> sa.UpdateBase:
+        insert = (postgresql.insert if self._on_postgresql() else sqlite.insert)(month_customers)
+        said_by_export = (*_EXPORT_COLUMNS, "export_outcome", "problems", "export_run_id", "exported_at")
+        return insert.on_conflict_do_update(
+            index_elements=["month", "customer_number"],
+            set_={name: insert.excluded[name] for name in said_by_export},
+        )
+
+
+def _row(export: Export, at: datetime, run_id: str) -> dict[str, Any]:
+    return {name: getattr(export, name) for name in _EXPORT_COLUMNS} | {
+        "export_outcome": export.outcome,
+        "problems": [problem.as_json() for problem in export.problems],
+        "export_run_id": run_id,
+        "exported_at": at,
+        "delivery_problems": [],
+        "delivery_sha256": "",
+        "delivery_run_id": "",
+    }
+
+
+def _event(export: Export, at: datetime, run_id: str) -> Event:
+    if export.outcome == "rendered":
+        detail = f"{export.file_name}, lines: {export.line_count}, bytes: {export.size_bytes}, sha256 {export.sha256}"
+    else:
+        detail = _words(export.problems) or export.reason
+    return Event(
+        id=0,
+        at=at,
+        month=export.month,
+        customer_number=export.customer_number,
+        revision=0,
+        order_number=export.order_number,
+        kind="export",
+        action=export.outcome,
+        outcome="failure" if export.outcome == "blocked" else "success",
+        detail=detail,
+        run_id=run_id,
+    )
+
+
+def _failure(outcome: Outcome, at: datetime, run_id: str) -> Event:
+    return Event(
+        id=0,
+        at=at,
+        month=outcome.month,
+        customer_number=outcome.customer_number,
+        revision=0,
+        order_number=outcome.order_number,
+        kind="exchange",
+        action="deliver",
+        outcome="failure",
+        detail=_words(outcome.problems),
+        run_id=run_id,
+    )
+
+
+def _words(problems: tuple[Problem, ...]) -> str:
+    return "; ".join(f"{problem.code}: {problem.message}" for problem in problems)
+
+
+def _month_customer(row: Any) -> MonthCustomer:
+    return MonthCustomer(
+        export=Export(
+            outcome=row["export_outcome"],
+            problems=_problems(row["problems"]),
+            **{name: row[name] for name in _EXPORT_COLUMNS},
+        ),
+        export_run_id=row["export_run_id"],
+        exported_at=row["exported_at"],
+        delivery_outcome=row["delivery_outcome"],
+        delivery_problems=_problems(row["delivery_problems"]),
+        delivery_sha256=row["delivery_sha256"],
+        delivery_run_id=row["delivery_run_id"],
+        delivered_at=row["delivered_at"],
+        closed_at=row["closed_at"],
+    )
+
+
+def _problems(rows: list[dict[str, str]]) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(code=Code(row["code"]), **{name: text for name, text in row.items() if name != "code"})
+        for row in rows
+    )

@@ -1,0 +1,106 @@
+"""Omissions: what a person leaves out of a month or for good, a customer or a service; who, when and why.
+
+A removal is a mark, and the log has both. What an omission does to the lines is `billing`'s affair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from billing_pipeline.delivery.ledger.database import Database, insert
+from billing_pipeline.delivery.ledger.events import append
+from billing_pipeline.delivery.ledger.signing import signed
+from billing_pipeline.delivery.records import Event, OmissionRecord
+from billing_pipeline.delivery.ledger.tables import omissions
+from billing_pipeline.problems import UsageError
+
+_ALWAYS = "always"
+
+
+class Omissions(Database):
+    """Adding, removing and listing omissions."""
+
+    def add_omission(
+        self, *, month: str | None, customer_number: str = "", service_id: str = "", reason: str, author: str
+    ) -> OmissionRecord:
+        """Leave a customer, or a service, out of a month (None: for good). Raises: UsageError."""
+        signed(reason, author)
+        if bool(customer_number) == bool(service_id):
+            raise UsageError("an omission names either a customer or a service: --customer N or --service ID")
+        at = self._now()
+        with self._writing() as connection:
+            values = {
+                "month": month or _ALWAYS,
+                "customer_number": customer_number,
+                "service_id": service_id,
+                "reason": reason,
+                "author": author,
+                "created_at": at,
+                "removed_reason": "",
+                "removed_by": "",
+            }
+            omission_id = insert(connection, omissions, values)
+            added = _omission(
+                connection.execute(sa.select(omissions).where(omissions.c.id == omission_id)).one()
+            )
+            append(connection, [_of_omission(added, "omit", at)])
+        return added
+
+    def remove_omission(self, omission_id: int, *, reason: str, author: str) -> OmissionRecord:
+        """End an omission; it stays in the list as removed. Raises: UsageError."""
+        signed(reason, author)
+        at = self._now()
+        removal = {"removed_reason": reason, "removed_by": author, "removed_at": at}
+        with self._writing() as connection:
+            removed = connection.execute(
+                sa.update(omissions)
+                .where(omissions.c.id == omission_id, omissions.c.removed_at.is_(None))
+                .values(removal)
+            )
+            if removed.rowcount != 1:
+                raise UsageError(
+                    f"there is no omission {omission_id} in force; see `billing-pipeline omit list`"
+                )
+            after = _omission(
+                connection.execute(sa.select(omissions).where(omissions.c.id == omission_id)).one()
+            )
+            append(
+                connection, [_of_omission(replace(after, reason=reason, author=author), "omit remove", at)]
+            )
+        return after
+
+    def omissions(self, *, month: str | None = None, removed: bool = False) -> list[OmissionRecord]:
+        """The omissions in force: of one month and for good if it is named. With `removed`, the others too."""
+        query = sa.select(omissions).order_by(omissions.c.id)
+        if month is not None:
+            query = query.where(omissions.c.month.in_([month, _ALWAYS]))
+        if not removed:
+            query = query.where(omissions.c.removed_at.is_(None))
+        with self._reading() as connection:
+            return [_omission(row) for row in connection.execute(query)]
+
+
+def _omission(row: Any) -> OmissionRecord:
+    values = dict(row._mapping)
+    return OmissionRecord(**{**values, "month": None if values["month"] == _ALWAYS else values["month"]})
+
+
+def _of_omission(omission: OmissionRecord, action: str, at: datetime) -> Event:
+    what = f"service {omission.service_id}" if omission.service_id else f"customer {omission.customer_number}"
+    return Event(
+        id=0,
+        at=at,
+        month=omission.month or _ALWAYS,
+        customer_number=omission.customer_number,
+        revision=0,
+        order_number="",
+        kind="decision",
+        action=action,
+        outcome="success",
+        detail=f"{omission.author}: {omission.reason} ({what})",
+        run_id="",
+    )

@@ -1,0 +1,146 @@
+"""What a person decides about a delivery that is held: send it after all, or accept it as delivered.
+
+Each decision is recorded with author and reason, in the transaction that carries it out. A correction is
+not here: it is a parcel with the next revision, planned like any other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from billing_pipeline.delivery.ledger.billed_rows import release_corrected
+from billing_pipeline.delivery.ledger.database import Database
+from billing_pipeline.delivery.ledger.events import Note, about, append
+from billing_pipeline.delivery.ledger.plans import delivery_of, new_token
+from billing_pipeline.delivery.ledger.signing import signed
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
+from billing_pipeline.delivery.ledger.tables import deliveries, month_customers
+from billing_pipeline.problems import UsageError
+
+ReleaseAs = Literal["send", "delivered"]
+
+
+class NotHeld(UsageError):
+    """There is nothing to decide about this order, or not in this way."""
+
+
+class Decisions(Database):
+    """Releasing what is held."""
+
+    def release(
+        self, order_number: str, *, as_: ReleaseAs, reason: str, author: str, run_id: str = ""
+    ) -> Delivery:
+        """Carry out a person's decision about a held order, and return the delivery as it is then.
+
+        HELD, "send": planned again, from the stored bytes or from a new export; nothing is sent here. HELD,
+        "delivered": PUBLISHED, as the person has seen to it. A difference after delivery
+        (CHANGED_AFTER_DELIVERY), "delivered": what was sent stands, and the bytes that were refused are
+        `unchanged` from now on. A draft that is missing or not as it was sent, "delivered": CONFIRMED, as the person
+        has seen to it. Raises: NotHeld where none of these applies.
+        """
+        signed(reason, author)
+        at = self._now()
+        with self._writing() as connection:
+            row = connection.execute(
+                sa.select(deliveries).where(deliveries.c.order_number == order_number).with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise NotHeld(f"the ledger has no order {order_number}; see `billing-pipeline status MONTH`")
+            delivery = delivery_of(row)
+            # How the month's delivery ended is not at stake where only the draft is.
+            word: dict[str, Any] = {"delivery_run_id": run_id, "delivery_problems": [], "delivered_at": at}
+            if delivery.state is State.HELD:
+                changes, word["delivery_outcome"] = self._of_held(connection, delivery, as_)
+            elif delivery.state in SENT_STATES and delivery.held_code is not None:
+                changes, word = self._of_draft(delivery, as_), {}
+            elif delivery.state in SENT_STATES:
+                changes, word["delivery_outcome"] = _of_difference(connection, delivery, as_)
+            else:
+                raise NotHeld(
+                    f"order {order_number} is not held but {delivery.state}: run {delivery.month} again instead"
+                )
+            connection.execute(
+                sa.update(deliveries)
+                .where(deliveries.c.id == delivery.id)
+                .values({**changes, "updated_at": at})
+            )
+            if word:
+                connection.execute(
+                    sa.update(month_customers)
+                    .where(
+                        month_customers.c.month == delivery.month,
+                        month_customers.c.customer_number == delivery.customer_number,
+                    )
+                    .values(word)
+                )
+            was = f" (was held: {delivery.held_reason})" if delivery.held_reason else ""
+            note = Note(f"release as {as_}", f"{author}: {reason}{was}", kind="decision")
+            append(connection, [about(delivery, note, at=at, run_id=run_id)])
+            row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery.id)).one()
+        return delivery_of(row)
+
+    def _of_held(
+        self, connection: sa.Connection, delivery: Delivery, as_: ReleaseAs
+    ) -> tuple[dict[str, Any], str | None]:
+        later = connection.execute(
+            sa.select(deliveries.c.order_number).where(
+                deliveries.c.customer_number == delivery.customer_number,
+                deliveries.c.month == delivery.month,
+                deliveries.c.revision > delivery.revision,
+            )
+        ).scalar()
+        if later is not None and as_ == "send":
+            raise NotHeld(
+                f"order {delivery.order_number} has been corrected by {later}: sending it would bill twice"
+            )
+        changes: dict[str, Any] = {"held_code": "", "held_reason": "", "holder": "", "released_as": as_}
+        if as_ == "send":
+            # The person says that it was not received: it is a plan again, and may be superseded. The temporary
+            # path stays, so that the next one to take it removes what is left there.
+            return {**changes, "state": State.PLANNED, "token": new_token(), "committed_at": None}, None
+        at = self._now()
+        if delivery.committed_at is None and delivery.revision > 1:
+            release_corrected(connection, delivery, at=at)
+        return {
+            **changes,
+            "state": State.PUBLISHED,
+            "committed_at": delivery.committed_at or at,
+            "published_at": at,
+        }, "delivered"
+
+    def _of_draft(self, delivery: Delivery, as_: ReleaseAs) -> dict[str, Any]:
+        """A draft that is missing, or not as it was sent."""
+        if as_ == "send":
+            raise _sent_already(delivery)
+        return {
+            "state": State.CONFIRMED,
+            "confirmed_at": self._now(),
+            "held_code": "",
+            "held_reason": "",
+            "released_as": as_,
+        }
+
+
+def _of_difference(
+    connection: sa.Connection, delivery: Delivery, as_: ReleaseAs
+) -> tuple[dict[str, Any], str | None]:
+    word = connection.execute(
+        sa.select(month_customers.c.delivery_outcome, month_customers.c.delivery_sha256).where(
+            month_customers.c.month == delivery.month,
+            month_customers.c.customer_number == delivery.customer_number,
+        )
+    ).one_or_none()
+    if word is None or word.delivery_outcome != "held" or word.delivery_sha256 == delivery.sha256:
+        raise NotHeld(f"order {delivery.order_number} is not held: it was delivered ({delivery.state})")
+    if as_ == "send":
+        raise _sent_already(delivery)
+    return {"accepted_sha256": word.delivery_sha256}, "unchanged"
+
+
+def _sent_already(delivery: Delivery) -> NotHeld:
+    return NotHeld(
+        f"order {delivery.order_number} was delivered already; to send what the OMS says now, use "
+        f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number}`"
+    )

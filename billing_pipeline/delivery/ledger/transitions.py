@@ -1,0 +1,164 @@
+"""The edges between a delivery's states: each a durable compare-and-set on (state, token).
+
+An edge returns the delivery as it is after it, or None if the delivery was no longer as expected: somebody
+else has taken it, and the caller stops. What an edge was taken for is logged in the same transaction. When
+an edge may be taken is decided in `machine` and `recovery`; the edges about a draft are in `drafts`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from billing_pipeline.delivery.ledger.billed_rows import release_corrected
+from billing_pipeline.delivery.ledger.database import Database
+from billing_pipeline.delivery.ledger.events import Note, about, append
+from billing_pipeline.delivery.ledger.plans import delivery_of
+from billing_pipeline.delivery.records import Delivery, State
+from billing_pipeline.delivery.ledger.tables import deliveries
+from billing_pipeline.problems import Code
+
+
+class Edges(Database):
+    """Moving a delivery from state to state; each method is one edge of 4-delivery."""
+
+    def take(
+        self,
+        delivery: Delivery,
+        *,
+        token: str,
+        temporary_path: str,
+        remote_path: str,
+        remote_dir: str,
+        transport: str,
+        endpoint: str,
+        holder: str,
+        run_id: str,
+    ) -> Delivery | None:
+        """PLANNED or UPLOADING → UPLOADING(token): whoever held it before can no longer commit.
+
+        The temporary file of the token before becomes a leftover, to be removed before the next edge.
+        """
+        leftovers = delivery.leftovers if delivery.endpoint == endpoint else ()
+        if delivery.temporary_path and delivery.endpoint == endpoint:
+            leftovers += (delivery.temporary_path,)
+        return self._move(
+            delivery,
+            from_states=(State.PLANNED, State.UPLOADING),
+            to={
+                "state": State.UPLOADING,
+                "token": token,
+                "temporary_path": temporary_path,
+                "leftovers": list(leftovers),
+                "remote_path": remote_path,
+                "remote_dir": remote_dir,
+                "transport": transport,
+                "endpoint": endpoint,
+                "holder": holder,
+                "run_id": run_id,
+            },
+        )
+
+    def commit(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """UPLOADING(token) → COMMITTING(token): the bytes are frozen, and the rename may happen.
+
+        The caller has removed the leftovers. A correction now replaces what it corrects.
+        """
+        return self._move(
+            delivery,
+            from_states=(State.UPLOADING,),
+            to={"state": State.COMMITTING, "committed_at": self._now(), "leftovers": []},
+            note=note,
+        )
+
+    def adopt(self, delivery: Delivery, *, holder: str, run_id: str) -> Delivery | None:
+        """COMMITTING(token) stays so, with another run at work on the same temporary file.
+
+        Compared with `updated_at` too: of several who find it abandoned, one goes on.
+        """
+        return self._move(
+            delivery,
+            from_states=(State.COMMITTING,),
+            to={"holder": holder, "run_id": run_id},
+            and_unchanged_since=delivery.updated_at,
+        )
+
+    def publish(
+        self, delivery: Delivery, note: Note, *, consumed: bool = False, renamed: bool = False
+    ) -> Delivery | None:
+        """COMMITTING(token) → PUBLISHED, or CONSUMED where the receiver's archive has it already.
+
+        `renamed`: the caller has just done the rename itself; what is certain overrules a HELD that another
+        one with the same token has entered meanwhile.
+        """
+        return self._move(
+            delivery,
+            from_states=(State.COMMITTING, State.HELD) if renamed else (State.COMMITTING,),
+            to={
+                "state": State.CONSUMED if consumed else State.PUBLISHED,
+                "holder": "",
+                "held_code": "",
+                "held_reason": "",
+                "published_at": self._now(),
+            },
+            note=note,
+        )
+
+    def hold(self, delivery: Delivery, code: Code, reason: str, note: Note) -> Delivery | None:
+        """UPLOADING(token) or COMMITTING(token) → HELD: a person decides."""
+        return self._move(
+            delivery,
+            from_states=(State.UPLOADING, State.COMMITTING),
+            to={"state": State.HELD, "holder": "", "held_code": code, "held_reason": reason},
+            note=note,
+        )
+
+    def give_back(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """After a failure nobody is at work on it: UPLOADING(token) → PLANNED; COMMITTING(token) stays so.
+
+        The token stays, so that the next one knows which temporary file to remove.
+        """
+        committing = delivery.state is State.COMMITTING
+        return self._move(
+            delivery,
+            from_states=(State.COMMITTING if committing else State.UPLOADING,),
+            to={"state": State.COMMITTING if committing else State.PLANNED, "holder": ""},
+            note=note,
+        )
+
+    def consumed(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """PUBLISHED → CONSUMED: it left the inbox."""
+        return self._move(delivery, from_states=(State.PUBLISHED,), to={"state": State.CONSUMED}, note=note)
+
+    def _move(
+        self,
+        delivery: Delivery,
+        *,
+        from_states: tuple[State, ...],
+        to: dict[str, Any],
+        note: Note | None = None,
+        and_unchanged_since: datetime | None = None,
+    ) -> Delivery | None:
+        at = self._now()
+        compared = [
+            deliveries.c.id == delivery.id,
+            deliveries.c.state.in_(from_states),
+            deliveries.c.token == delivery.token,
+        ]
+        if and_unchanged_since is not None:
+            compared.append(deliveries.c.updated_at == and_unchanged_since)
+        with self._writing() as connection:
+            moved = connection.execute(
+                sa.update(deliveries).where(*compared).values({**to, "updated_at": at})
+            )
+            if moved.rowcount != 1:
+                return None
+            row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery.id)).one()
+            after = delivery_of(row)
+            if after.state is State.COMMITTING and after.revision > 1:
+                release_corrected(connection, after, at=at)
+            if note is not None:
+                append(connection, [about(after, note, at=at, run_id=after.run_id)])
+            return after

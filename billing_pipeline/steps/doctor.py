@@ -1,0 +1,139 @@
+"""Tries everything that a month will need, before it matters, and says what to fix: `billing-pipeline doctor`.
+
+Each examination is one finding; one that fails does not stop the others. What is tried in the inbox is written
+under a name that the importer ignores, and removed again.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from billing_pipeline.steps.wiring import Rooms, build_rooms
+from billing_pipeline.delivery.transports.protocol import NameTaken
+from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_strays
+from billing_pipeline.oms.period import last_complete_month
+from billing_pipeline.problems import PipelineError
+from billing_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried. `exit_status` is 0 where it works."""
+
+    subject: str
+    detail: str
+    exit_status: int = 0
+
+    def as_json(self) -> dict[str, str | bool]:
+        """For `doctor --json`."""
+        return {"subject": self.subject, "ok": self.exit_status == 0, "detail": self.detail}
+
+    def line(self) -> str:
+        """For a terminal."""
+        return f"{'ok  ' if self.exit_status == 0 else 'FIX '} {self.subject:<12} {self.detail}"
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """One finding per subject, as each is tried: settings, OMS, ledger, store, inbox and its files, API."""
+    rooms = build_rooms(settings)
+    rules = settings.rules or "packaged defaults"
+    yield Finding("settings", f"home {settings.home}, rules {rules}, layout {settings.layout}")
+    yield _tried("OMS", lambda: _oms(rooms, settings))
+    yield _tried("ledger", lambda: _ledger(rooms))
+    yield _tried("store", lambda: _store(rooms))
+    yield _tried("inbox", lambda: _inbox(rooms))
+    yield _tried("remote files", lambda: _remote_files(rooms))
+    yield _tried("API", lambda: _api(rooms))
+
+
+def _tried(subject: str, examination: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, examination())
+    except PipelineError as error:
+        return Finding(subject, str(error), error.exit_status)
+
+
+def _oms(rooms: Rooms, settings: Settings) -> str:
+    month = last_complete_month(datetime.now(UTC), settings.timezone)
+    started = time.perf_counter()
+    extract = rooms.oms.extract(month)
+    seconds = time.perf_counter() - started
+    return (
+        f"{month} read in {seconds:.1f} s: {len(extract.services)} services, "
+        f"{len(extract.cancellation_fees)} fees, {len(extract.customers)} customers"
+    )
+
+
+def _ledger(rooms: Rooms) -> str:
+    ledger = rooms.ledger.open()
+    return f"{ledger.where}, {len(ledger.deliveries())} deliveries"
+
+
+def _store(rooms: Rooms) -> str:
+    rooms.frames.try_out()
+    return f"{rooms.frames.root}: written, read back, removed"
+
+
+def _api(rooms: Rooms) -> str:
+    """One request, the cheapest that needs a valid key."""
+    account = rooms.easybill
+    if not account.is_configured:
+        return "not set up: drafts are not read back (BILLING_EASYBILL_API_KEY)"
+    with account.open() as api:
+        logins = api.logins()
+    people = ", ".join(
+        f"{login.display_name or login.id} <{login.email}> ({login.login_type})" for login in logins
+    )
+    # EASY Bill's API names neither the company nor the plan: the logins tell whose account it is.
+    return (
+        f"{account.url}: the key is accepted; {people}; at most {account.requests_per_minute} requests a minute "
+        "(BILLING_EASYBILL_REQUESTS_PER_MINUTE; the plan PLUS allows 10, BUSINESS 60)"
+    )
+
+
+def _inbox(rooms: Rooms) -> str:
+    """Connects, writes, reads back, renames, refuses to overwrite, removes, lists."""
+    if rooms.inbox.is_api:
+        return "none: drafts are created through the API (BILLING_TRANSPORT=api)"
+    transport = rooms.inbox.transport
+    directory = rooms.inbox.directory.rstrip("/")
+    token = secrets.token_hex(8)
+    first, second = (f"{directory}/.doctor.{token}.{part}.tmp" for part in ("a", "b"))
+    data = b"billing-pipeline doctor\n" * 100
+    can = []
+    with transport.connect() as inbox:
+        try:
+            inbox.create(first, data)
+            if inbox.read(first) != data:
+                raise PipelineError(
+                    f"{transport.address}: what was written to {first} is not what is read back: "
+                    "the server loses bytes; nothing must be sent there"
+                )
+            can.append("write and read back")
+            inbox.create(second, data)
+            try:
+                inbox.rename(first, second)
+                can.append("rename (overwrites: the ledger alone guards names here)")
+            except NameTaken:
+                inbox.remove(second)
+                inbox.rename(first, second)
+                can.append("rename without overwriting")
+        finally:
+            inbox.remove(first)
+            inbox.remove(second)
+        names = inbox.list(directory or "/")
+        can.append(f"remove, list ({len(names)} names in {directory or '/'})")
+    return f"{transport.address}: {', '.join(can)}"
+
+
+def _remote_files(rooms: Rooms) -> str:
+    """Whether the ledger knows all files of ours that the inbox has. Raises: LedgerBehind."""
+    inbox = rooms.inbox
+    if inbox.is_api:
+        return "none: drafts are created through the API (BILLING_TRANSPORT=api)"
+    strays = find_strays(inbox.transport, inbox.places, rooms.ledger.open(), timeout_s=inbox.timeout_s)
+    if strays:
+        raise LedgerBehind(behind(strays, inbox.transport.address))
+    return "the ledger knows every file of ours"

@@ -1,0 +1,117 @@
+"""A line of an invoice back to its OMS rows: what `billing-pipeline explain` tells.
+
+From the document as it was made, and the rows that are kept with it: so it answers, and answers the same, when the
+OMS has moved on. No Dagster; the steps themselves are `billing.explain`'s.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from billing_pipeline.billing.explain_line import explain_line
+from billing_pipeline.steps.wiring import LedgerAt
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.store.blobs import Store
+from billing_pipeline.easybill.document import Document, DocumentLine
+from billing_pipeline.oms.evidence import extract_of_rows
+from billing_pipeline.problems import UsageError
+from billing_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An order and, line by line, the steps that led to it, by position."""
+
+    document: Document
+    standing: str
+    steps: tuple[tuple[DocumentLine, tuple[str, ...]], ...]
+
+    def lines(self) -> Iterator[str]:
+        """For people: the order, then each line with its steps below it."""
+        one = self.document
+        yield (
+            f"{one.order_number}: customer {one.customer_number}, {one.month}, revision {one.revision}, "
+            f"{one.file_name} ({self.standing})"
+        )
+        for _, (head, *others) in self.steps:
+            yield head
+            yield from (f"    {step}" for step in others)
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: the same, with the ids of the rows behind each line."""
+        one = self.document
+        return {
+            "order_number": one.order_number,
+            "customer_number": one.customer_number,
+            "month": one.month,
+            "revision": one.revision,
+            "file": one.file_name,
+            "standing": self.standing,
+            "lines": [
+                {
+                    "position": line.position,
+                    "line_type": line.line_type,
+                    "sources": [source.source_id for source in line.sources],
+                    "steps": list(steps),
+                }
+                for line, steps in self.steps
+            ],
+        }
+
+
+def explain_order(settings: Settings, order_number: str, line: int | None = None) -> Explained:
+    """The steps of every line of an order, or of the line at that position.
+
+    Raises: UsageError for an order, or a line, that there is not; StoreError; LedgerUnavailable.
+    """
+    ledger = LedgerAt(settings.ledger_url_or_default).open()
+    standing, document_sha256 = _found(ledger, order_number)
+    document = Document.from_json(Store(settings.store_url_or_default).get("document", document_sha256))
+    chosen = [one for one in document.lines if line in (None, one.position)]
+    if not chosen:
+        raise UsageError(f"order {order_number} has no line {line}: its lines are 1 to {len(document.lines)}")
+    extract = extract_of_rows(document.evidence)
+    return Explained(
+        document,
+        standing,
+        tuple(
+            (
+                one,
+                (
+                    *explain_line(
+                        asdict(one),
+                        extract,
+                        month=document.month,
+                        currency=document.currency,
+                        price_basis=document.price_basis,
+                        timezone=settings.timezone,
+                    ),
+                    *_decisions(one, document, ledger),
+                ),
+            )
+            for one in chosen
+        ),
+    )
+
+
+def _found(ledger: Ledger, order_number: str) -> tuple[str, str]:
+    """How the order stands, and the document it was made of."""
+    delivery = ledger.delivery(order_number)
+    if delivery is not None:
+        return delivery.state.lower(), delivery.document_sha256
+    export = ledger.export_of(order_number)
+    if export is not None:
+        return "made, not sent", export.document_sha256
+    raise UsageError(f"the ledger has no order {order_number}: `billing-pipeline status MONTH` lists them")
+
+
+def _decisions(line: DocumentLine, document: Document, ledger: Ledger) -> Iterator[str]:
+    """Who added an adjustment, and changed it, and why."""
+    if line.line_type == "adjustment":
+        ids = {source.source_id for source in line.sources}
+        for version in ledger.adjustment_history(document.month):
+            if str(version.id) in ids:
+                yield (
+                    f"adjustment {version.id}: {version.action} by {version.author} at "
+                    f"{version.at:%Y-%m-%d %H:%M} UTC: {version.reason}"
+                )

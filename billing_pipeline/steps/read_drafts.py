@@ -1,0 +1,194 @@
+"""Reads the drafts of a month back over EASY Bill's API and holds them against what was sent. No Dagster.
+
+A few lists for the whole month, whatever the number of customers: the invoices dated around it, and, where some are
+missing, those edited since, for an account may date imported orders otherwise.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.delivery.ledger import Ledger, Note
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
+from billing_pipeline.store.blobs import Store
+from billing_pipeline.easybill.api import EasyBillApi
+from billing_pipeline.easybill.api_models import EasyBillDocument, minor_of
+from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.draft_comparison import Expected, Reconciled, days_of_documents, reconcile
+from billing_pipeline.money import format_minor
+from billing_pipeline.problems import Code, Problem
+
+DraftOutcome = Literal["confirmed", "accepted", "waiting", "mismatch", "missing"]
+
+
+@dataclass(frozen=True)
+class DraftRead:
+    """What EASY Bill shows of one delivery.
+
+    "accepted": not as it was sent, and a person has accepted just that. "waiting": none yet, and the deadline has not
+    passed. "mismatch" and "missing" have a `problem`. `link` is where a person sees the document.
+    """
+
+    delivery: Delivery
+    outcome: DraftOutcome
+    document: EasyBillDocument | None = None
+    link: str = ""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What one reading needs. `now` is when it takes place."""
+
+    easybill: EasyBill
+    ledger: Ledger
+    documents: Store
+    deadline: timedelta
+    run_id: str
+    now: datetime
+
+
+def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -> Iterator[DraftRead]:
+    """One for each of these customers to whom something was sent in the month, by customer number.
+
+    The ledger has each before it is yielded: CONFIRMED, or what is wrong. Raises: ApiError, before any; StoreError;
+    LedgerUnavailable.
+    """
+    sent = _sent(month, customer_numbers, reader.ledger)
+    if not sent:
+        return
+    expected = [_expected(delivery, reader.documents) for delivery in sent]
+    with reader.easybill.logged(reader.ledger, month=month, run_id=reader.run_id) as api:
+        results = _look(expected, sent, month, reader.now.date(), api)
+        for delivery, result in zip(sent, results, strict=True):
+            link = api.link(result.document) if result.document else ""
+            yield _recorded(delivery, result, link, reader)
+
+
+def _sent(month: str, customer_numbers: Collection[str], ledger: Ledger) -> list[Delivery]:
+    """The last revision of each of these customers, where it was sent."""
+    wanted = set(customer_numbers)
+    # By revision, so that the last one stays.
+    last = {delivery.customer_number: delivery for delivery in ledger.deliveries(month)}
+    return [
+        delivery
+        for number, delivery in sorted(last.items())
+        if number in wanted and delivery.state in SENT_STATES
+    ]
+
+
+def _expected(delivery: Delivery, documents: Store) -> Expected:
+    document = Document.from_json(documents.get("document", delivery.document_sha256))
+    return Expected(
+        customer_number=delivery.customer_number,
+        order_number=delivery.order_number,
+        currency=delivery.currency,
+        price_basis=document.price_basis,
+        net=delivery.net,
+        gross=delivery.gross,
+    )
+
+
+def _look(
+    expected: Sequence[Expected], sent: Sequence[Delivery], month: str, today: date, api: EasyBillApi
+) -> list[Reconciled]:
+    """One result per delivery, in their order."""
+    results = reconcile(expected, api.documents(dated=days_of_documents(month)))
+    missing = [number for number, result in enumerate(results) if result.outcome == "missing"]
+    if missing:
+        since = min((sent[number].published_at or sent[number].created_at).date() for number in missing)
+        day = timedelta(days=1)  # EASY Bill's days are those of Berlin, ours UTC
+        edited = api.documents(edited=(since - day, today + day))
+        late = reconcile([expected[number] for number in missing], edited)
+        for number, result in zip(missing, late, strict=True):
+            results[number] = result
+    return results
+
+
+def _recorded(delivery: Delivery, result: Reconciled, link: str, reader: Reader) -> DraftRead:
+    """What comes of one result, once the ledger has it."""
+    document, problem = result.document, result.problem
+    if problem is None and document is not None:
+        _confirm(delivery, document, link, reader)
+        return DraftRead(delivery, "confirmed", document, link)
+    if _is_accepted(delivery, result):
+        _log(delivery, "the draft is as a person has accepted it", reader)
+        return DraftRead(delivery, "accepted", document, link)
+    outcome: DraftOutcome = "mismatch"
+    if problem is None:
+        published_at = delivery.published_at or delivery.created_at
+        if reader.now < published_at + reader.deadline:
+            _log(delivery, "no draft yet", reader)
+            return DraftRead(delivery, "waiting")
+        outcome, problem = "missing", _missing(delivery, published_at)
+    problem = replace(problem, message=f"{problem.message} {_remedy(delivery)}")
+    _object(delivery, problem, document, reader)
+    return DraftRead(delivery, outcome, document, link, problem)
+
+
+def _is_accepted(delivery: Delivery, result: Reconciled) -> bool:
+    """Whether a person has said of exactly this draft, or of none, that it is right."""
+    if delivery.state is not State.CONFIRMED or delivery.released_as != "delivered":
+        return False
+    document = result.document
+    if document is None:
+        return result.outcome == "missing" and delivery.draft_id is None
+    return (delivery.draft_id, delivery.draft_gross) == (document.id, _minor(document, document.amount))
+
+
+def _confirm(delivery: Delivery, document: EasyBillDocument, link: str, reader: Reader) -> None:
+    shown = format_minor(delivery.gross, delivery.currency, "en")
+    note = Note("confirm", f"document {document.id}, {link}: {shown} gross, as delivered")
+    if delivery.state is State.CONFIRMED and delivery.held_code is None and delivery.draft_id == document.id:
+        reader.ledger.record_exchange(delivery, note, run_id=reader.run_id)
+        return
+    reader.ledger.confirm(
+        delivery,
+        note,
+        draft_id=document.id,
+        draft_net=_minor(document, document.amount_net),
+        draft_gross=_minor(document, document.amount),
+        run_id=reader.run_id,
+    )
+
+
+def _object(delivery: Delivery, problem: Problem, document: EasyBillDocument | None, reader: Reader) -> None:
+    reader.ledger.object_to_draft(
+        delivery,
+        problem.code,
+        problem.message,
+        Note("reconcile", f"{problem.code}: {problem.message}", outcome="failure"),
+        draft_id=document.id if document else None,
+        draft_net=_minor(document, document.amount_net) if document else None,
+        draft_gross=_minor(document, document.amount) if document else None,
+        run_id=reader.run_id,
+    )
+
+
+def _log(delivery: Delivery, what: str, reader: Reader) -> None:
+    reader.ledger.record_exchange(delivery, Note("reconcile", what), run_id=reader.run_id)
+
+
+def _minor(document: EasyBillDocument, cents: int) -> int:
+    """In minor units of the document's own currency, which a mismatch may be about."""
+    return minor_of(cents, document.currency)
+
+
+def _missing(delivery: Delivery, since: datetime) -> Problem:
+    return Problem(
+        Code.DRAFT_MISSING,
+        delivery.customer_number,
+        f"EASY Bill shows no draft of {delivery.file_name}, delivered {since:%Y-%m-%d %H:%M} UTC: see there whether "
+        "its import skipped or refused it.",
+        source_id=delivery.order_number,
+    )
+
+
+def _remedy(delivery: Delivery) -> str:
+    return (
+        f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number}` sends what the OMS says "
+        f"now under a new order number, `billing-pipeline release {delivery.order_number} --as delivered` accepts it "
+        "as it is"
+    )

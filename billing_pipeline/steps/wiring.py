@@ -1,0 +1,297 @@
+"""What assets and commands are given: thin objects around the rooms' own clients, built from the settings.
+
+They hold plain values and open nothing before they are asked, so that loading the definitions needs no database and
+no network, and a test puts its own in their place: `build_defs(resources={"oms": FakeOms(extract)})`.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pydantic import SecretStr
+
+from billing_pipeline.billing.rules import Rules, load_rules
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.delivery.transports.folder import FolderTransport
+from billing_pipeline.delivery.transports.ftps import FtpsTransport
+from billing_pipeline.store.home import first_use
+from billing_pipeline.delivery.transports.protocol import Transport
+from billing_pipeline.delivery.ledger import Ledger, open_ledger
+from billing_pipeline.delivery.files.recovery import Places
+from billing_pipeline.delivery.transports.sftp import SftpTransport
+from billing_pipeline.store.blobs import Store
+from billing_pipeline.easybill.layout import Layout, load_layout
+from billing_pipeline.oms.demo import create_demo_oms
+from billing_pipeline.oms.extract import Extract, customer_numbers, extract_month
+from billing_pipeline.oms.period import last_complete_month, period_of
+from billing_pipeline.oms.source import open_source
+from billing_pipeline.settings import Settings, SettingsInvalid
+
+Item = TypeVar("Item")
+
+
+class Oms(Protocol):
+    """Where a month's rows come from."""
+
+    def extract(
+        self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
+    ) -> Extract:
+        """The rows of a month, and of the months from `lookback_month` on before it, in one snapshot.
+
+        With the customers who own them, and those of the numbers in `also`.
+        """
+
+    def customer_numbers(self) -> list[str]:
+        """Every customer number, test customers aside."""
+
+
+@dataclass(frozen=True)
+class OmsDatabase:
+    """The OMS behind `BILLING_OMS_URL`."""
+
+    url: str
+    queries: Path | None
+    timezone: str
+
+    def extract(
+        self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
+    ) -> Extract:
+        """Reads the month; raises the errors of `oms.source`."""
+        lookback_start = period_of(lookback_month, self.timezone).start if lookback_month else None
+        return extract_month(
+            open_source(self.url, self.queries),
+            period_of(month, self.timezone),
+            timezone=self.timezone,
+            lookback_start=lookback_start,
+            also=also,
+        )
+
+    def customer_numbers(self) -> list[str]:
+        """Every customer number; raises the errors of `oms.source`."""
+        return customer_numbers(open_source(self.url, self.queries))
+
+
+@dataclass(frozen=True)
+class DemoOms:
+    """The demo database, where `BILLING_OMS_URL` is not set: made on first use, and never billed to a real inbox."""
+
+    file: Path
+    home: Path
+    timezone: str
+    inbox_is_local: bool
+
+    def extract(
+        self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
+    ) -> Extract:
+        """Reads the month of the demo database. Raises: SettingsInvalid, see `_database`."""
+        return self._database().extract(month, lookback_month=lookback_month, also=also)
+
+    def customer_numbers(self) -> list[str]:
+        """Every customer number of the demo database. Raises: SettingsInvalid, see `_database`."""
+        return self._database().customer_numbers()
+
+    def _database(self) -> OmsDatabase:
+        """The demo database, made if need be.
+
+        Raises: SettingsInvalid where the settings name a real inbox: made-up services must not reach it.
+        """
+        if not self.inbox_is_local:
+            raise SettingsInvalid(
+                "BILLING_OMS_URL is not set, and the demo's made-up services are not sent to a real inbox: "
+                "set BILLING_OMS_URL to your order management system"
+            )
+        with first_use(self.home):
+            if not self.file.exists():
+                create_demo_oms(self.file, until_month=last_complete_month(datetime.now(UTC), self.timezone))
+        return OmsDatabase(f"sqlite:///{self.file}", None, self.timezone)
+
+
+@dataclass(frozen=True)
+class LedgerAt:
+    """The ledger behind `BILLING_LEDGER_URL`: opened, and brought to the current schema, on first use."""
+
+    url: str
+
+    def open(self) -> Ledger:
+        """The one ledger of this process."""
+        return _ledger(self.url)
+
+
+@cache
+def _ledger(url: str) -> Ledger:
+    return open_ledger(url)
+
+
+@dataclass(frozen=True)
+class Billing:
+    """The rules, and the layouts they name; each file is read once."""
+
+    rules: Rules
+    default_layout: str
+    timezone: str
+
+    def layout_of(self, customer_number: str) -> Layout:
+        """The CSV layout for a customer: the one the rules name for them, or `BILLING_LAYOUT`."""
+        return _layout(self.rules.for_customer(customer_number).layout or self.default_layout)
+
+
+@cache
+def _layout(name: str) -> Layout:
+    return load_layout(name)
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """Where files go: `transport` makes connections, the directories are the receiver's.
+
+    `is_api`: there is no inbox, drafts are created through EASY Bill's API instead.
+    """
+
+    make_transport: Callable[[], Transport]
+    directory: str
+    archive_directory: str | None
+    error_directory: str | None
+    connections: int
+    timeout_s: float
+    is_api: bool = False
+
+    def require(self) -> None:
+        """Raises: SettingsInvalid where the settings name no way for files to go."""
+        if not self.is_api:
+            _ = self.transport
+
+    @property
+    def places(self) -> Places:
+        """The receiver's directories."""
+        return Places(self.directory, self.archive_directory, self.error_directory)
+
+    @cached_property
+    def transport(self) -> Transport:
+        """The transport of the settings.
+
+        Raises: SettingsInvalid where the settings name no inbox.
+        """
+        return self.make_transport()
+
+
+class Progress(Protocol):
+    """Shows how far a long step is. The default shows nothing: Dagster's own UI does."""
+
+    def over(self, items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
+        """The same items, one by one."""
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def over(self, items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
+        """The same items, one by one."""
+        yield from items
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Everything of one installation, by the name under which assets ask for it."""
+
+    oms: Oms
+    frames: FrameStore
+    ledger: LedgerAt
+    documents: Store
+    billing: Billing
+    inbox: Inbox
+    easybill: EasyBill
+    progress: Progress
+
+    def as_resources(self) -> dict[str, Any]:
+        """By name, as `Definitions` wants them."""
+        return dict(vars(self))
+
+
+def build_rooms(settings: Settings, progress: Progress | None = None) -> Rooms:
+    """The rooms as the settings say.
+
+    Raises: SettingsInvalid, RulesInvalid, LayoutInvalid.
+    """
+    rules = load_rules(settings.rules)
+    _layout(settings.layout)
+    return Rooms(
+        oms=oms_of(settings),
+        frames=FrameStore(settings.store_url_or_default),
+        ledger=LedgerAt(settings.ledger_url_or_default),
+        documents=Store(settings.store_url_or_default),
+        billing=Billing(rules, settings.layout, settings.timezone),
+        inbox=Inbox(
+            lambda: transport_of(settings),
+            settings.remote_dir,
+            settings.remote_archive_dir,
+            settings.remote_error_dir,
+            settings.sftp_connections if settings.transport == "sftp" else 1,
+            settings.sftp_timeout_s if settings.transport == "sftp" else settings.ftps_timeout_s,
+            is_api=settings.transport == "api",
+        ),
+        easybill=EasyBill(
+            settings.easybill_api_url,
+            settings.easybill_api_key,
+            settings.easybill_requests_per_minute,
+            settings.home,
+        ),
+        progress=progress or NoProgress(),
+    )
+
+
+def oms_of(settings: Settings) -> Oms:
+    """The OMS of the settings, or the demo's."""
+    if settings.oms_url is None:
+        return DemoOms(settings.demo_oms_file, settings.home, settings.timezone, settings.inbox_is_local)
+    return OmsDatabase(settings.oms_url, settings.oms_queries, settings.timezone)
+
+
+def transport_of(settings: Settings) -> Transport:
+    """The transport that `BILLING_TRANSPORT` names.
+
+    Raises: SettingsInvalid where it has no host or folder; UsageError where a key file cannot be used.
+    """
+    if settings.transport == "folder" and settings.folder is not None:
+        return FolderTransport(settings.folder)
+    if (
+        settings.transport == "ftps"
+        and settings.ftps_host
+        and settings.ftps_username
+        and settings.ftps_password
+    ):
+        return FtpsTransport(
+            host=settings.ftps_host,
+            port=settings.ftps_port,
+            username=settings.ftps_username,
+            password=settings.ftps_password.get_secret_value(),
+            ca_file=settings.ftps_ca_file,
+            timeout_s=settings.ftps_timeout_s,
+        )
+    if (
+        settings.transport == "sftp"
+        and settings.sftp_host
+        and settings.sftp_username
+        and settings.sftp_known_hosts_file
+    ):
+        return SftpTransport(
+            host=settings.sftp_host,
+            port=settings.sftp_port,
+            username=settings.sftp_username,
+            known_hosts_file=settings.sftp_known_hosts_file,
+            password=_secret(settings.sftp_password),
+            private_key_file=settings.sftp_private_key_file,
+            private_key_passphrase=_secret(settings.sftp_private_key_passphrase),
+            timeout_s=settings.sftp_timeout_s,
+        )
+    raise SettingsInvalid(
+        f"BILLING_TRANSPORT={settings.transport} has no inbox yet: set BILLING_SFTP_HOST and its account, "
+        "or BILLING_TRANSPORT=folder with BILLING_FOLDER; `billing-pipeline sandbox` offers one to try"
+    )
+
+
+def _secret(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

@@ -1,0 +1,78 @@
+"""How the month ends for customers to whom nothing is sent. No Dagster.
+
+Somebody who was billed, and now has nothing to bill, is held: what went out must not be forgotten.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+from billing_pipeline.easybill.difference import difference
+from billing_pipeline.delivery.ledger import Ledger, Note
+from billing_pipeline.delivery.records import Delivery, Export, Outcome
+from billing_pipeline.store.blobs import Store, StoreError, sha256_of
+from billing_pipeline.easybill.document import Document
+from billing_pipeline.problems import Code, Problem
+
+# What a person accepts as already delivered is known by its bytes; this stands for no file at all.
+NO_FILE = sha256_of(b"")
+
+
+def outcomes_without_file(
+    exports: Collection[Export], month: str, *, ledger: Ledger, documents: Store, run_id: str
+) -> Iterator[tuple[Export, Outcome]]:
+    """One outcome for each of these exports of a month, none of which has a file; who is held is logged.
+
+    Raises: LedgerUnavailable.
+    """
+    # By revision, so that the last one stays.
+    sent = {
+        delivery.customer_number: delivery
+        for delivery in (ledger.deliveries(month) if exports else ())
+        if delivery.committed_at is not None
+    }
+    for export in exports:
+        delivery = sent.get(export.customer_number)
+        if delivery is not None and export.outcome in {"nothing_to_bill", "omitted"}:
+            outcome = _after_delivery(export, delivery, documents)
+            for problem in outcome.problems:
+                note = Note("hold", problem.message, outcome="failure", kind="decision")
+                ledger.record_exchange(delivery, note, run_id=run_id)
+            yield export, outcome
+        else:
+            yield export, _as_exported(export)
+
+
+def _as_exported(export: Export) -> Outcome:
+    outcome = export.outcome
+    if outcome in {"blocked", "nothing_to_bill", "omitted"}:
+        return Outcome(export.month, export.customer_number, outcome, export.problems)
+    problem = Problem(
+        Code.NOT_DELIVERED_YET,
+        export.customer_number,
+        f"no file of {export.month} is made yet: materialize easybill_csv with easybill_upload",
+    )
+    return Outcome(export.month, export.customer_number, "failed", (problem,))
+
+
+def _after_delivery(export: Export, sent: Delivery, documents: Store) -> Outcome:
+    number, month = export.customer_number, export.month
+    if sent.accepted_sha256 == NO_FILE:
+        return Outcome(month, number, "unchanged", sha256=NO_FILE, order_number=sent.order_number)
+    now = "leaves the customer out" if export.outcome == "omitted" else "has nothing left to bill"
+    problem = Problem(
+        Code.CHANGED_AFTER_DELIVERY,
+        number,
+        f"{sent.file_name} was sent, and {month} {now} now: {_all_gone(sent, documents)}; mend the OMS, or remove "
+        f"the draft of {sent.order_number} in EASY Bill and say so with `billing-pipeline release "
+        f"{sent.order_number} --as delivered --reason TEXT --by NAME`",
+        source_id=sent.order_number,
+    )
+    return Outcome(month, number, "held", (problem,), sha256=NO_FILE, order_number=sent.order_number)
+
+
+def _all_gone(sent: Delivery, documents: Store) -> str:
+    try:
+        before = Document.from_json(documents.get("document", sent.document_sha256))
+    except (StoreError, ValueError) as error:
+        return f"the difference cannot be shown, for {error}"
+    return difference(before, replace(before, lines=(), net=0, vat=0, gross=0)).text()

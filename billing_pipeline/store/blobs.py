@@ -1,0 +1,64 @@
+"""The content-addressed store: bytes under their own SHA-256, written once, verified whenever they are read.
+
+It keeps what was delivered (the CSV) and what it was made of (the canonical document), on a local folder or
+any object store. It knows nothing of what the bytes mean, and offers no way to change or remove them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from billing_pipeline.store.store_files import StoreError, StoreFiles
+
+__all__ = ["Kind", "Store", "StoreError", "sha256_of"]
+
+Kind = Literal["csv", "document"]
+
+
+def sha256_of(data: bytes) -> str:
+    """The name of these bytes: SHA-256 in lower-case hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Store:
+    """Bytes by kind and SHA-256 under a folder or an fsspec URL; safe for several threads and processes."""
+
+    def __init__(self, url: str | Path) -> None:
+        self._files = StoreFiles(url)
+
+    def put(self, kind: Kind, data: bytes) -> str:
+        """Keep the bytes and return their SHA-256. What is there already is verified and left as it is.
+
+        On return the bytes are on disk (local), or acknowledged by the object store. Raises: StoreError.
+        """
+        sha256 = sha256_of(data)
+        try:
+            self._verified(kind, sha256)
+        except FileNotFoundError:
+            self._files.write(_path(kind, sha256), data)
+        return sha256
+
+    def get(self, kind: Kind, sha256: str) -> bytes:
+        """The bytes of that name. Raises: StoreError if they are missing, damaged or out of reach."""
+        try:
+            return self._verified(kind, sha256)
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"the store {self._files.url} has no {kind} {sha256}; "
+                "check BILLING_STORE_URL, or export the month again"
+            ) from error
+
+    def _verified(self, kind: Kind, sha256: str) -> bytes:
+        path = _path(kind, sha256)
+        data = self._files.read(path)
+        if sha256_of(data) != sha256:
+            raise StoreError(
+                f"{self._files.place(path)} in the store is damaged; move it away and export the month again"
+            )
+        return data
+
+
+def _path(kind: Kind, sha256: str) -> str:
+    return f"{kind}/{sha256[:2]}/{sha256}"

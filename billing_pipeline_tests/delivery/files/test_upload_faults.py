@@ -1,0 +1,265 @@
+"""The state machine under faults and deaths: published at most once, and once while somebody tries again.
+
+Judged by the server's own log of publications, never by the ledger.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import pytest
+
+from billing_pipeline.delivery.transports.protocol import (
+    ConnectionLost,
+    DeliveryError,
+    InboxBusy,
+    InboxTimeout,
+    NoSpace,
+    PermissionRefused,
+)
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.files.upload import EDGES
+from billing_pipeline.delivery.records import SENT_STATES, Parcel, State
+from billing_pipeline.store.blobs import Store
+from billing_pipeline_tests.support.delivering import Bench, Crash
+from billing_pipeline_tests.support.inbox import FakeServer, Operation
+from billing_pipeline_tests.support.parcels import parcel
+
+DATA = b"order_number\n2026-10-10023\n"
+FINAL = "/import/easybill_2026-10_10023.csv"
+
+Poller = Literal["archive", "delete", "ignore"]
+When = Literal["before", "midway", "after"]
+
+
+@pytest.fixture
+def one(store: Store) -> Parcel:
+    return parcel(data=DATA, store=store)
+
+
+def polling(poller: Poller) -> Callable[[FakeServer, str, str], None] | None:
+    """A receiver that looks after every single operation: the fastest there can be."""
+    if poller == "ignore":
+        return None
+    return lambda server, operation, path: server.poll(poller)
+
+
+def assert_published_once(bench: Bench, one: Parcel) -> None:
+    """By the server's log, whole, and the ledger knows; and nothing is left lying about."""
+    assert_known_to_be_published_once(bench, one)
+    assert bench.server.temporaries() == []
+
+
+def assert_known_to_be_published_once(bench: Bench, one: Parcel) -> None:
+    assert bench.server.published == [(f"/import/{one.export.file_name}", DATA)]
+    assert bench.row(one).state in SENT_STATES
+
+
+@pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
+@pytest.mark.parametrize("edge", EDGES)
+def test_a_run_that_dies_at_an_edge_is_finished_by_the_next(
+    sqlite_ledger: Ledger, store: Store, one: Parcel, edge: str, poller: Poller
+) -> None:
+    bench = Bench(sqlite_ledger, store)
+    bench.server.after_each = polling(poller)
+    bench.send_and_die_at(edge, one)
+    assert bench.send(one).outcome in {"delivered", "unchanged"}
+    assert bench.send(one).outcome == "unchanged"
+    assert_published_once(bench, one)
+
+
+@pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
+def test_two_deaths_in_a_row_are_survived_too(sqlite_ledger: Ledger, store: Store, poller: Poller) -> None:
+    for number, (first, second) in enumerate(product(EDGES, EDGES)):
+        one = parcel(str(number), DATA, store=store)
+        bench = Bench(sqlite_ledger, store)
+        bench.server.after_each = polling(poller)
+        bench.send_and_die_at(first, one)
+        bench.send_and_die_at(second, one)
+        assert bench.send(one).outcome in {"delivered", "unchanged"}
+        assert_published_once(bench, one)
+
+
+@pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
+@pytest.mark.parametrize("operation", ["stat", "create", "read", "rename", "remove"])
+def test_a_fault_in_any_operation_ends_published_once(
+    sqlite_ledger: Ledger, store: Store, operation: Operation, poller: Poller
+) -> None:
+    whens: list[When] = ["before", "midway", "after"]
+    errors = [ConnectionLost, InboxTimeout, InboxBusy, NoSpace, PermissionRefused]
+    for number, (when, error, archive_dir) in enumerate(product(whens, errors, ["/archive", None])):
+        one = parcel(f"{operation}{number}", DATA, store=store)
+        bench = Bench(sqlite_ledger, store, archive_dir=archive_dir)
+        bench.server.after_each = polling(poller)
+        bench.server.fail(operation, error(f"fake: {operation}"), when=when)
+        for _ in range(3):
+            try:
+                bench.send(one)
+            except DeliveryError:
+                continue
+        assert_published_once(bench, one)
+
+
+@pytest.mark.parametrize("operation", ["create", "rename"])
+@pytest.mark.parametrize("when", ["before", "midway"])
+def test_a_server_that_silently_does_nothing_is_found_out(
+    sqlite_ledger: Ledger, store: Store, one: Parcel, operation: Operation, when: When
+) -> None:
+    """A rename that was confirmed and not done cannot be told from one that a poller has followed: only lost."""
+    bench = Bench(sqlite_ledger, store)
+    bench.server.fail(operation, None, when=when)
+    for _ in range(3):
+        try:
+            bench.send(one)
+        except DeliveryError:
+            continue
+    if operation == "create":
+        assert_published_once(bench, one)
+    assert len(bench.server.published) <= 1
+
+
+def test_a_file_that_the_receiver_rejected_is_held(sqlite_ledger: Ledger, store: Store, one: Parcel) -> None:
+    bench = Bench(sqlite_ledger, store)
+    bench.send_and_die_at("renamed", one)
+    bench.server.poll("error")
+    result = bench.send(one)
+    assert result.outcome == "held"
+    assert "the receiver moved the file to its error directory" in result.problems[0].message
+    assert bench.ledger.closed(["2026-10"]) == {("10023", "2026-10")}
+
+
+def test_a_damaged_temporary_file_is_never_published(
+    sqlite_ledger: Ledger, store: Store, one: Parcel
+) -> None:
+    bench = Bench(sqlite_ledger, store)
+    bench.send_and_die_at("committed", one)
+    [temporary] = bench.server.temporaries()
+    bench.server.files[temporary] = DATA[:5]
+    assert bench.send(one).outcome == "held"
+    assert bench.server.published == []
+    assert bench.row(one).state is State.HELD
+
+
+def test_a_receiver_that_takes_the_file_at_once_is_noted_as_such(
+    sqlite_ledger: Ledger, store: Store, one: Parcel
+) -> None:
+    bench = Bench(sqlite_ledger, store)
+    bench.send_and_die_at("renamed", one)
+    bench.server.poll("archive")
+    assert bench.send(one).outcome == "delivered"
+    assert bench.row(one).state is State.CONSUMED
+
+
+@pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
+@pytest.mark.parametrize("sleeps", EDGES)
+def test_a_run_that_wakes_up_late_publishes_nothing_more(
+    sqlite_ledger: Ledger, store: Store, sleeps: str, poller: Poller
+) -> None:
+    """Asleep at each edge, while a second run dies at each edge and a third one does the work."""
+    for number, (dies, wakes) in enumerate(product((*EDGES, "never"), EDGES)):
+        one = parcel(f"{sleeps}{number}", DATA, store=store)
+        bench = Bench(sqlite_ledger, store)
+        bench.server.after_each = polling(poller)
+        bench.send(one, at_edge=asleep(bench, one, sleeps=sleeps, dies=dies, wakes=wakes))
+        assert bench.send(one).outcome == "unchanged"
+        assert_published_once(bench, one)
+
+
+@pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
+def test_a_recovery_that_is_overtaken_by_one_that_dies_looks_again(
+    sqlite_ledger: Ledger, store: Store, one: Parcel, poller: Poller
+) -> None:
+    """It has seen the temporary file and is about to rename it; another recovery has, and died before it noted so."""
+    bench = Bench(sqlite_ledger, store)
+    bench.server.after_each = polling(poller)
+    bench.send_and_die_at("committed", one)
+    overtaking = asleep(bench, one, sleeps="looked", dies="renamed", wakes="never")
+    assert bench.send(one, at_edge=overtaking).outcome == "delivered"
+    assert_published_once(bench, one)
+
+
+def asleep(bench: Bench, one: Parcel, *, sleeps: str, dies: str, wakes: str) -> Callable[[str], None]:
+    """What happens while a run sleeps: once at edge `sleeps`, and once more when it comes to `wakes`."""
+    slept: list[str] = []
+
+    def at_edge(reached: str) -> None:
+        if reached == sleeps and not slept:
+            slept.append(reached)
+            bench.send_and_die_at(dies, one)
+        elif reached == wakes and len(slept) == 1:
+            slept.append(reached)
+            bench.send(one)
+
+    return at_edge
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_fails_and_dies_in_whatever_order_it_is_published_once(
+    sqlite_ledger: Ledger, store: Store, seed: int
+) -> None:
+    """Random faults, deaths, sleepers within sleepers, and pollers; in the end one quiet run."""
+    for number in range(100):
+        chance = random.Random(f"{seed} {number}")
+        one = parcel(str(number), DATA, store=store)
+        bench = Bench(sqlite_ledger, store, archive_dir=chance.choice(["/archive", None]))
+        life = Life(bench, one, chance, poller=chance.choice(["archive", "delete", "ignore"]))
+        for _ in range(chance.randrange(1, 5)):
+            life.attempt(depth=0)
+        bench.server.faults.clear()
+        bench.send(one)
+        # A sleeper who dies before it has removed its own temporary file leaves it; no poller takes such a name.
+        assert_known_to_be_published_once(bench, one)
+
+
+@dataclass
+class Life:
+    """What happens to one file, by chance."""
+
+    bench: Bench
+    one: Parcel
+    chance: random.Random
+    poller: Poller
+
+    def __post_init__(self) -> None:
+        self.bench.server.after_each = self._poll_now_and_then
+
+    def attempt(self, depth: int) -> None:
+        operations: list[Operation] = ["stat", "create", "read", "rename", "remove"]
+        whens: list[When] = ["before", "midway", "after"]
+        for operation in operations:
+            if self.chance.random() < 0.1:
+                error = self.chance.choice([ConnectionLost, InboxTimeout, NoSpace])("fake")
+                skip = self.chance.randrange(3)
+                self.bench.server.fail(operation, error, when=self.chance.choice(whens), skip=skip)
+        try:
+            self.bench.send(self.one, at_edge=lambda edge: self._something_happens(edge, depth))
+        except (Crash, DeliveryError):
+            return
+
+    def _something_happens(self, edge: str, depth: int) -> None:
+        if self.chance.random() < 0.15:
+            raise Crash(edge)
+        if self.chance.random() < 0.2 and depth < 3:
+            self.attempt(depth + 1)
+
+    def _poll_now_and_then(self, server: FakeServer, operation: str, path: str) -> None:
+        if self.poller != "ignore" and self.chance.random() < 0.3:
+            server.poll(self.poller)
+
+
+@pytest.mark.parametrize("edge", ["created", "verified", "committed", "renamed"])
+def test_the_judge_finds_a_run_that_does_not_commit_before_it_renames(
+    sqlite_ledger: Ledger, store: Store, one: Parcel, monkeypatch: pytest.MonkeyPatch, edge: str
+) -> None:
+    """The negative control: the same deaths and the same judge, with a ledger that forgets the commit."""
+    monkeypatch.setattr(Ledger, "commit", lambda self, delivery, note: delivery)
+    bench = Bench(sqlite_ledger, store, archive_dir=None, patience_s=0.2)
+    bench.server.after_each = polling("delete")
+    bench.send_and_die_at(edge, one)
+    bench.send(one)
+    with pytest.raises(AssertionError):
+        assert_published_once(bench, one)

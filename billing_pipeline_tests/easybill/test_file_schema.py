@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import csv
+import io
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from billing_pipeline.easybill.layout import load_layout
+from billing_pipeline.easybill.render import render_csv
+from billing_pipeline.easybill.file_schema import cell_patterns, file_schema, schema_faults
+from billing_pipeline_tests.support.documents import a_document
+
+LAYOUT = load_layout()
+NAMES = [column.name for column in LAYOUT.columns]
+ROW = list(csv.reader(io.StringIO(render_csv(a_document(), LAYOUT).decode(), newline=""), delimiter=";"))[1]
+CELLS = st.one_of(
+    st.text(max_size=6),
+    st.text("0123456789.-,E+", max_size=8),
+    st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True),
+    st.integers(254, 256).map("x".__mul__),
+)
+
+
+def test_the_schema_has_the_columns_of_the_layout_in_its_order() -> None:
+    schema = file_schema(LAYOUT)
+    assert list(schema.columns) == NAMES
+    assert schema.strict
+    assert schema.ordered
+    assert schema_faults([ROW, ROW], LAYOUT) == []
+
+
+@given(st.sampled_from(NAMES), CELLS)
+@example("title", " ")
+@example("title", "x" * 10_001)
+@example("title", "\n\t")
+@example("quantity", "1.0")
+@example("quantity", "0.1")
+@example("item_price", "-0.00")
+@example("shipping_date", "")
+@example("item_type", "items")
+@settings(max_examples=150, deadline=None)
+def test_the_schema_and_the_patterns_are_one_rule(name: str, cell: str) -> None:
+    index = NAMES.index(name)
+    row = [*ROW[:index], cell, *ROW[index + 1 :]]
+    fits = cell_patterns(LAYOUT)[index].fullmatch(cell) is not None
+    faults = schema_faults([ROW, row], LAYOUT)
+    assert fits == (faults == [])
+    assert all(fault.startswith(f"row 2, {name}: ") for fault in faults)
+
+
+def test_every_fault_is_told_by_row_and_column() -> None:
+    bad = dict(zip(NAMES, ROW, strict=True)) | {"quantity": "", "title": "\x07" * 10_001, "zipcode": "\x07"}
+    title = "\\x07" * 59 + "…"
+    assert schema_faults([ROW, list(bad.values()), ROW], LAYOUT) == [
+        "row 2, quantity: '' is required but empty",
+        f"row 2, title: '{title}' holds a control character",
+        f"row 2, title: '{title}' is longer than 10000 characters",
+        "row 2, zipcode: '\\x07' holds a control character",
+    ]

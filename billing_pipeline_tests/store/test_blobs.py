@@ -1,0 +1,88 @@
+"""The content-addressed store: written once, verified on reading."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from billing_pipeline.store.blobs import Store, StoreError, sha256_of
+from billing_pipeline.store.store_files import StoreFiles, StoreUrlInvalid
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_bytes_are_found_under_their_own_hash(store: Store) -> None:
+    sha256 = store.put("csv", b"data")
+    assert sha256 == sha256_of(b"data")
+    assert store.get("csv", sha256) == b"data"
+    assert store.put("csv", b"") == sha256_of(b"")
+
+
+def test_what_is_there_is_not_written_again(store: Store, tmp_path: Path) -> None:
+    store.put("csv", b"data")
+    [file] = files_in(tmp_path / "store")
+    before = file.stat()
+    store.put("csv", b"data")
+    assert file.stat().st_ino == before.st_ino
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_kinds_are_kept_apart(store: Store) -> None:
+    sha256 = store.put("csv", b"data")
+    with pytest.raises(StoreError, match="has no document"):
+        store.get("document", sha256)
+
+
+@pytest.mark.parametrize("damage", [b"", b"dat", b"DATA"])
+def test_damaged_bytes_are_never_handed_out_nor_kept_for_good(
+    store: Store, tmp_path: Path, damage: bytes
+) -> None:
+    sha256 = store.put("csv", b"data")
+    [file] = files_in(tmp_path / "store")
+    file.write_bytes(damage)
+    with pytest.raises(StoreError, match="is damaged; move it away"):
+        store.get("csv", sha256)
+    with pytest.raises(StoreError, match="is damaged; move it away"):
+        store.put("csv", b"data")
+
+
+def test_several_writers_of_the_same_bytes_leave_one_file(store: Store, tmp_path: Path) -> None:
+    data = b"x" * 100_000
+    writers = [threading.Thread(target=store.put, args=("csv", data)) for _ in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(files_in(tmp_path / "store")) == 1
+    assert store.get("csv", sha256_of(data)) == data
+
+
+def test_a_store_on_an_object_store_works_alike() -> None:
+    store = Store("memory://bucket/store")
+    sha256 = store.put("csv", b"data")
+    assert Store("memory://bucket/store").get("csv", sha256) == b"data"
+    fsspec.filesystem("memory").pipe_file(f"/bucket/store/csv/{sha256[:2]}/{sha256}", b"other")
+    with pytest.raises(StoreError, match="is damaged"):
+        store.get("csv", sha256)
+
+
+def test_a_store_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreError, match=r"cannot .* Not a directory: .*; check BILLING_STORE_URL$"):
+        Store(tmp_path / "file" / "store").put("csv", b"data")
+    with pytest.raises(StoreError, match="BILLING_STORE_URL") as refused:
+        Store("nosuchscheme://bucket")
+    assert refused.value.exit_status == 2
+
+
+def test_a_password_in_the_stores_address_is_shown_nowhere() -> None:
+    files = StoreFiles("memory://user:canary@bucket/store")
+    assert files.url == "memory://user@bucket/store"
+    with pytest.raises(StoreUrlInvalid, match="nosuchscheme://user@bucket") as refused:
+        StoreFiles("nosuchscheme://user:canary@bucket")
+    assert "canary" not in str(refused.value)
