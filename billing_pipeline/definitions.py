@@ -17,11 +17,11 @@ from billing_pipeline.defs.draft_sensor import build_draft_sensor
 from billing_pipeline.defs.jobs import build_jobs
 from billing_pipeline.defs.month_assets import build_month_assets
 from billing_pipeline.defs.partitions import build_partitions
-from billing_pipeline.steps.wiring import build_rooms
 from billing_pipeline.defs.schedules import build_schedule
 from billing_pipeline.defs.sensors import build_sensors
 from billing_pipeline.report.notify import Notifier
 from billing_pipeline.settings import Settings, load_settings
+from billing_pipeline.steps.wiring import build_rooms
 
 
 def build_defs(

@@ -29,12 +29,12 @@ from billing_pipeline.billing.arrow import (
 from billing_pipeline.billing.customers import with_customers, without_test_customers
 from billing_pipeline.billing.drift import drift
 from billing_pipeline.billing.late import LedgerView, with_standing
+from billing_pipeline.billing.line_schema import proven
 from billing_pipeline.billing.lines import invoice_lines
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
 from billing_pipeline.billing.roster import members_of, omitted_of, roster_of
 from billing_pipeline.billing.rows import source_rows
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.billing.line_schema import proven
 from billing_pipeline.billing.totals import totals_of
 from billing_pipeline.billing.vat import with_rates
 from billing_pipeline.oms.extract import Extract
@@ -132,7 +132,9 @@ def _problems(
     proven = where(rows, array(rows["is_proven"]))
     return row_problems.all_problems(
         faults=chain(
-            row_problems.row_faults(proven), row_problems.task_faults(proven, tasks), row_problems.customer_faults(customers)
+            row_problems.row_faults(proven),
+            row_problems.task_faults(proven, tasks),
+            row_problems.customer_faults(customers),
         ),
         judged=chain(
             row_problems.unknown_customers(proven, customers),

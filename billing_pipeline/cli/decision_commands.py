@@ -50,8 +50,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Tell which OMS rows, price and rounding each line of an order came from, whatever the OMS says now."""
-    from billing_pipeline.steps.explain import explain_order
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.explain import explain_order
 
     explained = explain_order(load_settings(), order_number, line)
     if as_json:
@@ -93,7 +93,7 @@ def release(
     from billing_pipeline.settings import load_settings
 
     ledger = open_ledger(load_settings().ledger_url_or_default)
-    delivery = ledger.release(order_number, as_=as_, reason=reason, author=by)
+    delivery = ledger.releases.release(order_number, as_=as_, reason=reason, author=by)
     if as_ == "send":
         command = f"billing-pipeline run {delivery.month} --customer {delivery.customer_number}"
         typer.echo(f"{order_number} is no longer held: `{command}` sends it")
@@ -103,8 +103,8 @@ def release(
 
 def reconcile(reason: Reason, by: By, as_json: AsJson = False) -> None:
     """Look at the files in the inbox that the ledger does not know, so that sending may go on."""
-    from billing_pipeline.steps.reconcile import reconcile_inbox
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.reconcile import reconcile_inbox
 
     looked_at = reconcile_inbox(load_settings(), reason=reason, author=by)
     if as_json:
@@ -132,7 +132,7 @@ def omit_add(
     if month != ALWAYS:
         _require_month(month, settings.timezone, settings.first_month)
     ledger = open_ledger(settings.ledger_url_or_default)
-    added = ledger.add_omission(
+    added = ledger.omissions.add(
         month=None if month == ALWAYS else month,
         customer_number=customer,
         service_id=service,
@@ -140,7 +140,7 @@ def omit_add(
         author=by,
     )
     typer.echo(omission_line(added))
-    if month != ALWAYS and (customer, month) in ledger.closed([month]):
+    if month != ALWAYS and (customer, month) in ledger.deliveries.closed([month]):
         typer.echo(f"{month} is closed for customer {customer}: what was sent stays sent", err=True)
 
 
@@ -154,7 +154,7 @@ def omit_list(
     from billing_pipeline.report.decision_text import omission_json, omission_line
     from billing_pipeline.settings import load_settings
 
-    omissions = open_ledger(load_settings().ledger_url_or_default).omissions(removed=everything)
+    omissions = open_ledger(load_settings().ledger_url_or_default).omissions.current(removed=everything)
     if as_json:
         print_json({"omissions": [omission_json(one) for one in omissions]})
     else:
@@ -169,7 +169,7 @@ def omit_remove(number: Id, reason: Reason, by: By) -> None:
     from billing_pipeline.settings import load_settings
 
     ledger = open_ledger(load_settings().ledger_url_or_default)
-    typer.echo(omission_line(ledger.remove_omission(number, reason=reason, author=by)))
+    typer.echo(omission_line(ledger.omissions.remove(number, reason=reason, author=by)))
 
 
 @adjust.command("add")
@@ -192,7 +192,7 @@ def adjust_add(
 
     settings = load_settings()
     _require_month(month, settings.timezone, settings.first_month)
-    added = open_ledger(settings.ledger_url_or_default).add_adjustment(
+    added = open_ledger(settings.ledger_url_or_default).adjustments.add(
         month=month,
         customer_number=customer,
         title=title,
@@ -222,10 +222,10 @@ def adjust_list(
     settings = load_settings()
     period_of(month, settings.timezone)
     ledger = open_ledger(settings.ledger_url_or_default)
-    listed = ledger.adjustments(month, deleted=everything)
+    listed = ledger.adjustments.of_month(month, deleted=everything)
     orders = {
         row.source_id: row.order_number
-        for row in ledger.rows_in_files([month])
+        for row in ledger.deliveries.billed_rows([month])
         if row.source_kind == "adjustment"
     }
     if as_json:
@@ -252,7 +252,7 @@ def adjust_edit(
     from billing_pipeline.report.decision_text import adjustment_line
     from billing_pipeline.settings import load_settings
 
-    edited = open_ledger(load_settings().ledger_url_or_default).edit_adjustment(
+    edited = open_ledger(load_settings().ledger_url_or_default).adjustments.edit(
         number,
         title=title,
         quantity=None if quantity is None else _number("--quantity", quantity),
@@ -274,7 +274,7 @@ def adjust_delete(number: Id, reason: Reason, by: By) -> None:
     from billing_pipeline.settings import load_settings
 
     ledger = open_ledger(load_settings().ledger_url_or_default)
-    typer.echo(adjustment_line(ledger.delete_adjustment(number, reason=reason, author=by)))
+    typer.echo(adjustment_line(ledger.adjustments.delete(number, reason=reason, author=by)))
 
 
 @adjust.command("undo")
@@ -285,7 +285,7 @@ def adjust_undo(number: Id, reason: Reason, by: By) -> None:
     from billing_pipeline.settings import load_settings
 
     ledger = open_ledger(load_settings().ledger_url_or_default)
-    typer.echo(adjustment_line(ledger.undo_adjustment(number, reason=reason, author=by)))
+    typer.echo(adjustment_line(ledger.adjustments.undo(number, reason=reason, author=by)))
 
 
 def _require_month(month: str, timezone: str, first_month: str) -> None:

@@ -95,13 +95,13 @@ def run(
 @app.command()
 def status(month: Month, as_json: AsJson = False) -> None:
     """Show the outcome per customer of a month, as the ledger knows it."""
-    from billing_pipeline.steps.drift_frame import read_drift
-    from billing_pipeline.store.frames import FrameStore
     from billing_pipeline.delivery.ledger import open_ledger
-    from billing_pipeline.store.store_files import StoreError
     from billing_pipeline.oms.period import period_of
     from billing_pipeline.report.month import month_status
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.drift_frame import read_drift
+    from billing_pipeline.store.frames import FrameStore
+    from billing_pipeline.store.store_files import StoreError
 
     settings = load_settings()
     period_of(month, settings.timezone)
@@ -112,7 +112,7 @@ def status(month: Month, as_json: AsJson = False) -> None:
         # The ledger alone knows the outcomes; what has changed since is told as well as it can be.
         typer.echo(f"what has changed since is not told: {error}", err=True)
         drift = []
-    found = month_status(month, ledger.month_customers(month), ledger.deliveries(month), drift)
+    found = month_status(month, ledger.months.customers(month), ledger.deliveries.of_month(month), drift)
     if not found.customers:
         typer.echo(f"{month} has not been billed here yet: `billing-pipeline run {month}`", err=True)
     _print_month(found, as_json)
@@ -131,8 +131,8 @@ def preview(
     ] = False,
 ) -> None:
     """Show the exact files of a month. Nothing is sent and nothing is recorded."""
-    from billing_pipeline.steps.preview import preview_month
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.preview import preview_month
 
     if excel and out is None:
         raise UsageError("--excel needs --out DIR: a folder to write the spreadsheet to")
@@ -166,7 +166,7 @@ def log(
     from billing_pipeline.settings import load_settings
 
     ledger = open_ledger(load_settings().ledger_url_or_default)
-    events = ledger.events(month=month, customer_number=customer)
+    events = ledger.events.find(month=month, customer_number=customer)
     print_lines(json_lines(map(event_json, events)) if as_json else event_lines(events))
 
 
@@ -180,10 +180,10 @@ def watch(
     from datetime import UTC, datetime
 
     from billing_pipeline.delivery.ledger import open_ledger
-    from billing_pipeline.report.notify import Notifier
     from billing_pipeline.oms.period import last_complete_month, period_of
     from billing_pipeline.report.alert_text import overdue_alert, unknown_alert
     from billing_pipeline.report.month import month_status
+    from billing_pipeline.report.notify import Notifier
     from billing_pipeline.report.text import summary_lines
     from billing_pipeline.settings import load_settings
 
@@ -194,7 +194,7 @@ def watch(
     notifier = Notifier(settings.alert_targets)
     try:
         ledger = open_ledger(settings.ledger_url_or_default)
-        found = month_status(month, ledger.month_customers(month), ledger.deliveries(month))
+        found = month_status(month, ledger.months.customers(month), ledger.deliveries.of_month(month))
     except PipelineError as error:
         if notifier.urls:
             notifier.send(unknown_alert(month, str(error)))
@@ -215,8 +215,8 @@ def watch(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Try settings, OMS, ledger, store, inbox and API before it matters, and say what to fix."""
-    from billing_pipeline.steps.doctor import examine
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.doctor import examine
 
     findings = list(examine(load_settings()))
     if as_json:

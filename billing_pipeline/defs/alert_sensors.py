@@ -16,10 +16,8 @@ import dagster as dg
 from billing_pipeline.defs.asset_records import CUSTOMERS_IN_FAILURE, LAYOUT_CHECK
 from billing_pipeline.defs.draft_assets import DRAFT_CHECK
 from billing_pipeline.defs.partitions import MONTH, Partitions
-from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.defs.schedules import scheduled_start
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.report.notify import AlertNotSent, Notifier
 from billing_pipeline.oms.period import last_complete_month, next_month
 from billing_pipeline.problems import Code
 from billing_pipeline.report.alert_text import (
@@ -31,6 +29,8 @@ from billing_pipeline.report.alert_text import (
     run_alert,
 )
 from billing_pipeline.report.month import CustomerStatus, month_status
+from billing_pipeline.report.notify import AlertNotSent, Notifier
+from billing_pipeline.steps.wiring import LedgerAt
 
 RUN_INTERVAL_S = 30
 OVERDUE_INTERVAL_S = 900
@@ -155,7 +155,7 @@ def _overdue_month_sensor(settings: AlertSettings) -> dg.SensorDefinition:
         if datetime.now(UTC) < deadline or month < settings.first_month:
             return dg.SensorResult(skip_reason=f"{month} has until {deadline:%Y-%m-%d %H:%M %Z}")
         book = ledger.open()
-        status = month_status(month, book.month_customers(month), book.deliveries(month))
+        status = month_status(month, book.months.customers(month), book.deliveries.of_month(month))
         alert = overdue_alert(status, settings.ui_url or "")
         if alert is not None:
             _sent(settings.notifier, alert, context, 0)
@@ -233,7 +233,7 @@ def _needing_a_person(ledger: Ledger, month: str, run_id: str) -> Iterator[tuple
 
     One whose file is merely not sent yet is none of them: the delivery may be on its way.
     """
-    rows, deliveries = ledger.month_customers(month), ledger.deliveries(month)
+    rows, deliveries = ledger.months.customers(month), ledger.deliveries.of_month(month)
     touched = {
         row.export.customer_number for row in rows if run_id in {row.export_run_id, row.delivery_run_id}
     } | {delivery.customer_number for delivery in deliveries if delivery.run_id == run_id}

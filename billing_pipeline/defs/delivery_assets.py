@@ -12,16 +12,16 @@ from collections.abc import Iterator
 import dagster as dg
 
 from billing_pipeline.defs.asset_records import CSV, LAYOUT_CHECK, UPLOAD, CustomerRecords
-from billing_pipeline.steps.make_files import Correction, deliver_files, make_files, stored_exports
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.defs.failures import plain_failures
-from billing_pipeline.store.frames import FrameStore
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH, Partitions
-from billing_pipeline.steps.wiring import Billing, Inbox, LedgerAt, Progress
-from billing_pipeline.steps.settling import require_settled, utc_now
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.document import customer_number_of
 from billing_pipeline.oms.period import period_of
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.steps.make_files import Correction, deliver_files, make_files, stored_exports
+from billing_pipeline.steps.settling import require_settled, utc_now
+from billing_pipeline.steps.wiring import Billing, Inbox, LedgerAt, Progress
+from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.frames import FrameStore
 
 
 class CorrectionConfig(dg.Config):

@@ -19,17 +19,17 @@ from billing_pipeline.defs.asset_records import (
     UPLOAD,
 )
 from billing_pipeline.defs.delivery_assets import customers_by_month
-from billing_pipeline.steps.read_drafts import DraftRead, Reader, read_drafts
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import Partitions, partition_key
-from billing_pipeline.steps.wiring import Billing, LedgerAt
-from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Problem
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.steps.read_drafts import DraftRead, Reader, read_drafts
+from billing_pipeline.steps.settling import utc_now
+from billing_pipeline.steps.wiring import Billing, LedgerAt
+from billing_pipeline.store.blobs import Store
 
 DRAFT = dg.AssetKey("easybill_draft")
 DRAFT_CHECK = "draft_as_sent"
@@ -100,7 +100,7 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
 
 def _not_billed(numbers: Collection[str], month: str, ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Those of the customers who have nothing to bill in the month, and why."""
-    outcomes = {row.export.customer_number: row.export.outcome for row in ledger.month_customers(month)}
+    outcomes = {row.export.customer_number: row.export.outcome for row in ledger.months.customers(month)}
     for number in sorted(numbers):
         outcome = outcomes.get(number, "nothing_to_bill")
         if outcome in NOT_BILLED:

@@ -15,10 +15,10 @@ from billing_pipeline.defs.partitions import (
     range_tags,
     ranges_over,
 )
-from billing_pipeline.steps.wiring import Billing, LedgerAt
-from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.easybill.document import customer_key
+from billing_pipeline.steps.settling import utc_now
+from billing_pipeline.steps.wiring import Billing, LedgerAt
 
 INTERVAL_S = 600
 # So long after the deadline a draft is asked for once a day: people have been told of it.
@@ -50,7 +50,7 @@ def build_draft_sensor(jobs: Jobs) -> dg.SensorDefinition:
         ledger: dg.ResourceParam[LedgerAt],
         billing: dg.ResourceParam[Billing],
     ) -> dg.SensorResult | dg.SkipReason:
-        unconfirmed = ledger.open().unconfirmed()
+        unconfirmed = ledger.open().deliveries.unconfirmed()
         if not unconfirmed:
             return dg.SkipReason("the draft of everything that was delivered is confirmed")
         registered = context.instance.get_dynamic_partitions(CUSTOMER)

@@ -8,7 +8,8 @@ import pandas as pd
 from pydantic import Field
 
 from billing_pipeline.billing.bill import BilledMonth
-from billing_pipeline.steps.bill_month import bill_extract, extract_of_month, owners_of
+from billing_pipeline.defs.failures import plain_failures
+from billing_pipeline.defs.metadata import amounts, problems_table, table
 from billing_pipeline.defs.month_checks import (
     line_check_specs,
     line_checks,
@@ -17,15 +18,14 @@ from billing_pipeline.defs.month_checks import (
     require_plausible,
     size_of,
 )
-from billing_pipeline.steps.make_files import record_roster
-from billing_pipeline.defs.failures import plain_failures
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.defs.metadata import amounts, problems_table, table
-from billing_pipeline.store.month_frames import EXTRACTED, read_extract, write_billed
 from billing_pipeline.defs.partitions import CUSTOMER, Partitions, customers_to_add
-from billing_pipeline.steps.wiring import Billing, LedgerAt, Oms
 from billing_pipeline.money import from_minor
 from billing_pipeline.problems import problems_of
+from billing_pipeline.steps.bill_month import bill_extract, extract_of_month, owners_of
+from billing_pipeline.steps.make_files import record_roster
+from billing_pipeline.steps.wiring import Billing, LedgerAt, Oms
+from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.store.month_frames import EXTRACTED, read_extract, write_billed
 
 DESCRIPTIONS = {
     "oms_customers": "The customers who have a service or a fee in the month, as the OMS had them.",

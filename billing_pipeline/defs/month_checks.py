@@ -15,16 +15,16 @@ from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.dispositions import Reconciliation, accounting_faults, reconcile
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_size
-from billing_pipeline.store.frames import FrameMissing, FrameStore
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import Partitions
-from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.money import format_minor
 from billing_pipeline.oms.extract import Extract
-from billing_pipeline.oms.row_faults import row_problems
 from billing_pipeline.oms.period import months_back, period_of
+from billing_pipeline.oms.row_faults import row_problems
 from billing_pipeline.problems import PipelineError, Problem
+from billing_pipeline.steps.settling import utc_now
+from billing_pipeline.store.frames import FrameMissing, FrameStore
 
 VALID_ROWS = "valid_rows"
 RECONCILIATION = "reconciliation"
@@ -97,7 +97,7 @@ def line_checks(
     """The verdicts on `invoice_lines`. `in_part`: customers of whom the run bills certain services only."""
     elsewhere = {
         (row.source_kind, row.source_id)
-        for row in ledger.rows_in_files([month])
+        for row in ledger.deliveries.billed_rows([month])
         if row.committed and row.delivery_month != month
     }
     found = reconcile(extract, billed, month, rules, billed_before=elsewhere, in_part=in_part)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from billing_pipeline.store.frames import FrameStore
 from billing_pipeline.defs.jobs import Jobs
 from billing_pipeline.defs.partitions import CUSTOMER, customers_to_add, range_tags, ranges_over
-from billing_pipeline.steps.wiring import Oms
 from billing_pipeline.easybill.document import customer_key
+from billing_pipeline.steps.wiring import Oms
+from billing_pipeline.store.frames import FrameStore
 
 # On runs whose deliveries the same process makes itself, `billing-pipeline run`: the sensor leaves them alone.
 DELIVERS_ITSELF_TAG = "billing/delivers_itself"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from billing_pipeline.easybill.difference import difference
 from billing_pipeline.delivery.records import Delivery, DeliveryOutcome, DeliveryResult, Outcome, Parcel
-from billing_pipeline.store.blobs import Store, StoreError
+from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline.store.blobs import Store, StoreError
 
 
 def result_of(

@@ -16,8 +16,8 @@ import pyarrow as pa
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.easybill.blocking import document_problems
-from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.document import Document, documents
+from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.layout import Layout
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline.problems import Code, Problem, problems_frame, problems_of

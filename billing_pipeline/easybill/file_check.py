@@ -20,8 +20,8 @@ from typing import Final
 from billing_pipeline import money
 from billing_pipeline.easybill.document import Document, DocumentLine
 from billing_pipeline.easybill.fields import FIELDS, Field, Value
-from billing_pipeline.easybill.layout import Column, Layout
 from billing_pipeline.easybill.file_schema import cell_patterns, schema_faults
+from billing_pipeline.easybill.layout import Column, Layout
 from billing_pipeline.easybill.words import shortened
 
 MOST_REASONS: Final = 50

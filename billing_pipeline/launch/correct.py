@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from billing_pipeline.definitions import build_defs
-from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
-from billing_pipeline.steps.make_files import next_revisions
-from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.defs.partitions import CUSTOMER, CustomerRange, customers_to_add, range_tags
-from billing_pipeline.steps.wiring import Progress, Rooms, build_rooms
-from billing_pipeline.launch.run_month import execute, status_now
 from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
-from billing_pipeline.easybill.difference import Difference, difference
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.delivery.records import Delivery
+from billing_pipeline.easybill.difference import Difference, difference
 from billing_pipeline.easybill.document import Document, customer_key
 from billing_pipeline.easybill.export import CustomerExport, export_customers
+from billing_pipeline.launch.instance import open_instance
+from billing_pipeline.launch.run_month import execute, status_now
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.problems import Code, PipelineError, Problem, UsageError
 from billing_pipeline.report.month import CustomerStatus
 from billing_pipeline.report.text import WORDS
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
+from billing_pipeline.steps.make_files import next_revisions
+from billing_pipeline.steps.wiring import Progress, Rooms, build_rooms
 
 OF_EVERY_REVISION = frozenset({"order_number", "file_name"})
 
@@ -138,7 +138,7 @@ def correct_month(
 def _last_sent(ledger: Ledger, month: str, customer_number: str) -> Delivery:
     sent = [
         delivery
-        for delivery in ledger.deliveries(month)
+        for delivery in ledger.deliveries.of_month(month)
         if delivery.customer_number == customer_number and delivery.committed_at is not None
     ]
     if not sent:

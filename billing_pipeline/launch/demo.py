@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.launch.instance import prepare_instance
 from billing_pipeline.launch.read_back import read_back
-from billing_pipeline.steps.wiring import build_rooms
 from billing_pipeline.launch.run_month import run_month, status_now
-from billing_pipeline.store.home import first_use
-from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.oms.demo import create_demo_oms
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
@@ -30,6 +28,8 @@ from billing_pipeline.report.text import customer_line, summary_lines
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.drafts import Draft
 from billing_pipeline.settings import PREFIX, Settings, load_settings
+from billing_pipeline.steps.wiring import build_rooms
+from billing_pipeline.store.home import first_use
 
 DEFAULT_HOME = ".billing/demo"
 SHUTDOWN_S = 60
@@ -86,7 +86,7 @@ def run_demo(*, progress: Steps) -> DemoResult:
         sandbox.import_now()
         read_back(settings, month)
         rooms = build_rooms(settings)
-        deliveries = rooms.ledger.open().deliveries(month)
+        deliveries = rooms.ledger.open().deliveries.of_month(month)
         drafts = {draft.order_number: draft for draft in sandbox.drafts()}
         in_month = [draft for number, draft in drafts.items() if number.startswith(f"{month}-")]
         return DemoResult(

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import dagster as dg
 
 from billing_pipeline.defs.partitions import CUSTOMER
-from billing_pipeline.store.home import first_use
 from billing_pipeline.settings import Settings
+from billing_pipeline.store.home import first_use
 
 # What a home of its own gets; the production instance, on PostgreSQL, is the dagster.yaml at the top.
 INSTANCE_YAML = """\

@@ -11,21 +11,21 @@ from typing import Any
 import dagster as dg
 
 from billing_pipeline.definitions import build_defs
-from billing_pipeline.steps.bill_month import owners_of
 from billing_pipeline.defs.asset_records import CSV
-from billing_pipeline.steps.drift_frame import read_drift
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.launch.instance import open_instance
-from billing_pipeline.store.month_frames import read_extract
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH_TAG, customers_to_add, range_tags, ranges_over
-from billing_pipeline.steps.wiring import Progress, Rooms, build_rooms
 from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
-from billing_pipeline.steps.settling import require_settled
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.easybill.document import customer_key
+from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.problems import PipelineError, UsageError
 from billing_pipeline.report.month import MonthStatus, month_status
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.bill_month import owners_of
+from billing_pipeline.steps.drift_frame import read_drift
+from billing_pipeline.steps.settling import require_settled
+from billing_pipeline.steps.wiring import Progress, Rooms, build_rooms
+from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.store.month_frames import read_extract
 
 # The op's own lines belong to the UI; on a terminal they would bury the outcome.
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -115,7 +115,7 @@ def run_month(
 def status_now(ledger: Ledger, frames: FrameStore, month: str) -> MonthStatus:
     """Every customer of the month as the ledger knows them, and what had changed when it was last billed."""
     return month_status(
-        month, ledger.month_customers(month), ledger.deliveries(month), read_drift(frames, month)
+        month, ledger.months.customers(month), ledger.deliveries.of_month(month), read_drift(frames, month)
     )
 
 

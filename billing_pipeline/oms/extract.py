@@ -26,8 +26,8 @@ from billing_pipeline.oms.contract import (
     Relation,
     frame_of_table,
 )
-from billing_pipeline.oms.row_faults import faults_column, row_problems
 from billing_pipeline.oms.period import Period
+from billing_pipeline.oms.row_faults import faults_column, row_problems
 from billing_pipeline.oms.row_rules import Law, customer_laws, fee_laws, prove, service_laws, task_laws
 from billing_pipeline.oms.source import OmsSource
 from billing_pipeline.oms.window import Window

@@ -16,8 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from billing_pipeline.sandbox.receiver_amounts import Amounts
 from billing_pipeline.sandbox.drafts import Customer, Draft, ImportRecord, Item, NewDocument
+from billing_pipeline.sandbox.receiver_amounts import Amounts
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS customers (

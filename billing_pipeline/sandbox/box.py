@@ -17,16 +17,16 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from billing_pipeline.sandbox.receiver_amounts import Basis
 from billing_pipeline.sandbox.api_server import ApiServer, Connections
 from billing_pipeline.sandbox.books import Books
 from billing_pipeline.sandbox.credentials import Credentials, known_hosts_line, load_credentials, replace_file
 from billing_pipeline.sandbox.drafts import Customer, Draft, ImportRecord
-from billing_pipeline.sandbox.sandbox_errors import SandboxError
 from billing_pipeline.sandbox.fault_injection import Faults, Journal
 from billing_pipeline.sandbox.gate import BASE_PATH, Gate, RateLimit
 from billing_pipeline.sandbox.importer import Importer, ImportReport
+from billing_pipeline.sandbox.receiver_amounts import Basis
 from billing_pipeline.sandbox.rest import RestApi
+from billing_pipeline.sandbox.sandbox_errors import SandboxError
 from billing_pipeline.sandbox.sftp_server import SftpServer
 
 _log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from billing_pipeline.sandbox.receiver_amounts import Basis, document_amounts, line_amounts
 from billing_pipeline.sandbox.books import Books, IncomingOrder, OrderOutcome, ReceivedFile
 from billing_pipeline.sandbox.custom_csv import Fault, Order, read_orders
 from billing_pipeline.sandbox.drafts import TAX_OPTION, Item, NewDocument
+from billing_pipeline.sandbox.receiver_amounts import Basis, document_amounts, line_amounts
 from billing_pipeline.sandbox.sandbox_errors import SandboxError
 
 REPORT_SUFFIX = ".report.txt"

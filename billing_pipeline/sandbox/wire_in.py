@@ -12,8 +12,8 @@ from datetime import date
 from decimal import Decimal
 from typing import NoReturn
 
-from billing_pipeline.sandbox.receiver_amounts import Amounts, Basis, document_amounts, line_amounts
 from billing_pipeline.sandbox.drafts import Item, NewDocument
+from billing_pipeline.sandbox.receiver_amounts import Amounts, Basis, document_amounts, line_amounts
 
 Json = Mapping[str, object]
 Check = Callable[[object], bool]

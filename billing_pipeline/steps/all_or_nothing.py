@@ -8,9 +8,9 @@ No Dagster; the order of things is `sending`'s, and how a file is withdrawn `del
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from billing_pipeline.delivery.transports.protocol import Permanent, Transport
-from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.files.upload import Run, Verify
+from billing_pipeline.delivery.files.withdraw import Withdrawal, withdraw_month
+from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
     SENT_STATES,
     Delivery,
@@ -20,7 +20,7 @@ from billing_pipeline.delivery.records import (
     State,
 )
 from billing_pipeline.delivery.results import held
-from billing_pipeline.delivery.files.withdraw import Withdrawal, withdraw_month
+from billing_pipeline.delivery.transports.protocol import Permanent, Transport
 from billing_pipeline.problems import Code, Problem
 
 _NAMED = 5
@@ -43,12 +43,12 @@ def in_the_way(month: str, parcels: Iterable[Parcel], unknown: Collection[str], 
     """
     reasons = {
         row.export.customer_number: "blocked"
-        for row in ledger.month_customers(month)
+        for row in ledger.months.customers(month)
         if row.export.outcome == "blocked"
     }
     last = {parcel.export.customer_number: parcel.revision for parcel in parcels}
     of_customer: dict[str, Delivery] = {}
-    for delivery in ledger.deliveries(month):
+    for delivery in ledger.deliveries.of_month(month):
         of_customer[delivery.customer_number] = delivery
     for number, delivery in of_customer.items():
         if delivery.state is State.HELD and last.get(number, 0) <= delivery.revision:
@@ -75,12 +75,12 @@ def unsettled_of_month(month: str, ledger: Ledger) -> set[str]:
     """The customers of the whole month for whom something is still to be sent, as far as the ledger knows."""
     settled = {
         delivery.order_number
-        for delivery in ledger.deliveries(month)
+        for delivery in ledger.deliveries.of_month(month)
         if delivery.state in SENT_STATES or delivery.state is State.HELD
     }
     return {
         row.export.customer_number
-        for row in ledger.month_customers(month)
+        for row in ledger.months.customers(month)
         if row.export.outcome in {"to_bill", "rendered"} and row.export.order_number not in settled
     }
 
@@ -129,7 +129,7 @@ def withdrawn(
         one.delivery.order_number: one for one in withdraw_month(month, transport, run, why=reason)
     }
     of_this_run = {result.order_number for result in results}
-    run.ledger.record_outcomes(
+    run.ledger.months.record_outcomes(
         [
             Outcome(month, one.customer_number, "held", (held(one),), sha256=one.sha256, order_number=order)
             for order, one in ((order, withdrawal.delivery) for order, withdrawal in withdrawals.items())

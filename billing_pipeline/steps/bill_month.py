@@ -12,12 +12,12 @@ import pandas as pd
 
 from billing_pipeline.billing.bill import BilledMonth, bill_month
 from billing_pipeline.billing.omissions import Omission
-from billing_pipeline.steps.past import first_lookback_month, ledger_view
-from billing_pipeline.steps.wiring import Billing, Oms
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.adjustment_records import as_adjustment
 from billing_pipeline.easybill.export import block_unfit
 from billing_pipeline.oms.extract import Extract
+from billing_pipeline.steps.past import first_lookback_month, ledger_view
+from billing_pipeline.steps.wiring import Billing, Oms
 
 
 def extract_of_month(oms: Oms, ledger: Ledger, month: str, late_months: int) -> Extract:
@@ -28,7 +28,7 @@ def extract_of_month(oms: Oms, ledger: Ledger, month: str, late_months: int) -> 
     return oms.extract(
         month,
         lookback_month=first_lookback_month(ledger, month, late_months),
-        also=sorted({one.customer_number for one in ledger.adjustments(month)}),
+        also=sorted({one.customer_number for one in ledger.adjustments.of_month(month)}),
     )
 
 
@@ -60,16 +60,16 @@ def bill_extract(
         ledger_view=view,
         omissions=[
             Omission(one.reason, one.customer_number, one.service_id, one.month, one.author)
-            for one in ledger.omissions()
+            for one in ledger.omissions.current()
         ],
-        adjustments=[as_adjustment(one) for one in ledger.adjustments(month)],
+        adjustments=[as_adjustment(one) for one in ledger.adjustments.of_month(month)],
     )
     billed = bill()
     if only_services:
         owners = owners_of(extract, only_services)
         billed = _with_customers_of(billed, bill(only_services=only_services), owners)
     billed = block_unfit(billed, extract.customers, month=month, rules=rules, layout_of=billing.layout_of)
-    return _with_billed_before(billed, ledger.revisions(month))
+    return _with_billed_before(billed, ledger.deliveries.revisions(month))
 
 
 def owners_of(extract: Extract, service_ids: Collection[str]) -> set[str]:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from billing_pipeline.steps.wiring import Rooms, build_rooms
-from billing_pipeline.delivery.transports.protocol import NameTaken
 from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_strays
+from billing_pipeline.delivery.transports.protocol import NameTaken
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.wiring import Rooms, build_rooms
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _oms(rooms: Rooms, settings: Settings) -> str:
 
 def _ledger(rooms: Rooms) -> str:
     ledger = rooms.ledger.open()
-    return f"{ledger.where}, {len(ledger.deliveries())} deliveries"
+    return f"{ledger.where}, {len(ledger.deliveries.of_month())} deliveries"
 
 
 def _store(rooms: Rooms) -> str:

@@ -3,8 +3,8 @@
 Light to load: `status` reads it, and answers at once.
 """
 
-from billing_pipeline.store.frames import FrameStore
 from billing_pipeline.problems import Problem, problems_of
+from billing_pipeline.store.frames import FrameStore
 
 DRIFT = "month_drift"
 

@@ -52,7 +52,7 @@ class EasyBill:
         """A client whose every exchange is an event of the month. Raises: as `open`."""
 
         def log(exchange: Exchange) -> None:
-            ledger.record_events([_event(exchange, month, run_id)])
+            ledger.events.record([_event(exchange, month, run_id)])
 
         with self.open(log) as api:
             yield api

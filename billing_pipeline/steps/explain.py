@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from billing_pipeline.billing.explain_line import explain_line
-from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.document import Document, DocumentLine
 from billing_pipeline.oms.evidence import extract_of_rows
 from billing_pipeline.problems import UsageError
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.wiring import LedgerAt
+from billing_pipeline.store.blobs import Store
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ def explain_order(settings: Settings, order_number: str, line: int | None = None
 
 def _found(ledger: Ledger, order_number: str) -> tuple[str, str]:
     """How the order stands, and the document it was made of."""
-    delivery = ledger.delivery(order_number)
+    delivery = ledger.deliveries.of_order(order_number)
     if delivery is not None:
         return delivery.state.lower(), delivery.document_sha256
-    export = ledger.export_of(order_number)
+    export = ledger.months.export_of(order_number)
     if export is not None:
         return "made, not sent", export.document_sha256
     raise UsageError(f"the ledger has no order {order_number}: `billing-pipeline status MONTH` lists them")
@@ -109,7 +109,7 @@ def _decisions(line: DocumentLine, document: Document, ledger: Ledger) -> Iterat
     """Who added an adjustment, and changed it, and why."""
     if line.line_type == "adjustment":
         ids = {source.source_id for source in line.sources}
-        for version in ledger.adjustment_history(document.month):
+        for version in ledger.adjustments.history(document.month):
             if str(version.id) in ids:
                 yield (
                     f"adjustment {version.id}: {version.action} by {version.author} at "

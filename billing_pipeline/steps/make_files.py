@@ -9,12 +9,6 @@ from dataclasses import dataclass, replace
 
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
-from billing_pipeline.steps.easybill_account import EasyBill
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import read_billed, read_extract
-from billing_pipeline.steps.wiring import Billing, Inbox, LedgerAt
-from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.steps.without_file import outcomes_without_file
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
     BilledRow,
@@ -23,12 +17,18 @@ from billing_pipeline.delivery.records import (
     Outcome,
     Parcel,
 )
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers, file_problems, first_revision
 from billing_pipeline.oms.evidence import RowsById
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_of
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.steps.send import Sending, send_parcels
+from billing_pipeline.steps.wiring import Billing, Inbox, LedgerAt
+from billing_pipeline.steps.without_file import outcomes_without_file
+from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.store.month_frames import read_billed, read_extract
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def record_roster(ledger: Ledger, month: str, billed: BilledMonth, run_id: str) 
     problems: dict[str, list[Problem]] = {}
     for problem in problems_of(billed.problems):
         problems.setdefault(problem.customer_number, []).append(problem)
-    ledger.record_roster(
+    ledger.months.record_roster(
         month,
         [
             Export(
@@ -78,7 +78,7 @@ def make_files(
     one that was sent. Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
     book = ledger.open()
-    revisions = next_revisions(book, month) if correcting else book.revisions(month)
+    revisions = next_revisions(book, month) if correcting else book.deliveries.revisions(month)
     made = list(
         export_customers(
             read_billed(frames, month),
@@ -92,7 +92,7 @@ def make_files(
     )
     rows = rows_behind([one.document for one in made if one.document], read_extract(frames, month))
     exports = [_stored(export, month, documents, rows) for export in made]
-    book.record_exports(exports, run_id)
+    book.months.record_exports(exports, run_id)
     return exports
 
 
@@ -101,7 +101,7 @@ def next_revisions(ledger: Ledger, month: str) -> dict[str, int]:
     # By revision, so that the last one stays.
     return {
         delivery.customer_number: delivery.revision + 1
-        for delivery in ledger.deliveries(month)
+        for delivery in ledger.deliveries.of_month(month)
         if delivery.committed_at is not None
     }
 
@@ -115,7 +115,7 @@ def stored_exports(customer_numbers: Collection[str], month: str, ledger: Ledger
     """What the last export said of each of these customers: what is delivered when nothing is exported anew."""
     wanted = set(customer_numbers)
     return [
-        row.export for row in ledger.open().month_customers(month) if row.export.customer_number in wanted
+        row.export for row in ledger.open().months.customers(month) if row.export.customer_number in wanted
     ]
 
 
@@ -147,7 +147,7 @@ def deliver_files(
             run_id=run_id,
         )
     )
-    book.record_outcomes([outcome for _, outcome in without_file], run_id, close_months=month_is_over)
+    book.months.record_outcomes([outcome for _, outcome in without_file], run_id, close_months=month_is_over)
     for export, outcome in without_file:
         yield export, outcome, None
     parcels = {
@@ -167,7 +167,7 @@ def deliver_files(
     for outcome, result in send_parcels(list(parcels.values()), month, sending):
         yield parcels[outcome.customer_number].export, outcome, result
     if month_is_over:
-        book.finish_month(month, run_id)
+        book.months.finish(month, run_id)
 
 
 def _has_file(export: Export) -> bool:

@@ -14,7 +14,9 @@ def lookback_months(month: str, late_months: int) -> list[str]:
 def first_lookback_month(ledger: Ledger, month: str, late_months: int) -> str | None:
     """The oldest of these months that anything is closed in; None where there is nothing to look for."""
     months = lookback_months(month, late_months)
-    closed = {month_closed for _, month_closed in ledger.closed(months)} | ledger.finished_months(months)
+    closed = {month_closed for _, month_closed in ledger.deliveries.closed(months)} | ledger.months.finished(
+        months
+    )
     return min(closed, default=None)
 
 
@@ -25,13 +27,13 @@ def ledger_view(ledger: Ledger, extract: Extract, month: str, late_months: int) 
     month a correction is planned, and not sent yet, is billed as if it had not been delivered: by the next revision.
     """
     months = [*lookback_months(month, late_months), month]
-    finished = ledger.finished_months(months)
-    known = {(row.export.customer_number, past) for past in finished for row in ledger.month_customers(past)}
+    finished = ledger.months.finished(months)
+    known = {(row.export.customer_number, past) for past in finished for row in ledger.months.customers(past)}
     without_rows = {
         (number, past) for number, past in _customers_with_rows(extract) if past in finished
     } - known
     view = LedgerView.of(
-        ledger.closed(months) | without_rows,
+        ledger.deliveries.closed(months) | without_rows,
         [
             BilledSource(
                 source_kind=row.source_kind,
@@ -42,11 +44,11 @@ def ledger_view(ledger: Ledger, extract: Extract, month: str, late_months: int) 
                 order_number=row.order_number,
                 fingerprint=row.fingerprint,
             )
-            for row in ledger.rows_in_files(months, _names(extract))
+            for row in ledger.deliveries.billed_rows(months, _names(extract))
             if row.committed
         ],
     )
-    for number in ledger.open_corrections(month):
+    for number in ledger.deliveries.open_corrections(month):
         view = view.reopened(number, month)
     return view
 

@@ -4,14 +4,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
-from billing_pipeline.steps.wiring import build_rooms
 from billing_pipeline.easybill.export import CustomerExport, export_customers, first_revision
 from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.easybill.spreadsheet import to_excel
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.problems import Problem
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
+from billing_pipeline.steps.wiring import build_rooms
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def preview_month(settings: Settings, month: str, *, customers: Collection[str] 
     ledger = rooms.ledger.open()
     extract = extract_of_month(rooms.oms, ledger, month, rules.late_months)
     billed = bill_extract(extract, month, ledger=ledger, billing=rooms.billing)
-    revisions = ledger.revisions(month)
+    revisions = ledger.deliveries.revisions(month)
     return Preview(
         month,
         tuple(

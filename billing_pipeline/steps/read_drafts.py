@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.delivery.ledger import Ledger, Note
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_models import EasyBillDocument, minor_of
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.draft_comparison import Expected, Reconciled, days_of_documents, reconcile
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.store.blobs import Store
 
 DraftOutcome = Literal["confirmed", "accepted", "waiting", "mismatch", "missing"]
 
@@ -71,7 +71,7 @@ def _sent(month: str, customer_numbers: Collection[str], ledger: Ledger) -> list
     """The last revision of each of these customers, where it was sent."""
     wanted = set(customer_numbers)
     # By revision, so that the last one stays.
-    last = {delivery.customer_number: delivery for delivery in ledger.deliveries(month)}
+    last = {delivery.customer_number: delivery for delivery in ledger.deliveries.of_month(month)}
     return [
         delivery
         for number, delivery in sorted(last.items())
@@ -142,9 +142,9 @@ def _confirm(delivery: Delivery, document: EasyBillDocument, link: str, reader: 
     shown = format_minor(delivery.gross, delivery.currency, "en")
     note = Note("confirm", f"document {document.id}, {link}: {shown} gross, as delivered")
     if delivery.state is State.CONFIRMED and delivery.held_code is None and delivery.draft_id == document.id:
-        reader.ledger.record_exchange(delivery, note, run_id=reader.run_id)
+        reader.ledger.events.record_exchange(delivery, note, run_id=reader.run_id)
         return
-    reader.ledger.confirm(
+    reader.ledger.transitions.confirm(
         delivery,
         note,
         draft_id=document.id,
@@ -155,7 +155,7 @@ def _confirm(delivery: Delivery, document: EasyBillDocument, link: str, reader: 
 
 
 def _object(delivery: Delivery, problem: Problem, document: EasyBillDocument | None, reader: Reader) -> None:
-    reader.ledger.object_to_draft(
+    reader.ledger.transitions.object_to_draft(
         delivery,
         problem.code,
         problem.message,
@@ -168,7 +168,7 @@ def _object(delivery: Delivery, problem: Problem, document: EasyBillDocument | N
 
 
 def _log(delivery: Delivery, what: str, reader: Reader) -> None:
-    reader.ledger.record_exchange(delivery, Note("reconcile", what), run_id=reader.run_id)
+    reader.ledger.events.record_exchange(delivery, Note("reconcile", what), run_id=reader.run_id)
 
 
 def _minor(document: EasyBillDocument, cents: int) -> int:

@@ -6,12 +6,12 @@ same bytes count as delivered, others are held.
 
 from dataclasses import dataclass
 
-from billing_pipeline.steps.wiring import build_rooms
+from billing_pipeline.delivery.files.orphans import Stray, find_strays, sighting_of
 from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.ledger.signing import signed
-from billing_pipeline.delivery.files.orphans import Stray, find_strays, sighting_of
 from billing_pipeline.problems import UsageError
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.wiring import build_rooms
 
 
 @dataclass(frozen=True)
@@ -60,5 +60,5 @@ def reconcile_inbox(settings: Settings, *, reason: str, author: str) -> list[Loo
     # Noted only when all have been seen: a look that broke off half-way must not lift the freeze.
     looked_at = [LookedAt(stray, sighting) for stray, sighting in seen if sighting is not None]
     for one in looked_at:
-        ledger.record_sighting(one.stray.key, one.seen, reason=reason, author=author)
+        ledger.sightings.record(one.stray.key, one.seen, reason=reason, author=author)
     return looked_at

@@ -8,23 +8,30 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.steps.easybill_account import EasyBill
-from billing_pipeline.steps.wiring import Inbox
-from billing_pipeline.steps.all_or_nothing import Halt, held_back, in_the_way, kept, unsettled_of_month, withdrawn
 from billing_pipeline.delivery.api.queue import create_all
-from billing_pipeline.delivery.transports.protocol import DeliveryError
-from billing_pipeline.delivery.ledger import Ledger, utc_now
-from billing_pipeline.delivery.files.upload import Verify
-from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Outcome, Parcel, State
-from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_strays, first_written_by
-from billing_pipeline.delivery.results import outcome_of, result_of
 from billing_pipeline.delivery.files.pool import deliver_all, run_over
+from billing_pipeline.delivery.files.recovery import Places
+from billing_pipeline.delivery.files.upload import Verify
+from billing_pipeline.delivery.ledger import Ledger, utc_now
+from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Outcome, Parcel, State
+from billing_pipeline.delivery.results import outcome_of, result_of
+from billing_pipeline.delivery.transports.protocol import DeliveryError
 from billing_pipeline.easybill.api_errors import ApiError
 from billing_pipeline.easybill.api_models import Customer
 from billing_pipeline.easybill.draft_comparison import customer_problems
 from billing_pipeline.problems import Code, PipelineError, Problem
+from billing_pipeline.steps.all_or_nothing import (
+    Halt,
+    held_back,
+    in_the_way,
+    kept,
+    unsettled_of_month,
+    withdrawn,
+)
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.steps.wiring import Inbox
+from billing_pipeline.store.blobs import Store
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def send_parcels(
         for parcel in parcels
         if (number := parcel.export.customer_number) in unknown
     ]
-    sending.ledger.record_outcomes(blocked, sending.run_id)
+    sending.ledger.months.record_outcomes(blocked, sending.run_id)
     for outcome in blocked:
         yield outcome, None
     left_out = {outcome.customer_number for outcome in blocked}
@@ -76,7 +83,7 @@ def send_parcels(
         warning = standing.problems.get(result.customer_number)
         if warning is not None and outcome.outcome == "delivered":
             outcome = replace(outcome, problems=(*outcome.problems, warning))
-            sending.ledger.record_outcomes([outcome], sending.run_id)
+            sending.ledger.months.record_outcomes([outcome], sending.run_id)
         yield outcome, result
 
 
@@ -128,7 +135,7 @@ def _withdrawn(results: list[DeliveryResult], month: str, why: str, sending: Sen
 
 
 def _recorded(result: DeliveryResult, sending: Sending) -> DeliveryResult:
-    sending.ledger.record_outcomes([outcome_of(result)], sending.run_id)
+    sending.ledger.months.record_outcomes([outcome_of(result)], sending.run_id)
     return result
 
 
@@ -182,7 +189,7 @@ def _into_inbox(parcels: Sequence[Parcel], month: str, sending: Sending) -> Iter
     for parcel in frozen:
         problem = Problem(code, parcel.export.customer_number, str(obstacle))
         result = result_of(parcel, utc_now(), "failed", (problem,))
-        sending.ledger.record_outcomes([outcome_of(result)], sending.run_id)
+        sending.ledger.months.record_outcomes([outcome_of(result)], sending.run_id)
         yield result
     raise obstacle
 
@@ -230,7 +237,7 @@ def _unsettled(parcels: Sequence[Parcel], month: str, ledger: Ledger) -> Collect
     """The customers of the parcels for whom nothing was sent yet, as far as the ledger knows, by number."""
     settled = {
         delivery.order_number
-        for delivery in ledger.deliveries(month)
+        for delivery in ledger.deliveries.of_month(month)
         if delivery.state in SENT_STATES or delivery.state is State.HELD
     }
     return sorted(

@@ -14,22 +14,22 @@ from typing import Any, Protocol, TypeVar
 from pydantic import SecretStr
 
 from billing_pipeline.billing.rules import Rules, load_rules
-from billing_pipeline.steps.easybill_account import EasyBill
-from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.delivery.files.recovery import Places
+from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.transports.folder import FolderTransport
 from billing_pipeline.delivery.transports.ftps import FtpsTransport
-from billing_pipeline.store.home import first_use
 from billing_pipeline.delivery.transports.protocol import Transport
-from billing_pipeline.delivery.ledger import Ledger, open_ledger
-from billing_pipeline.delivery.files.recovery import Places
 from billing_pipeline.delivery.transports.sftp import SftpTransport
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.oms.demo import create_demo_oms
 from billing_pipeline.oms.extract import Extract, customer_numbers, extract_month
 from billing_pipeline.oms.period import last_complete_month, period_of
 from billing_pipeline.oms.source import open_source
 from billing_pipeline.settings import Settings, SettingsInvalid
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.store.home import first_use
 
 Item = TypeVar("Item")
 

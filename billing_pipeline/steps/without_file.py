@@ -6,12 +6,12 @@ Somebody who was billed, and now has nothing to bill, is held: what went out mus
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from billing_pipeline.easybill.difference import difference
 from billing_pipeline.delivery.ledger import Ledger, Note
 from billing_pipeline.delivery.records import Delivery, Export, Outcome
-from billing_pipeline.store.blobs import Store, StoreError, sha256_of
+from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline.store.blobs import Store, StoreError, sha256_of
 
 # What a person accepts as already delivered is known by its bytes; this stands for no file at all.
 NO_FILE = sha256_of(b"")
@@ -27,7 +27,7 @@ def outcomes_without_file(
     # By revision, so that the last one stays.
     sent = {
         delivery.customer_number: delivery
-        for delivery in (ledger.deliveries(month) if exports else ())
+        for delivery in (ledger.deliveries.of_month(month) if exports else ())
         if delivery.committed_at is not None
     }
     for export in exports:
@@ -36,7 +36,7 @@ def outcomes_without_file(
             outcome = _after_delivery(export, delivery, documents)
             for problem in outcome.problems:
                 note = Note("hold", problem.message, outcome="failure", kind="decision")
-                ledger.record_exchange(delivery, note, run_id=run_id)
+                ledger.events.record_exchange(delivery, note, run_id=run_id)
             yield export, outcome
         else:
             yield export, _as_exported(export)

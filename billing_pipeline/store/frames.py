@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from billing_pipeline.store.store_files import StoreError, StoreFiles
 from billing_pipeline.problems import PipelineError
+from billing_pipeline.store.store_files import StoreError, StoreFiles
 
 
 class FrameMissing(PipelineError):

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from billing_pipeline.billing.bill import BilledMonth
+from billing_pipeline.oms.extract import Extract
 from billing_pipeline.steps.drift_frame import DRIFT
 from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.oms.extract import Extract
 
 EXTRACTED: Mapping[str, str] = {
     "oms_customers": "customers",

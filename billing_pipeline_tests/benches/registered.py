@@ -20,9 +20,9 @@ import pandas as pd
 import pyarrow as pa
 
 from billing_pipeline.definitions import build_defs
-from billing_pipeline.store.frames import FrameStore
 from billing_pipeline.defs.partitions import CUSTOMER, partition_key
 from billing_pipeline.settings import load_settings
+from billing_pipeline.store.frames import FrameStore
 from billing_pipeline_tests.benches.figure import Figure
 from billing_pipeline_tests.support.dagster_dev import DagsterDev, dagster_dev, instance_variables
 from billing_pipeline_tests.support.installation import Installation

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from billing_pipeline.billing.bill import BilledMonth, bill_month
-from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.billing.dispositions import Reconciliation, accounting_faults, reconcile
+from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.billing.size import judge_size
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline_tests.support.billing import MONTH, rules_of

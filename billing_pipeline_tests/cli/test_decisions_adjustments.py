@@ -89,7 +89,7 @@ def test_it_can_be_changed_deleted_and_brought_back_until_it_is_billed(installat
         assert answer.status == 2
         assert "adjustment 1 is billed by order 2026-10-10023 and can no longer change" in answer.err
     assert customer_in(installation.run_json(MONTH))["outcome"] == "unchanged"
-    actions = [event.action for event in installation.ledger.events() if event.kind == "decision"]
+    actions = [event.action for event in installation.ledger.events.find() if event.kind == "decision"]
     assert actions == ["adjust add", "adjust edit", "adjust delete", "adjust undo"]
 
 
@@ -102,7 +102,7 @@ def test_a_month_that_is_closed_takes_no_adjustment_and_says_what_to_do(
     assert answer.status == 2
     assert f"2026-10 is closed for customer {customer}" in answer.err
     assert "add the adjustment to a later month" in answer.err
-    assert installation.ledger.adjustments(MONTH, deleted=True) == []
+    assert installation.ledger.adjustments.of_month(MONTH, deleted=True) == []
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_correction_is_the_next_revision_and_names_the_draft_to_remove(install
     result = installation.run_json(MONTH)
     assert outcomes_in(result) == {"10023": "unchanged", "10024": "unchanged"}
     assert (customer_in(result)["revision"], customer_in(result)["gross"]) == (2, 19040)
-    (event,) = [event for event in installation.ledger.events() if event.action == "correct"]
+    (event,) = [event for event in installation.ledger.events.find() if event.action == "correct"]
     assert event.detail == "Kim: wrong price (in place of 2026-10-10023)"
 
 
@@ -125,11 +125,11 @@ def test_what_a_correction_leaves_out_is_billed_where_it_belongs_now(installatio
 def test_what_is_not_to_be_decided_is_a_usage_error_and_leaves_no_record(
     installation: Installation, arguments: tuple[str, ...], says: str
 ) -> None:
-    before = (installation.files(), len(installation.ledger.events()))
+    before = (installation.files(), len(installation.ledger.events.find()))
     answer = installation.command(*arguments)
     assert (answer.status, answer.out) == (2, "")
     assert says in answer.err
-    assert (installation.files(), len(installation.ledger.events())) == before
+    assert (installation.files(), len(installation.ledger.events.find())) == before
 
 
 def test_a_customer_with_a_problem_is_not_corrected_and_what_was_sent_stands(
@@ -231,6 +231,6 @@ def test_what_was_never_received_is_sent_after_all(tmp_path: Path) -> None:
         "2026-10-10023 is no longer held: `billing-pipeline run 2026-10 --customer 10023` sends it\n"
     )
     assert customer_in(installation.run_json(MONTH))["outcome"] == "delivered"
-    found = installation.ledger.delivery("2026-10-10023")
+    found = installation.ledger.deliveries.of_order("2026-10-10023")
     assert found is not None
     assert found.state is State.PUBLISHED

@@ -107,7 +107,7 @@ def test_what_cannot_be_decided_is_a_usage_error_of_one_line(
     assert answer.status == 2
     assert says in answer.err
     assert answer.err.count("\n") == 1
-    assert installation.ledger.omissions(removed=True) == []
+    assert installation.ledger.omissions.current(removed=True) == []
 
 
 def test_what_was_sent_before_stays_sent_until_it_is_corrected(installation: Installation) -> None:

@@ -12,9 +12,9 @@ import pytest
 from billing_pipeline.definitions import build_defs
 from billing_pipeline.defs import alert_sensors
 from billing_pipeline.launch.instance import open_instance
-from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.report.notify import AlertNotSent
 from billing_pipeline.settings import Settings, load_settings
+from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline_tests.support.installation import Installation
 from billing_pipeline_tests.support.receivers import Received, webhook
 

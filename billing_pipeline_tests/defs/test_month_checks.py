@@ -107,7 +107,7 @@ def test_a_month_that_is_empty_where_others_are_not_closes_nobody(house: Install
     three_months_before(house, 20)
     house.oms.service("S-open", status="open")
     assert house.command("run", MONTH).status == 3
-    assert all(row.closed_at is None for row in house.ledger.month_customers(MONTH))
+    assert all(row.closed_at is None for row in house.ledger.months.customers(MONTH))
 
 
 def test_a_month_four_times_as_large_is_billed_with_a_warning(house: Installation) -> None:

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from billing_pipeline.definitions import build_defs
-from billing_pipeline.store.frames import FrameStore
 from billing_pipeline.defs.partitions import CUSTOMER
 from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
 from billing_pipeline.settings import load_settings
+from billing_pipeline.store.frames import FrameStore
 
 MONTH = "2026-10"
 NUMBERS = [f"{number}" for number in range(10_000, 11_000)]

@@ -26,7 +26,9 @@ class House:
 
     def status(self, month: str) -> MonthStatus:
         """What `billing-pipeline status` says."""
-        return month_status(month, self.ledger.month_customers(month), self.ledger.deliveries(month))
+        return month_status(
+            month, self.ledger.months.customers(month), self.ledger.deliveries.of_month(month)
+        )
 
     def services(self, month: str, *, without_price: str = "") -> None:
         """A service of each customer in the month; of one of them without a price."""
@@ -42,7 +44,7 @@ class House:
         """The files of the month that were ever published, one entry per publication."""
         return sorted(
             event.order_number
-            for event in self.ledger.events(month=month)
+            for event in self.ledger.events.find(month=month)
             if event.action == "publish" and event.outcome == "success"
         )
 

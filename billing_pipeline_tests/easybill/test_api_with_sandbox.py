@@ -12,8 +12,8 @@ import pytest
 from billing_pipeline.easybill.api import EasyBillApi, open_api
 from billing_pipeline.easybill.api_errors import KeyRefused, OutcomeUnknown
 from billing_pipeline.easybill.document import Document
-from billing_pipeline.easybill.draft_request import draft_request
 from billing_pipeline.easybill.draft_comparison import Expected, reconcile
+from billing_pipeline.easybill.draft_request import draft_request
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.fault_injection import Trouble

@@ -9,16 +9,16 @@ import pytest
 from billing_pipeline.billing.bill import bill_month
 from billing_pipeline.billing.rules import load_rules
 from billing_pipeline.easybill.blocking import document_problems
-from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.document import Document, documents
+from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline.oms.demo import create_demo_oms
 from billing_pipeline.oms.extract import Extract, extract_month
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.oms.source import open_source
-from billing_pipeline.sandbox.receiver_amounts import Basis, document_amounts, line_amounts
 from billing_pipeline.sandbox.custom_csv import read_orders
+from billing_pipeline.sandbox.receiver_amounts import Basis, document_amounts, line_amounts
 
 MONTH = "2026-10"
 ZONE = "Europe/Berlin"

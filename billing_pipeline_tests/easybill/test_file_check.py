@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing_pipeline.easybill.file_check import MOST_REASONS, check_csv
 from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.file_check import MOST_REASONS, check_csv
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline_tests.golden.documents import CASES, NET

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
 
-from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, Transport
+from billing_pipeline.delivery.files.pool import deliver_all
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import DeliveryResult
+from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, Transport
 from billing_pipeline.delivery.transports.ssh_connection import Wire
-from billing_pipeline.delivery.files.pool import deliver_all
 from billing_pipeline_tests.faults.controls import CONTROLS
 from billing_pipeline_tests.faults.world import Case
 

@@ -23,11 +23,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from billing_pipeline.delivery.api.queue import create_all
 from billing_pipeline.delivery.api.create import EDGES
+from billing_pipeline.delivery.api.queue import create_all
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import SENT_STATES, Parcel
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_errors import ApiError, ApiTransient
 from billing_pipeline.easybill.api_http import ApiHttp
@@ -36,6 +35,7 @@ from billing_pipeline.easybill.draft_request import draft_request
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.fault_injection import Trouble
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.faults.children import Child
 from billing_pipeline_tests.faults.world import child_context
 from billing_pipeline_tests.support.drafting import draft_parcel
@@ -120,7 +120,7 @@ class World:
         number = next(self._numbers)
         customer = self.sandbox.add_customer(number, company_name="x")
         parcel = draft_parcel(self.store, number)
-        self.ledger.record_exports([parcel.export], "bench")
+        self.ledger.months.record_exports([parcel.export], "bench")
         assert self.sandbox.api_url is not None
         return Job(how, parcel, customer.id, self.home, self.sandbox.api_url, self.sandbox.api_key)
 
@@ -198,7 +198,7 @@ def _judge(world: World, job: Job, plan: Plan, outcome: str, drafts: Drafts) -> 
         drafts.lost.append(named)
     if not outcome.startswith(_FINISHED):
         drafts.unfinished.append(named)
-    row = world.ledger.delivery(export.order_number)
+    row = world.ledger.deliveries.of_order(export.order_number)
     if job.how == MACHINE and row is not None and row.state in SENT_STATES and len(found) != 1:
         drafts.wrong.append(f"{named}: the ledger says {row.state}")
 

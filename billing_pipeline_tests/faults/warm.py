@@ -10,8 +10,8 @@ import random
 import tempfile
 from pathlib import Path
 
-from billing_pipeline.delivery.transports.folder import FolderTransport
 from billing_pipeline.delivery.files.pool import deliver_all
+from billing_pipeline.delivery.transports.folder import FolderTransport
 from billing_pipeline_tests.faults import children
 from billing_pipeline_tests.faults.world import Account, World, child_context
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from billing_pipeline.delivery.transports.ftps import FtpsTransport
-from billing_pipeline.delivery.transports.protocol import Transport
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.records import Export, Parcel
+from billing_pipeline.delivery.transports.ftps import FtpsTransport
+from billing_pipeline.delivery.transports.protocol import Transport
 from billing_pipeline.delivery.transports.sftp import SftpTransport
 from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.openssh import HOST, OpenSshServer
@@ -183,7 +183,7 @@ class World:
             gross=119,
             layout="easybill-custom-csv",
         )
-        self.ledger.record_exports([export], "bench")
+        self.ledger.months.record_exports([export], "bench")
         self._expected[export.file_name] = sha256
         root = f"{self.remote.rstrip('/')}/{conduct}"
         address = Address(

@@ -12,12 +12,12 @@ import pytest
 from billing_pipeline.definitions import build_defs
 from billing_pipeline.defs import draft_assets
 from billing_pipeline.defs.draft_assets import DRAFT, DRAFT_CHECK
+from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.launch.read_back import read_back
-from billing_pipeline.steps.wiring import LedgerAt, build_rooms
-from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.settings import Settings, load_settings
+from billing_pipeline.steps.wiring import LedgerAt, build_rooms
 from billing_pipeline_tests.support.custom_csv import custom_csv
 from billing_pipeline_tests.support.easybill_sandbox import put_file
 from billing_pipeline_tests.support.easybill_swagger import published_api
@@ -60,7 +60,7 @@ def installation(sandbox: Sandbox, received: Received, tmp_path: Path) -> Instal
 
 
 def delivered(installation: Installation, number: str) -> Delivery:
-    found = installation.ledger.delivery(f"{MONTH}-{number}")
+    found = installation.ledger.deliveries.of_order(f"{MONTH}-{number}")
     assert found is not None
     return found
 
@@ -136,7 +136,7 @@ def test_every_draft_is_confirmed_to_the_cent_with_its_id_and_link(
     for number in CUSTOMERS:
         row, draft = delivered(installation, number), drafts[number]
         assert (row.state, row.draft_id, row.draft_gross) == (State.CONFIRMED, draft.id, draft.gross)
-        last = installation.ledger.events(customer_number=number)[-1]
+        last = installation.ledger.events.find(customer_number=number)[-1]
         assert (last.action, last.outcome) == ("confirm", "success")
         assert f"{sandbox.api_url}/documents/{draft.id}: 178.50 EUR gross, as delivered" in last.detail
     assert set(statuses(installation).values()) == {"MATERIALIZED"}
@@ -241,7 +241,7 @@ def test_before_the_deadline_a_missing_draft_is_merely_not_there(installation: I
     assert set(outcomes_in(installation.command("status", MONTH, "--json").json()).values()) == {"delivered"}
     assert "MATERIALIZED" not in statuses(installation).values()
     assert "FAILED" not in statuses(installation).values()
-    assert installation.ledger.events(customer_number="10023")[-1].detail == "no draft yet"
+    assert installation.ledger.events.find(customer_number="10023")[-1].detail == "no draft yet"
 
 
 def test_without_a_key_there_is_no_such_asset(tmp_path: Path) -> None:

@@ -11,16 +11,16 @@ import pytest
 from pydantic import SecretStr
 
 from billing_pipeline.billing.rules import load_rules
-from billing_pipeline.steps.read_drafts import Reader, read_drafts
-from billing_pipeline.steps.easybill_account import EasyBill
-from billing_pipeline.steps.wiring import Inbox
-from billing_pipeline.steps.send import Sending, send_parcels
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import Parcel, State
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline.sandbox.box import Sandbox
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.steps.read_drafts import Reader, read_drafts
+from billing_pipeline.steps.send import Sending, send_parcels
+from billing_pipeline.steps.wiring import Inbox
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.golden.documents import GROSS
 from billing_pipeline_tests.support.delivering import hasty
 from billing_pipeline_tests.support.documents import a_document
@@ -62,7 +62,7 @@ def test_a_thousand_customers_are_looked_up_and_confirmed_in_at_most_ten_list_ca
     assert sandbox.api_url is not None
     easybill = EasyBill(sandbox.api_url, SecretStr(sandbox.api_key), 600, tmp_path)
     parcels = [parcel_of(a_document(customer_number=str(number)), store) for number in ALL]
-    ledger.record_exports([parcel.export for parcel in parcels], "run")
+    ledger.months.record_exports([parcel.export for parcel in parcels], "run")
     transport = FakeTransport(FakeServer())
     inbox = Inbox(lambda: transport, "/import", None, None, connections=1, timeout_s=5)
     sending = Sending(inbox, easybill, ledger, store, load_rules(), "run", verify=lambda parcel, data: [])
@@ -76,8 +76,8 @@ def test_a_thousand_customers_are_looked_up_and_confirmed_in_at_most_ten_list_ca
 
     assert {outcome.outcome for outcome in outcomes} == {"delivered"}
     assert [read.outcome for read in reads] == ["confirmed"] * 1000
-    assert {delivery.state for delivery in ledger.deliveries(MONTH)} == {State.CONFIRMED}
-    assert ledger.unconfirmed() == []
+    assert {delivery.state for delivery in ledger.deliveries.of_month(MONTH)} == {State.CONFIRMED}
+    assert ledger.deliveries.unconfirmed() == []
     calls = [exchange.path for exchange in sandbox.journal.exchanges]
     assert calls == ["/customers", "/customers", "/documents"]
     assert len(calls) <= MOST_LIST_CALLS

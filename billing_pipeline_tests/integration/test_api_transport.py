@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.launch.read_back import read_back
 from billing_pipeline.delivery.records import State
+from billing_pipeline.launch.read_back import read_back
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline_tests.support.easybill_swagger import published_api
@@ -83,7 +83,7 @@ def test_the_log_has_every_exchange_with_the_api(sandbox: Sandbox, tmp_path: Pat
     installation.command("run", MONTH)
     told = [
         (event.action, event.outcome)
-        for event in installation.ledger.events(month=MONTH)
+        for event in installation.ledger.events.find(month=MONTH)
         if event.kind == "exchange" and not event.customer_number
     ]
     assert told == [
@@ -112,7 +112,9 @@ def test_what_has_changed_since_is_held_and_a_correction_is_a_draft_of_its_own(
     assert drafts[f"{MONTH}-10023"] == 17850
     assert drafts[f"{MONTH}-10023-r2"] == 11900
     installation.do(lambda settings: read_back(settings, MONTH))
-    states = {delivery.order_number: delivery.state for delivery in installation.ledger.deliveries(MONTH)}
+    states = {
+        delivery.order_number: delivery.state for delivery in installation.ledger.deliveries.of_month(MONTH)
+    }
     assert states[f"{MONTH}-10023-r2"] is states[f"{MONTH}-10024"] is State.CONFIRMED
 
 

@@ -171,7 +171,7 @@ def test_a_month_comes_to_its_end_though_one_of_two_hosts_dies_in_the_middle(
         assert Counter(receiver.log) == Counter(expected)
         assert not [file for file in receiver.inbox.iterdir() if not file.name.endswith(".tmp")]
         # As told by the ledger.
-        told = open_ledger(billing).month_customers(MONTH)
+        told = open_ledger(billing).months.customers(MONTH)
         assert {row.export.customer_number for row in told} == set(CUSTOMERS)
         assert {row.delivery_outcome for row in told} <= {"delivered", "unchanged"}
         # And as Dagster shows it: what the dead host had in hand failed, was started again, and is green.

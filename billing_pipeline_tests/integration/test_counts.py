@@ -15,15 +15,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
-from billing_pipeline.steps.make_files import deliver_files, make_files, record_roster
-from billing_pipeline.store.month_frames import EXTRACTED, write_billed
-from billing_pipeline.steps.wiring import Rooms, build_rooms
 from billing_pipeline.launch.run_month import status_now
 from billing_pipeline.oms.demo import create_demo_oms
 from billing_pipeline.oms.period import months_back
 from billing_pipeline.report.month import OUTCOMES, MonthStatus
 from billing_pipeline.settings import load_settings
+from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
+from billing_pipeline.steps.make_files import deliver_files, make_files, record_roster
+from billing_pipeline.steps.wiring import Rooms, build_rooms
+from billing_pipeline.store.month_frames import EXTRACTED, write_billed
 from billing_pipeline_tests.support.delivering import hasty
 
 LAST = "2026-10"
@@ -142,7 +142,7 @@ def test_the_counts_add_up_again_when_a_month_is_run_again_with_decisions(
     months: dict[str, MonthStatus], rooms: Rooms
 ) -> None:
     blocked = next(one for one in months[LAST].customers if one.outcome == "blocked")
-    rooms.ledger.open().add_omission(
+    rooms.ledger.open().omissions.add(
         month=LAST, customer_number=blocked.customer_number, reason="disputed", author="Kim"
     )
     again = bill(rooms, LAST)

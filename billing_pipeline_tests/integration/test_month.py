@@ -118,7 +118,7 @@ def test_a_dry_run_makes_and_checks_every_file_and_sends_none(installation: Inst
     answer = installation.command("run", MONTH, "--dry-run", "--json")
     assert answer.json()["dry_run"] is True
     assert installation.files() == {}
-    assert installation.ledger.deliveries(MONTH) == []
+    assert installation.ledger.deliveries.of_month(MONTH) == []
     assert installation.run_json(MONTH)["counts"]["delivered"] == 1
 
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from billing_pipeline.store.frames import FrameMissing, FrameStore
 from billing_pipeline.store.blobs import Store, StoreError, sha256_of
+from billing_pipeline.store.frames import FrameMissing, FrameStore
 from billing_pipeline_tests.support.installation import Installation, outcomes_in
 from billing_pipeline_tests.support.s3 import BUCKET, S3, s3_server
 

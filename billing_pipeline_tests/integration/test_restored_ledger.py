@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.delivery.records import State
+from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
 
 MONTH = "2026-10"
@@ -29,7 +29,7 @@ def installation(tmp_path: Path) -> Installation:
     installation.oms.customer("10023")
     installation.oms.service("S-1", "10023")
     assert installation.command("preview", MONTH).status == 0
-    assert installation.ledger.deliveries() == []
+    assert installation.ledger.deliveries.of_month() == []
     backup = tmp_path / "backup.db"
     with closing(sqlite3.connect(installation.home / "ledger.db")) as connection:
         connection.execute("VACUUM INTO ?", (str(backup),))
@@ -94,10 +94,10 @@ def test_after_reconcile_the_same_bytes_are_unchanged_and_the_others_are_sent(
     assert installation.command("doctor").status == 0
     assert outcomes_in(installation.run_json(MONTH)) == {"10023": "unchanged", "10024": "delivered"}
     assert installation.files().keys() - before.keys() == {"easybill_2026-10_10024.csv"}
-    found = installation.ledger.delivery("2026-10-10023")
+    found = installation.ledger.deliveries.of_order("2026-10-10023")
     assert found is not None
     assert found.state is state
-    assert [row.source_id for row in installation.ledger.rows_in_files([MONTH])] == ["S-1", "S-2"]
+    assert [row.source_id for row in installation.ledger.deliveries.billed_rows([MONTH])] == ["S-1", "S-2"]
     log = installation.command("log", "--customer", "10023").out
     assert "Kim: backup of Monday (saw" in log
 

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing_pipeline.steps.wiring import NoProgress
 from billing_pipeline.launch.run_month import run_month
-from billing_pipeline.steps.settling import MonthNotSettled
 from billing_pipeline.sandbox.books import Books
 from billing_pipeline.sandbox.drafts import Draft
 from billing_pipeline.sandbox.importer import Importer
+from billing_pipeline.steps.settling import MonthNotSettled
+from billing_pipeline.steps.wiring import NoProgress
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
 
 MONTH = "2026-10"

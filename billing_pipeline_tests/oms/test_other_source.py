@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from billing_pipeline.oms.contract import RELATIONS
-from billing_pipeline.oms.oms_errors import OmsShapeWrong, OmsUnavailable
 from billing_pipeline.oms.extract import Extract, probe
+from billing_pipeline.oms.oms_errors import OmsShapeWrong, OmsUnavailable
 from billing_pipeline.oms.other_source import OtherSource
 from billing_pipeline.oms.queries import Query, load_queries
 from billing_pipeline.oms.source import OmsSource, open_source

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from billing_pipeline.oms.contract import RELATIONS
-from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsShapeWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.extract import Extract, probe
+from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsShapeWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.source import OmsSource, open_source
 from billing_pipeline.problems import PipelineError
 from billing_pipeline_tests.support.oms_database import customer, service, write_postgres, write_sqlite

@@ -7,8 +7,8 @@ import traceback
 
 import pytest
 
-from billing_pipeline.report.notify import AlertNotSent, AlertTargetsInvalid, Notifier
 from billing_pipeline.report.alert_text import Alert
+from billing_pipeline.report.notify import AlertNotSent, AlertTargetsInvalid, Notifier
 from billing_pipeline.settings import load_settings
 from billing_pipeline_tests.support.receivers import mail_server, webhook
 

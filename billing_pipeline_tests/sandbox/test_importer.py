@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.sandbox.receiver_amounts import Amounts
 from billing_pipeline.sandbox.books import Books
 from billing_pipeline.sandbox.importer import Importer
+from billing_pipeline.sandbox.receiver_amounts import Amounts
 from billing_pipeline_tests.support.custom_csv import custom_csv
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.billing.rules import load_rules
-from billing_pipeline.steps.easybill_account import EasyBill
-from billing_pipeline.steps.wiring import Inbox
-from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.delivery.transports.protocol import InboxUnavailable, PermissionRefused
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.records import Export, Outcome, Parcel, State
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.delivery.transports.protocol import InboxUnavailable, PermissionRefused
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline.steps.easybill_account import EasyBill
+from billing_pipeline.steps.send import Sending, send_parcels
+from billing_pipeline.steps.wiring import Inbox
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.delivering import hasty
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, is_final
 from billing_pipeline_tests.support.ledgers import DONE, planned, taken
@@ -35,7 +35,7 @@ class Month:
         self.ledger: Ledger = hasty(open_ledger(f"sqlite:///{folder / 'ledger.db'}"))
         self.store = Store(folder / "store")
         self.parcels = [parcel(f"1002{n}", f"file {n}".encode(), store=self.store) for n in range(8)]
-        self.ledger.record_exports([one.export for one in self.parcels], "run")
+        self.ledger.months.record_exports([one.export for one in self.parcels], "run")
         transport = FakeTransport(self.server)
         inbox = Inbox(lambda: transport, "/import", "/archive", None, connections=1, timeout_s=1)
         easybill = EasyBill("https://api.invalid", None, 60, folder)
@@ -48,7 +48,7 @@ class Month:
             outcome.customer_number: outcome
             for outcome, _ in send_parcels(self.parcels if parcels is None else parcels, MONTH, self.sending)
         }
-        words = {row.export.customer_number: row for row in self.ledger.month_customers(MONTH)}
+        words = {row.export.customer_number: row for row in self.ledger.months.customers(MONTH)}
         for number, outcome in outcomes.items():
             assert (words[number].delivery_outcome, words[number].delivery_problems) == (
                 outcome.outcome,
@@ -60,7 +60,7 @@ class Month:
         return [path for path in self.server.files if path.startswith("/import/") and is_final(path)]
 
     def states(self) -> list[State]:
-        return [delivery.state for delivery in self.ledger.deliveries(MONTH)]
+        return [delivery.state for delivery in self.ledger.deliveries.of_month(MONTH)]
 
 
 def _slowly(one: Parcel, data: bytes) -> list[str]:
@@ -93,7 +93,7 @@ def test_a_month_in_which_all_can_be_sent_is_sent(month: Month) -> None:
 
 
 def test_one_blocked_customer_of_another_run_keeps_all_back_and_is_named(month: Month) -> None:
-    month.ledger.record_exports([blocked("10030")], "another run")
+    month.ledger.months.record_exports([blocked("10030")], "another run")
     outcomes = month.sent(month.parcels[:3])
     assert said(outcomes) == {"failed"}
     (problem,) = outcomes["10020"].problems
@@ -103,15 +103,15 @@ def test_one_blocked_customer_of_another_run_keeps_all_back_and_is_named(month: 
 
 
 def test_once_the_blocked_one_is_mended_all_goes_out(month: Month) -> None:
-    month.ledger.record_exports([blocked("10030")], "run")
+    month.ledger.months.record_exports([blocked("10030")], "run")
     month.sent()
-    month.ledger.record_exports([Export(MONTH, "10030", "omitted")], "run")
+    month.ledger.months.record_exports([Export(MONTH, "10030", "omitted")], "run")
     assert said(month.sent()) == {"delivered"}
 
 
 def test_what_was_sent_before_is_unchanged_while_the_rest_is_held_back(month: Month) -> None:
     month.sent(month.parcels[:2])
-    month.ledger.record_exports([blocked(f"1003{n}") for n in range(7)], "run")
+    month.ledger.months.record_exports([blocked(f"1003{n}") for n in range(7)], "run")
     outcomes = month.sent()
     assert [outcomes[f"1002{n}"].outcome for n in range(3)] == ["unchanged", "unchanged", "failed"]
     assert "7 customers stand in the way" in outcomes["10022"].problems[0].message
@@ -122,11 +122,11 @@ def test_what_was_sent_before_is_unchanged_while_the_rest_is_held_back(month: Mo
 def test_a_held_delivery_keeps_the_others_back_until_it_is_released(month: Month) -> None:
     uploading = taken(month.ledger, planned(month.ledger, month.parcels[0]))
     assert uploading is not None
-    month.ledger.hold(uploading, Code.NAME_COLLISION, "somebody else's", DONE)
+    month.ledger.transitions.hold(uploading, Code.NAME_COLLISION, "somebody else's", DONE)
     outcomes = month.sent()
     assert (outcomes["10020"].outcome, outcomes["10021"].outcome) == ("held", "failed")
     assert "10020 (held)" in outcomes["10021"].problems[0].message
-    month.ledger.release("2026-10-10020", as_="delivered", **SIGNED)
+    month.ledger.releases.release("2026-10-10020", as_="delivered", **SIGNED)
     assert {outcome.outcome for outcome in month.sent().values()} == {"delivered", "unchanged"}
 
 
@@ -146,9 +146,9 @@ def test_after_release_as_send_each_file_reaches_the_inbox_once(month: Month) ->
     month.server.fail("create", PermissionRefused("fake: may not"), skip=2)
     month.sent()
     assert "10021 (held)" in month.sent()["10027"].problems[0].message
-    for delivery in month.ledger.deliveries(MONTH):
+    for delivery in month.ledger.deliveries.of_month(MONTH):
         if delivery.state is State.HELD:
-            month.ledger.release(delivery.order_number, as_="send", **SIGNED)
+            month.ledger.releases.release(delivery.order_number, as_="send", **SIGNED)
     assert said(month.sent()) == {"delivered"}
     assert said(month.sent()) == {"unchanged"}
     assert len(month.visible()) == 8
@@ -167,7 +167,7 @@ def test_what_an_earlier_run_of_the_month_has_sent_is_withdrawn_too(month: Month
     month.sent(month.parcels[:4])
     month.server.fail("create", PermissionRefused("fake: may not"))
     assert said(month.sent(month.parcels[4:])) == {"failed"}
-    words = {row.export.customer_number: row.delivery_outcome for row in month.ledger.month_customers(MONTH)}
+    words = {row.export.customer_number: row.delivery_outcome for row in month.ledger.months.customers(MONTH)}
     assert [words[f"1002{n}"] for n in range(5)] == ["held"] * 4 + ["failed"]
     assert month.visible() == []
 
@@ -176,13 +176,13 @@ def test_an_inbox_that_lets_nobody_in_ends_the_run_and_all_are_told(month: Month
     month.server.fail("connect", InboxUnavailable("fake: refused"), times=-1)
     with pytest.raises(InboxUnavailable):
         month.sent()
-    assert {row.delivery_outcome for row in month.ledger.month_customers(MONTH)} == {"failed"}
+    assert {row.delivery_outcome for row in month.ledger.months.customers(MONTH)} == {"failed"}
 
 
 def test_a_correction_that_fails_withdraws_nobody_elses_file(month: Month) -> None:
     month.sent()
     correction = parcel("10020", b"better", revision=2, store=month.store)
-    month.ledger.record_exports([correction.export], "run")
+    month.ledger.months.record_exports([correction.export], "run")
     month.server.fail("create", PermissionRefused("fake: may not"))
     assert month.sent([correction])["10020"].outcome == "failed"
     assert len(month.visible()) == 8
@@ -200,7 +200,7 @@ def test_the_difference_after_delivery_is_a_question_about_that_customer_alone(m
 
 def test_best_effort_sends_what_it_can(tmp_path: Path) -> None:
     month = Month(tmp_path, "best_effort")
-    month.ledger.record_exports([blocked("10030")], "run")
+    month.ledger.months.record_exports([blocked("10030")], "run")
     month.server.fail("create", PermissionRefused("fake: may not"), skip=2)
     outcomes = month.sent()
     assert sorted(outcome.outcome for outcome in outcomes.values()) == ["delivered"] * 7 + ["failed"]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from billing_pipeline.defs.jobs import build_jobs
 from billing_pipeline.defs.schedules import build_schedule, monthly_cron
-from billing_pipeline.steps.settling import MonthNotSettled, MonthUnknown, require_settled
 from billing_pipeline.oms.period import next_month, period_of
+from billing_pipeline.steps.settling import MonthNotSettled, MonthUnknown, require_settled
 
 BERLIN = "Europe/Berlin"
 

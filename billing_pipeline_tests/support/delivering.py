@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import event
 
-from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.files.upload import Run, Verify, deliver, unverified
-from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.delivery.files.recovery import Places
+from billing_pipeline.delivery.files.upload import Run, Verify, deliver, unverified
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 
@@ -23,7 +23,7 @@ def hasty(ledger: Ledger) -> Ledger:
         connection.execute("PRAGMA synchronous = OFF")
 
     ledger.close()
-    event.listen(ledger.engine, "connect", settle)
+    event.listen(ledger.database.engine, "connect", settle)
     return ledger
 
 
@@ -74,7 +74,7 @@ class Bench:
         return False
 
     def row(self, parcel: Parcel) -> Delivery:
-        found = self.ledger.delivery(parcel.export.order_number)
+        found = self.ledger.deliveries.of_order(parcel.export.order_number)
         assert found is not None
         return found
 

@@ -11,12 +11,12 @@ from typing import Any
 from billing_pipeline.delivery.api.queue import create_all
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Event, Parcel
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_http import ApiHttp
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.drafts import Draft
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.delivering import Crash, dying_at
 from billing_pipeline_tests.support.documents import a_document
 from billing_pipeline_tests.support.easybill_api import NoLimit
@@ -64,7 +64,7 @@ class DraftBench:
         if known:
             self.sandbox.add_customer(customer_number, company_name="x")
         made = draft_parcel(self.store, customer_number, **changed)
-        self.ledger.record_exports([made.export], "test")
+        self.ledger.months.record_exports([made.export], "test")
         return made
 
     def send_all(
@@ -114,7 +114,7 @@ class DraftBench:
         return True
 
     def row(self, each: Parcel) -> Delivery:
-        found = self.ledger.delivery(each.export.order_number)
+        found = self.ledger.deliveries.of_order(each.export.order_number)
         assert found is not None
         return found
 
@@ -131,4 +131,4 @@ class DraftBench:
         )
 
     def events(self, each: Parcel) -> list[Event]:
-        return self.ledger.events(customer_number=each.export.customer_number)
+        return self.ledger.events.find(customer_number=each.export.customer_number)

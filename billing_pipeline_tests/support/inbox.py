@@ -13,7 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, NameTaken, NotFound, RemoteFile
+from billing_pipeline.delivery.transports.protocol import (
+    DeliveryError,
+    Inbox,
+    NameTaken,
+    NotFound,
+    RemoteFile,
+)
 
 Operation = Literal["connect", "stat", "create", "read", "rename", "remove", "list"]
 

@@ -9,14 +9,14 @@ DONE = Note("test", "done")
 
 
 def planned(ledger: Ledger, parcel: Parcel) -> Delivery:
-    answer = ledger.plan(parcel, run_id="run", may_take=lambda _: True)
+    answer = ledger.plans.plan(parcel, run_id="run", may_take=lambda _: True)
     assert not isinstance(answer, Refusal), answer
     return answer
 
 
 def taken(ledger: Ledger, delivery: Delivery, *, token: str = "", holder: str = "") -> Delivery | None:
     token = token or new_token()
-    return ledger.take(
+    return ledger.transitions.take(
         delivery,
         token=token,
         temporary_path=f"/import/.{delivery.file_name}.{token}.tmp",
@@ -30,8 +30,8 @@ def taken(ledger: Ledger, delivery: Delivery, *, token: str = "", holder: str = 
 
 
 def committed(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
-    return delivery and ledger.commit(delivery, DONE)
+    return delivery and ledger.transitions.commit(delivery, DONE)
 
 
 def published(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
-    return delivery and ledger.publish(delivery, DONE)
+    return delivery and ledger.transitions.publish(delivery, DONE)

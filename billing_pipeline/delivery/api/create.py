@@ -37,10 +37,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from billing_pipeline.delivery.transports.protocol import Permanent, Transient
-from billing_pipeline.delivery.ledger import Note, new_token
 from billing_pipeline.delivery.files.upload import Run, carry_through
+from billing_pipeline.delivery.ledger import Note, new_token
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
+from billing_pipeline.delivery.transports.protocol import Permanent, Transient
 from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_errors import ApiError, OutcomeUnknown, SeveralDocuments
 from billing_pipeline.easybill.api_models import EasyBillDocument
@@ -102,7 +102,7 @@ def create_draft(parcel: Parcel, account: Account, run: Run) -> DeliveryResult:
 def _create(planned: Delivery, account: Account, run: Run) -> bool:
     """PLANNED or UPLOADING → PUBLISHED. False where it was held, or somebody else has taken it over."""
     customer_id, request = _customer_id(planned, account), _request(planned, account, run)
-    taken = run.ledger.take(
+    taken = run.ledger.transitions.take(
         planned,
         token=new_token(),
         temporary_path="",
@@ -177,10 +177,12 @@ class _Sender:
     def commit(self) -> None:
         """To be called before each try, in the moment before it leaves. Raises: _TakenOver, and then nothing may."""
         if self.has_committed:
-            after = self.run.ledger.adopt(self.delivery, holder=self.run.holder, run_id=self.run.run_id)
+            after = self.run.ledger.transitions.adopt(
+                self.delivery, holder=self.run.holder, run_id=self.run.run_id
+            )
         else:
             note = Note("ask", f"POST /documents at {self.run.endpoint}")
-            after = self.run.ledger.commit(self.delivery, note)
+            after = self.run.ledger.transitions.commit(self.delivery, note)
         if after is None:
             raise _TakenOver
         self.delivery, self.has_committed = after, True
@@ -189,16 +191,22 @@ class _Sender:
     def give_up(self, error: ApiError) -> None:
         """After the last try, which made nothing."""
         note = Note("attempt", str(error), outcome="failure")
-        back = self.run.ledger.refused if self.has_committed else self.run.ledger.give_back
+        back = (
+            self.run.ledger.transitions.refused
+            if self.has_committed
+            else self.run.ledger.transitions.give_back
+        )
         if back(self.delivery, note) is None:
-            self.run.ledger.record_exchange(self.delivery, note, run_id=self.run.run_id)
+            self.run.ledger.events.record_exchange(self.delivery, note, run_id=self.run.run_id)
 
 
 def _look_for_late(
     committed: Delivery, doubt: OutcomeUnknown, customer_id: int, account: Account, run: Run
 ) -> bool:
     """COMMITTING, and no answer came: → PUBLISHED if the draft is there. Raises: ApiError; the doubt, if it is not."""
-    run.ledger.record_exchange(committed, Note("attempt", str(doubt), outcome="failure"), run_id=run.run_id)
+    run.ledger.events.record_exchange(
+        committed, Note("attempt", str(doubt), outcome="failure"), run_id=run.run_id
+    )
     try:
         found = account.api.find_late_document(customer_id=customer_id, order_number=committed.order_number)
     except SeveralDocuments as several:
@@ -216,7 +224,7 @@ def _look_for_late(
 
 def _take_up(found: Delivery, account: Account, run: Run) -> bool:
     """A delivery that was left in COMMITTING: → PUBLISHED if the draft is there, HELD once it has been long enough."""
-    adopted = run.ledger.adopt(found, holder=run.holder, run_id=run.run_id)
+    adopted = run.ledger.transitions.adopt(found, holder=run.holder, run_id=run.run_id)
     if adopted is None:
         return False
     run.at_edge("adopted")
@@ -265,21 +273,21 @@ def _created(
 ) -> bool:
     link = account.api.link(document)
     note = Note(action, f"document {document.id}, {link}")
-    after = run.ledger.created(committed, note, draft_id=document.id, link=link)
+    after = run.ledger.transitions.created(committed, note, draft_id=document.id, link=link)
     run.at_edge("published")
     if after is None:
         second = Note(action, f"{note.detail}, while the ledger had gone on without it", outcome="failure")
-        run.ledger.record_exchange(committed, second, run_id=run.run_id)
+        run.ledger.events.record_exchange(committed, second, run_id=run.run_id)
     return after is not None
 
 
 def _hold(delivery: Delivery, code: Code, reason: str, run: Run) -> bool:
     """True: it is held now, or somebody else has it; either way it is not ours to send."""
-    run.ledger.hold(delivery, code, reason, Note("hold", reason, outcome="failure"))
+    run.ledger.transitions.hold(delivery, code, reason, Note("hold", reason, outcome="failure"))
     return True
 
 
 def _give_back(delivery: Delivery, what: str, run: Run) -> None:
     note = Note("attempt", what, outcome="failure")
-    if run.ledger.give_back(delivery, note) is None:
-        run.ledger.record_exchange(delivery, note, run_id=run.run_id)
+    if run.ledger.transitions.give_back(delivery, note) is None:
+        run.ledger.events.record_exchange(delivery, note, run_id=run.run_id)

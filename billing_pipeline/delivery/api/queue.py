@@ -15,14 +15,13 @@ from datetime import datetime
 from typing import Final
 
 from billing_pipeline.delivery.api.create import DOUBT_S, Account, create_draft
-from billing_pipeline.delivery.transports.protocol import DeliveryError
-from billing_pipeline.delivery.ledger import Ledger, utc_now
-from billing_pipeline.delivery.files.upload import Run, Verify, unverified
-from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
-from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.store.blobs import Store, StoreError
-from billing_pipeline.delivery.results import outcome_of, result_of
 from billing_pipeline.delivery.files.pool import FAILURES_IN_A_ROW
+from billing_pipeline.delivery.files.recovery import Places
+from billing_pipeline.delivery.files.upload import Run, Verify, unverified
+from billing_pipeline.delivery.ledger import Ledger, utc_now
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
+from billing_pipeline.delivery.results import outcome_of, result_of
+from billing_pipeline.delivery.transports.protocol import DeliveryError
 from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_errors import (
     ApiError,
@@ -34,6 +33,7 @@ from billing_pipeline.easybill.api_errors import (
 from billing_pipeline.easybill.api_models import EasyBillDocument
 from billing_pipeline.easybill.draft_comparison import days_of_documents
 from billing_pipeline.problems import Code, PipelineError, Problem
+from billing_pipeline.store.blobs import Store, StoreError
 
 TRANSPORT: Final = "api"
 
@@ -91,7 +91,7 @@ def create_all(
                 result = _failed(parcel, str(error), run)
         else:
             result = _failed(parcel, f"not tried any more: {ended_by}", run)
-        ledger.record_outcomes([outcome_of(result)], run_id)
+        ledger.months.record_outcomes([outcome_of(result)], run_id)
         yield result
     if ended_by is not None:
         raise ended_by

@@ -17,6 +17,10 @@ from typing import Final
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_exponential
 
+from billing_pipeline.delivery.files.recovery import Action, Decision, Places, join
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.ledger.sightings import FileKey, Sighting
+from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.delivery.transports.protocol import (
     Inbox,
     NotFound,
@@ -25,13 +29,9 @@ from billing_pipeline.delivery.transports.protocol import (
     Transient,
     Transport,
 )
-from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.ledger.sightings import FileKey, Sighting
-from billing_pipeline.delivery.records import Delivery
-from billing_pipeline.delivery.files.recovery import Action, Decision, Places, join
-from billing_pipeline.store.blobs import sha256_of
 from billing_pipeline.easybill.document import customer_number_of, file_name
 from billing_pipeline.problems import Code, UsageError
+from billing_pipeline.store.blobs import sha256_of
 
 _NAMED: Final = 3
 _NAME: Final = re.compile(r"easybill_(\d{4}-\d{2})_(.+?)(?:_r(\d{1,9}))?\.csv")
@@ -60,7 +60,7 @@ def find_strays(transport: Transport, places: Places, ledger: Ledger, *, timeout
     )
     found = tries(_files, transport, places)
     # Asked after the listing: what another run has published meanwhile was committed before it had its name.
-    known = ledger.known_files()
+    known = ledger.sightings.known_files()
     return [stray for stray in found if stray.key not in known]
 
 
@@ -110,7 +110,7 @@ def seen_before(delivery: Delivery, ledger: Ledger, places: Places) -> Decision 
     """What follows for a delivery that is about to be sent, if its file was seen; None where it was not."""
     if delivery.released_as == "send":
         return None
-    sightings = ledger.sightings((delivery.month, delivery.customer_number, delivery.revision))
+    sightings = ledger.sightings.of_file((delivery.month, delivery.customer_number, delivery.revision))
     if not sightings:
         return None
     last = sightings[-1]

@@ -26,6 +26,11 @@ from typing import Final, Self
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
 
+from billing_pipeline.delivery.files.recovery import Places
+from billing_pipeline.delivery.files.upload import Run, Verify, deliver, unverified
+from billing_pipeline.delivery.ledger import Ledger, utc_now
+from billing_pipeline.delivery.records import DeliveryResult, Parcel
+from billing_pipeline.delivery.results import outcome_of, result_of
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
     Inbox,
@@ -34,13 +39,8 @@ from billing_pipeline.delivery.transports.protocol import (
     Transient,
     Transport,
 )
-from billing_pipeline.delivery.ledger import Ledger, utc_now
-from billing_pipeline.delivery.files.upload import Run, Verify, deliver, unverified
-from billing_pipeline.delivery.records import DeliveryResult, Parcel
-from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.store.blobs import Store
-from billing_pipeline.delivery.results import outcome_of, result_of
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline.store.blobs import Store
 
 FAILURES_IN_A_ROW: Final = 5
 _TRIES: Final = 6
@@ -185,7 +185,7 @@ class _Crew:
                     if result is None:
                         self.waiting.put(parcel)
                         return
-                    self.run.ledger.record_outcomes([outcome_of(result)], self.run.run_id)
+                    self.run.ledger.months.record_outcomes([outcome_of(result)], self.run.run_id)
                     self.results.put(result)
         except BaseException:
             self.stop.set()

@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from billing_pipeline.delivery.transports.protocol import Inbox, InboxUnavailable, NotFound, PermissionRefused
 from billing_pipeline.delivery.records import Delivery
-from billing_pipeline.store.blobs import sha256_of
+from billing_pipeline.delivery.transports.protocol import Inbox, InboxUnavailable, NotFound, PermissionRefused
 from billing_pipeline.problems import Code
+from billing_pipeline.store.blobs import sha256_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,15 +42,8 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final
 
-from billing_pipeline.delivery.transports.protocol import (
-    DeliveryError,
-    Inbox,
-    InboxBusy,
-    NameRefused,
-    NameTaken,
-    NotFound,
-    ReadBackMismatch,
-)
+from billing_pipeline.delivery.files.orphans import seen_before
+from billing_pipeline.delivery.files.recovery import Action, Decision, Places, decide, join, look
 from billing_pipeline.delivery.ledger import Ledger, Note, Refusal, new_token
 from billing_pipeline.delivery.ledger.liveness import is_gone, this_process
 from billing_pipeline.delivery.records import (
@@ -61,11 +54,18 @@ from billing_pipeline.delivery.records import (
     Parcel,
     State,
 )
-from billing_pipeline.delivery.files.recovery import Action, Decision, Places, decide, join, look
-from billing_pipeline.store.blobs import Store, StoreError, sha256_of
-from billing_pipeline.delivery.files.orphans import seen_before
 from billing_pipeline.delivery.results import changed, held, in_progress, result_of
+from billing_pipeline.delivery.transports.protocol import (
+    DeliveryError,
+    Inbox,
+    InboxBusy,
+    NameRefused,
+    NameTaken,
+    NotFound,
+    ReadBackMismatch,
+)
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline.store.blobs import Store, StoreError, sha256_of
 
 EDGES: Final = (
     "planned",
@@ -151,7 +151,7 @@ def carry_through(
     published_here = False
     attempt = 0
     while True:
-        planned = run.ledger.plan(parcel, run_id=run.run_id, may_take=run.may_take)
+        planned = run.ledger.plans.plan(parcel, run_id=run.run_id, may_take=run.may_take)
         if isinstance(planned, Refusal):
             return result_of(parcel, run.clock(), "failed", planned.problems)
         run.at_edge("planned")
@@ -190,7 +190,7 @@ def _upload(planned: Delivery, data: bytes, inbox: Inbox, run: Run) -> bool:
     if "/" in planned.file_name:
         raise NameRefused(f"the file name {planned.file_name!r} would leave {run.places.remote_dir}")
     token = new_token()
-    taken = run.ledger.take(
+    taken = run.ledger.transitions.take(
         planned,
         token=token,
         temporary_path=join(run.places.remote_dir, f".{planned.file_name}.{token}.tmp"),
@@ -233,7 +233,7 @@ def _write_and_commit(taken: Delivery, data: bytes, inbox: Inbox, run: Run) -> D
             return None
         _write(taken, data, inbox, run)
         note = Note("upload", f"{taken.temporary_path}: {len(data)} bytes, read back, sha256 {taken.sha256}")
-        committed = run.ledger.commit(taken, note)
+        committed = run.ledger.transitions.commit(taken, note)
         if committed is None:
             inbox.remove(taken.temporary_path)
         return committed
@@ -246,7 +246,7 @@ def _recognise(taken: Delivery, seen: Decision, run: Run) -> None:
         _hold(taken, seen, run)
         return
     # Should we die in between, the next run finds no temporary file, and concludes the same.
-    committed = run.ledger.commit(taken, Note("recognise", seen.reason))
+    committed = run.ledger.transitions.commit(taken, Note("recognise", seen.reason))
     if committed is not None:
         consumed = seen.action is Action.CONSUMED
         _published(committed, Note("recognise", "nothing was sent again"), run, consumed=consumed)
@@ -277,7 +277,7 @@ def _write(taken: Delivery, data: bytes, inbox: Inbox, run: Run) -> None:
 
 def _take_up(found: Delivery, inbox: Inbox, run: Run) -> bool:
     """A delivery whose run left it in COMMITTING: find out what became of the rename, and finish it."""
-    adopted = run.ledger.adopt(found, holder=run.holder, run_id=run.run_id)
+    adopted = run.ledger.transitions.adopt(found, holder=run.holder, run_id=run.run_id)
     if adopted is None:
         return False
     run.at_edge("adopted")
@@ -320,17 +320,17 @@ def _resolve(committed: Delivery, inbox: Inbox, run: Run) -> bool:
 def _published(
     committed: Delivery, note: Note, run: Run, *, consumed: bool = False, renamed: bool = False
 ) -> bool:
-    published = run.ledger.publish(committed, note, consumed=consumed, renamed=renamed)
+    published = run.ledger.transitions.publish(committed, note, consumed=consumed, renamed=renamed)
     run.at_edge("published")
     if published is None and renamed:
-        run.ledger.record_exchange(committed, note, run_id=run.run_id)
+        run.ledger.events.record_exchange(committed, note, run_id=run.run_id)
     return published is not None
 
 
 def _hold(delivery: Delivery, decision: Decision, run: Run) -> bool:
     code = decision.code or Code.DELIVERY_FAILED
     note = Note("hold", decision.reason, outcome="failure")
-    return run.ledger.hold(delivery, code, decision.reason, note) is not None
+    return run.ledger.transitions.hold(delivery, code, decision.reason, note) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,9 +353,9 @@ class _GivenBack:
         if not isinstance(error, DeliveryError):
             return False
         note = Note("attempt", str(error), outcome="failure")
-        if self.run.ledger.give_back(self.delivery, note) is not None:
+        if self.run.ledger.transitions.give_back(self.delivery, note) is not None:
             return False
-        self.run.ledger.record_exchange(self.delivery, note, run_id=self.run.run_id)
+        self.run.ledger.events.record_exchange(self.delivery, note, run_id=self.run.run_id)
         return True
 
 
@@ -368,5 +368,5 @@ def _settled(parcel: Parcel, found: Delivery, run: Run, *, published_here: bool)
         return result_of(parcel, run.clock(), outcome, remote_path=found.remote_path)
     problem = changed(parcel, found, run.store)
     note = Note("hold", problem.message, outcome="failure", kind="decision")
-    run.ledger.record_exchange(found, note, run_id=run.run_id)
+    run.ledger.events.record_exchange(found, note, run_id=run.run_id)
     return result_of(parcel, run.clock(), "held", (problem,))

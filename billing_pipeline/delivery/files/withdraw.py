@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, NotFound, Transient, Transport
-from billing_pipeline.delivery.ledger import Note, new_token
-from billing_pipeline.delivery.files.upload import Run
-from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.delivery.files.recovery import Action, decide, join, look
+from billing_pipeline.delivery.files.upload import Run
+from billing_pipeline.delivery.ledger import Note, new_token
+from billing_pipeline.delivery.records import Delivery, State
+from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, NotFound, Transient, Transport
 from billing_pipeline.store.blobs import sha256_of
 
 _TAKEN = "the receiver had taken it"
@@ -48,7 +48,7 @@ def withdraw_month(month: str, transport: Transport, run: Run, *, why: str) -> l
     given_up = ""
     with ExitStack() as connection:
         inbox: Inbox | None = None
-        for delivery in published(run.ledger.deliveries(month), run.endpoint):
+        for delivery in published(run.ledger.deliveries.of_month(month), run.endpoint):
             why_not = given_up
             if not given_up:
                 try:
@@ -57,10 +57,10 @@ def withdraw_month(month: str, transport: Transport, run: Run, *, why: str) -> l
                 except DeliveryError as error:
                     why_not = str(error)
                     note = Note("withdraw", why_not, outcome="failure")
-                    run.ledger.record_exchange(delivery, note, run_id=run.run_id)
+                    run.ledger.events.record_exchange(delivery, note, run_id=run.run_id)
                     if inbox is None or (isinstance(error, Transient) and not error.connection_usable):
                         given_up = why_not
-            now = run.ledger.delivery(delivery.order_number) or delivery
+            now = run.ledger.deliveries.of_order(delivery.order_number) or delivery
             withdrawals.append(Withdrawal(now, "" if now.state is State.HELD else why_not))
     return withdrawals
 
@@ -89,7 +89,7 @@ def withdraw(delivery: Delivery, inbox: Inbox, run: Run, *, why: str) -> str:
     except NotFound:
         return _TAKEN
     token = new_token()
-    begun = run.ledger.begin_withdrawal(
+    begun = run.ledger.transitions.begin_withdrawal(
         delivery,
         token=token,
         temporary_path=join(delivery.remote_dir, f".{delivery.file_name}.{token}.tmp"),
@@ -105,7 +105,7 @@ def withdraw(delivery: Delivery, inbox: Inbox, run: Run, *, why: str) -> str:
         return _taken_meanwhile(begun, inbox, run)
     run.at_edge("withdrawn")
     note = Note("withdraw", f"{begun.remote_path} → {begun.temporary_path}: {why}")
-    run.ledger.record_exchange(begun, note, run_id=run.run_id)
+    run.ledger.events.record_exchange(begun, note, run_id=run.run_id)
     return ""
 
 
@@ -115,9 +115,9 @@ def _taken_meanwhile(begun: Delivery, inbox: Inbox, run: Run) -> str:
     decision = decide(sights)
     note = Note("withdraw", f"{_TAKEN}: {sights}", outcome="failure")
     if decision.action not in (Action.PUBLISHED, Action.CONSUMED):
-        run.ledger.record_exchange(begun, note, run_id=run.run_id)
+        run.ledger.events.record_exchange(begun, note, run_id=run.run_id)
         return decision.reason
-    back = run.ledger.not_withdrawn(begun, note)
+    back = run.ledger.transitions.not_withdrawn(begun, note)
     if back is not None and decision.action is Action.CONSUMED:
-        run.ledger.consumed(back, Note("recover", f"consumed: {sights}"))
+        run.ledger.transitions.consumed(back, Note("recover", f"consumed: {sights}"))
     return _TAKEN

@@ -1,9 +1,7 @@
 """The ledger: the one record that decides whether something may be sent, in SQLite or PostgreSQL.
 
-`open_ledger` is the way in. Each concern has its module: `exports` (the current word on a customer's
-month), `plans` (bytes and billed rows), `edges` (compare-and-set between states), `drafts` (what EASY Bill
-shows), `withdrawals`, `decisions` (what people decide about held deliveries), `omissions` and
-`adjustments`, `reading`, `sightings`, `events`. Nothing in it is ever deleted.
+`open_ledger` is the way in; the parts of `Ledger` are its questions and its changes, by what they are about. Nothing
+in it is ever deleted.
 """
 
 from __future__ import annotations
@@ -11,21 +9,21 @@ from __future__ import annotations
 from billing_pipeline.delivery.ledger.adjustment_records import Adjustments
 from billing_pipeline.delivery.ledger.database import (
     Clock,
+    Database,
     LedgerTooNew,
     LedgerUnavailable,
     make_engine,
     utc_now,
 )
-from billing_pipeline.delivery.ledger.releases import Decisions
-from billing_pipeline.delivery.ledger.drafts import Drafts
+from billing_pipeline.delivery.ledger.deliveries import Deliveries
 from billing_pipeline.delivery.ledger.events import Events, Note
-from billing_pipeline.delivery.ledger.months import Exports
 from billing_pipeline.delivery.ledger.migrate import migrate
+from billing_pipeline.delivery.ledger.months import Months
 from billing_pipeline.delivery.ledger.omission_records import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
-from billing_pipeline.delivery.ledger.deliveries import Reading
+from billing_pipeline.delivery.ledger.releases import Releases
 from billing_pipeline.delivery.ledger.sightings import Sightings
-from billing_pipeline.delivery.ledger.withdrawals import Withdrawals
+from billing_pipeline.delivery.ledger.transitions import Transitions
 
 __all__ = [
     "Clock",
@@ -41,10 +39,33 @@ __all__ = [
 ]
 
 
-class Ledger(
-    Exports, Plans, Drafts, Withdrawals, Decisions, Omissions, Adjustments, Reading, Sightings, Events
-):
-    """All that the ledger does, on one pooled engine; safe for several threads and processes."""
+class Ledger:
+    """One ledger, on one pooled engine; safe for several threads and processes."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.where = database.where
+        """Where it is, for people: the URL without its password."""
+        self.months = Months(database)
+        """Who is in a month, what the last export made of them, and how their last delivery ended."""
+        self.deliveries = Deliveries(database)
+        """What was sent, or is about to be, and which rows it bills: questions only."""
+        self.plans = Plans(database)
+        """Planning a delivery: its bytes and the rows that it bills, as one."""
+        self.transitions = Transitions(database)
+        """From state to state, each a compare-and-set."""
+        self.releases = Releases(database)
+        """What people decide about a delivery that is held."""
+        self.omissions = Omissions(database)
+        self.adjustments = Adjustments(database)
+        self.sightings = Sightings(database)
+        """Files that a person had looked at in the inbox, and that the ledger did not know."""
+        self.events = Events(database)
+        """The append-only log."""
+
+    def close(self) -> None:
+        """Give back the pooled connections; the ledger can still be used afterwards."""
+        self.database.close()
 
 
 def open_ledger(url: str, *, clock: Clock = utc_now) -> Ledger:
@@ -55,4 +76,4 @@ def open_ledger(url: str, *, clock: Clock = utc_now) -> Ledger:
     """
     engine = make_engine(url)
     migrate(engine)
-    return Ledger(engine, clock=clock)
+    return Ledger(Database(engine, clock=clock))

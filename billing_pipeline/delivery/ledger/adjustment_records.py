@@ -17,7 +17,6 @@ from billing_pipeline.billing.adjustments import Adjustment
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import append
 from billing_pipeline.delivery.ledger.signing import signed
-from billing_pipeline.delivery.records import AdjustmentAction, AdjustmentRecord, Event
 from billing_pipeline.delivery.ledger.tables import (
     adjustment_versions,
     adjustments,
@@ -26,6 +25,7 @@ from billing_pipeline.delivery.ledger.tables import (
     finished_months,
     month_customers,
 )
+from billing_pipeline.delivery.records import AdjustmentAction, AdjustmentRecord, Event
 from billing_pipeline.problems import UsageError
 
 _CONTENT = ("title", "quantity", "unit_price_net", "vat_percent", "unit", "item_number", "deleted")
@@ -46,10 +46,13 @@ def as_adjustment(record: AdjustmentRecord) -> Adjustment:
     )
 
 
-class Adjustments(Database):
+class Adjustments:
     """Adding, changing, deleting, undoing and listing adjustments."""
 
-    def add_adjustment(
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(
         self,
         *,
         month: str,
@@ -68,8 +71,8 @@ class Adjustments(Database):
         Raises: UsageError for what no adjustment may say, and where the month is closed for the customer.
         """
         signed(reason, author)
-        at = self._now()
-        with self._writing() as connection:
+        at = self._db.now()
+        with self._db.writing() as connection:
             _not_closed(connection, month, customer_number)
             adjustment_id = insert(
                 connection,
@@ -96,7 +99,7 @@ class Adjustments(Database):
             _write(connection, added)
         return added
 
-    def edit_adjustment(
+    def edit(
         self,
         adjustment_id: int,
         *,
@@ -125,29 +128,29 @@ class Adjustments(Database):
             )
         return self._change(adjustment_id, "edit", changes, reason=reason, author=author)
 
-    def delete_adjustment(self, adjustment_id: int, *, reason: str, author: str) -> AdjustmentRecord:
-        """Mark the adjustment as deleted, until it is billed; `undo_adjustment` brings it back. Raises:
+    def delete(self, adjustment_id: int, *, reason: str, author: str) -> AdjustmentRecord:
+        """Mark the adjustment as deleted, until it is billed; `undo` brings it back. Raises:
         UsageError.
         """
         return self._change(adjustment_id, "delete", {"deleted": True}, reason=reason, author=author)
 
-    def undo_adjustment(self, adjustment_id: int, *, reason: str, author: str) -> AdjustmentRecord:
+    def undo(self, adjustment_id: int, *, reason: str, author: str) -> AdjustmentRecord:
         """Make the adjustment what it was before its last change; undone twice, it is as it was.
 
         Undoing the addition deletes it. Raises: UsageError.
         """
         return self._change(adjustment_id, "undo", None, reason=reason, author=author)
 
-    def adjustments(self, month: str, *, deleted: bool = False) -> list[AdjustmentRecord]:
+    def of_month(self, month: str, *, deleted: bool = False) -> list[AdjustmentRecord]:
         """The adjustments of a month as they stand; with `deleted`, those marked as deleted too. By id."""
         current: dict[int, AdjustmentRecord] = {}
-        for version in self.adjustment_history(month):
+        for version in self.history(month):
             current[version.id] = version
         return [adjustment for adjustment in current.values() if deleted or not adjustment.deleted]
 
-    def adjustment_history(self, month: str) -> list[AdjustmentRecord]:
+    def history(self, month: str) -> list[AdjustmentRecord]:
         """Every version of every adjustment of a month, by id and version."""
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return _versions(connection, adjustments.c.month == month)
 
     def _change(
@@ -160,7 +163,7 @@ class Adjustments(Database):
         author: str,
     ) -> AdjustmentRecord:
         signed(reason, author)
-        with self._writing() as connection:
+        with self._db.writing() as connection:
             # The row is locked, so that two changes at once become two versions.
             connection.execute(
                 sa.select(adjustments.c.id).where(adjustments.c.id == adjustment_id).with_for_update()
@@ -186,7 +189,7 @@ class Adjustments(Database):
                 action=action,
                 reason=reason,
                 author=author,
-                at=self._now(),
+                at=self._db.now(),
             )
             _write(connection, after)
         return after

@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from billing_pipeline.delivery.records import BilledRow, Delivery, Parcel
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries
+from billing_pipeline.delivery.records import BilledRow, Delivery, Parcel
 from billing_pipeline.problems import Code, Problem
 
 _IDS_PER_QUERY = 5_000

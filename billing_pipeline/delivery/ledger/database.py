@@ -47,23 +47,24 @@ def utc_now() -> datetime:
 
 
 class Database:
-    """Transactions on the ledger, for any number of threads; the base of every part of `Ledger`."""
+    """Transactions on the ledger, for any number of threads; each part of `Ledger` is given the one there is."""
 
     def __init__(self, engine: sa.Engine, *, clock: Clock = utc_now) -> None:
         self.engine = engine
-        self._now = clock
+        self.now = clock
+        self.is_postgresql = engine.dialect.name == "postgresql"
         self.where = engine.url.render_as_string(hide_password=True)
         # SQLite has one writer and lets the others sleep and try again; our own threads need not.
         self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Iterator[sa.Connection]:
         """One transaction, durable on leaving. IntegrityError comes through; all else is LedgerUnavailable."""
         with self._one_writer or nullcontext(), self._errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
         with self._errors(), self.engine.connect() as connection:
             yield connection.execution_options(**{_READ_ONLY: True})
 

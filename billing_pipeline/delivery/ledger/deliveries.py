@@ -10,26 +10,29 @@ import sqlalchemy as sa
 from billing_pipeline.delivery.ledger.billed_rows import portions
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.plans import delivery_of
-from billing_pipeline.delivery.records import Delivery, RowInFile
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries, month_customers
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, RowInFile, State
 
 
-class Reading(Database):
+class Deliveries:
     """Questions to the ledger, each answered from one transaction."""
 
-    def deliveries(self, month: str | None = None) -> list[Delivery]:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def of_month(self, month: str | None = None) -> list[Delivery]:
         """The deliveries of a month, or all: by month, customer number and revision."""
         query = sa.select(deliveries).order_by(
             deliveries.c.month, deliveries.c.customer_number, deliveries.c.revision
         )
         if month is not None:
             query = query.where(deliveries.c.month == month)
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return [delivery_of(row) for row in connection.execute(query)]
 
-    def delivery(self, order_number: str) -> Delivery | None:
+    def of_order(self, order_number: str) -> Delivery | None:
         """The delivery with that order number, None if there is none."""
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             row = connection.execute(
                 sa.select(deliveries).where(deliveries.c.order_number == order_number)
             ).one_or_none()
@@ -45,7 +48,7 @@ class Reading(Database):
             .where(deliveries.c.month == month, deliveries.c.sha256 != "")
             .group_by(deliveries.c.customer_number)
         )
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def open_corrections(self, month: str) -> frozenset[str]:
@@ -56,8 +59,29 @@ class Reading(Database):
             deliveries.c.committed_at.is_(None),
             deliveries.c.sha256 != "",
         )
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return frozenset(connection.execute(query).scalars())
+
+    def unconfirmed(self) -> list[Delivery]:
+        """What was sent, and whose draft has not been seen, or is not right: the last revision of each customer's
+        month, by month and customer number.
+        """
+        later = deliveries.alias("later")
+        query = (
+            sa.select(deliveries)
+            .where(
+                deliveries.c.state.in_(SENT_STATES),
+                sa.or_(deliveries.c.state != State.CONFIRMED, deliveries.c.held_code != ""),
+                ~sa.exists().where(
+                    later.c.customer_number == deliveries.c.customer_number,
+                    later.c.month == deliveries.c.month,
+                    later.c.revision > deliveries.c.revision,
+                ),
+            )
+            .order_by(deliveries.c.month, deliveries.c.customer_number)
+        )
+        with self._db.reading() as connection:
+            return [delivery_of(row) for row in connection.execute(query)]
 
     def closed(self, months: Collection[str]) -> frozenset[tuple[str, str]]:
         """The (customer_number, month)s that are closed: committed for sending, or over with nothing to bill."""
@@ -67,12 +91,12 @@ class Reading(Database):
         nothing_to_bill = sa.select(month_customers.c.customer_number, month_customers.c.month).where(
             month_customers.c.month.in_(months), month_customers.c.closed_at.is_not(None)
         )
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return frozenset(
                 (row[0], row[1]) for row in connection.execute(sa.union(committed, nothing_to_bill))
             )
 
-    def rows_in_files(
+    def billed_rows(
         self, months: Collection[str], ids: Mapping[str, Sequence[str]] = MappingProxyType({})
     ) -> list[RowInFile]:
         """The rows of these months (their own) that a delivery bills, of whatever month, and, of whatever month,
@@ -85,7 +109,7 @@ class Reading(Database):
             for portion in portions(of_kind)
         ]
         found: dict[tuple[str, str], RowInFile] = {}
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             for which in (of_months, *by_name):
                 for row in connection.execute(_IN_FILES.where(which)):
                     found[row.source_kind, row.source_id] = RowInFile(**row._mapping)

@@ -13,8 +13,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.records import Delivery, Event, EventKind, EventOutcome
 from billing_pipeline.delivery.ledger.tables import events
+from billing_pipeline.delivery.records import Delivery, Event, EventKind, EventOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +54,27 @@ def about(delivery: Delivery, note: Note, *, at: datetime, run_id: str) -> Event
     )
 
 
-class Events(Database):
+class Events:
     """Reading the log, and adding what no other part of the ledger adds."""
 
-    def record_events(self, entries: Iterable[Event]) -> None:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def record(self, entries: Iterable[Event]) -> None:
         """Log what changed no delivery, such as a file that no connection could be made for."""
-        with self._writing() as connection:
+        with self._db.writing() as connection:
             append(connection, entries)
 
     def record_exchange(self, delivery: Delivery, note: Note, *, run_id: str) -> None:
         """Log one exchange about a delivery, with the inbox or the API, that moved it nowhere."""
-        self.record_events([about(delivery, note, at=self._now(), run_id=run_id)])
+        self.record([about(delivery, note, at=self._db.now(), run_id=run_id)])
 
-    def events(self, *, month: str | None = None, customer_number: str | None = None) -> list[Event]:
+    def find(self, *, month: str | None = None, customer_number: str | None = None) -> list[Event]:
         """The log, oldest first, of one month or customer if named."""
         query = sa.select(events).order_by(events.c.id)
         if month is not None:
             query = query.where(events.c.month == month)
         if customer_number is not None:
             query = query.where(events.c.customer_number == customer_number)
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return [Event(**row._mapping) for row in connection.execute(query)]

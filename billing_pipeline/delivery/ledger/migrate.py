@@ -15,13 +15,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from billing_pipeline.store.home import locked
 from billing_pipeline.delivery.ledger.database import (
     LedgerTooNew,
     database_file,
     unavailable,
 )
 from billing_pipeline.delivery.ledger.tables import VERSION_TABLE
+from billing_pipeline.store.home import locked
 
 # An advisory lock is a number of one's own choosing; it is free again when its session ends, however it ends.
 _ADVISORY_LOCK = 0x62_69_6C_6C_69_6E_67

@@ -16,15 +16,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import append
 from billing_pipeline.delivery.ledger.plans import withdraw_plans
-from billing_pipeline.delivery.records import Event, Export, MonthCustomer, Outcome
 from billing_pipeline.delivery.ledger.tables import finished_months, month_customers
+from billing_pipeline.delivery.records import Event, Export, MonthCustomer, Outcome
 from billing_pipeline.problems import Code, Problem
 
 _EXPORT_COLUMNS = tuple(field.name for field in fields(Export) if field.name not in {"outcome", "problems"})
 
 
-class Exports(Database):
+class Months:
     """Recording exports and outcomes, many customers in one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
 
     def record_exports(self, exports: Sequence[Export], run_id: str) -> None:
         """Record what an export said of each customer, with an event each: all of them, or none.
@@ -34,9 +37,9 @@ class Exports(Database):
         """
         if not exports:
             return
-        at = self._now()
+        at = self._db.now()
         rows = [_row(export, at, run_id) for export in exports]
-        with self._writing() as connection:
+        with self._db.writing() as connection:
             connection.execute(self._upsert(), rows)
             append(connection, [_event(export, at, run_id) for export in exports])
             withdraw_plans(
@@ -56,7 +59,7 @@ class Exports(Database):
         customer who is still to be billed stands until their next export. Who was in the month before and has no row
         now is "absent", and no longer counts.
         """
-        at = self._now()
+        at = self._db.now()
         known = sa.select(month_customers.c.customer_number, month_customers.c.export_outcome).where(
             month_customers.c.month == month
         )
@@ -64,7 +67,7 @@ class Exports(Database):
             month_customers.c.month == month,
             month_customers.c.customer_number == sa.bindparam("of_customer"),
         )
-        with self._writing() as connection:
+        with self._db.writing() as connection:
             before = {row.customer_number: row.export_outcome for row in connection.execute(known)}
             stands = [
                 export
@@ -97,7 +100,7 @@ class Exports(Database):
         """
         if not outcomes:
             return
-        at = self._now()
+        at = self._db.now()
         closed = month_customers.c.closed_at
         update = (
             sa.update(month_customers)
@@ -116,7 +119,7 @@ class Exports(Database):
                 ),
             )
         )
-        with self._writing() as connection:
+        with self._db.writing() as connection:
             connection.execute(
                 update,
                 [
@@ -136,36 +139,36 @@ class Exports(Database):
                 [_failure(outcome, at, run_id) for outcome in outcomes if outcome.outcome == "failed"],
             )
 
-    def finish_month(self, month: str, run_id: str) -> None:
+    def finish(self, month: str, run_id: str) -> None:
         """Say that the month's delivery has finished, if every customer with a row in it has an outcome.
 
         Said again, the first time stays: who turns up later comes late.
         """
-        insert = postgresql.insert if self._on_postgresql() else sqlite.insert
-        values = {"month": month, "run_id": run_id, "finished_at": self._now()}
+        insert = postgresql.insert if self._db.is_postgresql else sqlite.insert
+        values = {"month": month, "run_id": run_id, "finished_at": self._db.now()}
         unfinished = sa.select(month_customers.c.customer_number).where(
             month_customers.c.month == month,
             month_customers.c.export_outcome != "absent",
             month_customers.c.delivery_outcome.is_(None),
         )
-        with self._writing() as connection:
+        with self._db.writing() as connection:
             if connection.execute(unfinished.limit(1)).scalar() is None:
                 connection.execute(insert(finished_months).values(values).on_conflict_do_nothing())
 
-    def finished_months(self, months: Collection[str]) -> frozenset[str]:
+    def finished(self, months: Collection[str]) -> frozenset[str]:
         """Those of these months whose delivery has finished."""
         query = sa.select(finished_months.c.month).where(finished_months.c.month.in_(months))
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return frozenset(connection.execute(query).scalars())
 
-    def month_customers(self, month: str) -> list[MonthCustomer]:
+    def customers(self, month: str) -> list[MonthCustomer]:
         """Every customer who has a row in the month, by customer number."""
         query = (
             sa.select(month_customers)
             .where(month_customers.c.month == month, month_customers.c.export_outcome != "absent")
             .order_by(month_customers.c.customer_number)
         )
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return [_month_customer(row._mapping) for row in connection.execute(query)]
 
     def export_of(self, order_number: str) -> Export | None:
@@ -173,15 +176,12 @@ class Exports(Database):
         query = sa.select(month_customers).where(
             month_customers.c.order_number == order_number, month_customers.c.export_outcome == "rendered"
         )
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else _month_customer(row._mapping).export
 
-    def _on_postgresql(self) -> bool:
-        return self.engine.dialect.name == "postgresql"
-
     def _upsert(self) -> sa.UpdateBase:
-        insert = (postgresql.insert if self._on_postgresql() else sqlite.insert)(month_customers)
+        insert = (postgresql.insert if self._db.is_postgresql else sqlite.insert)(month_customers)
         said_by_export = (*_EXPORT_COLUMNS, "export_outcome", "problems", "export_run_id", "exported_at")
         return insert.on_conflict_do_update(
             index_elements=["month", "customer_number"],

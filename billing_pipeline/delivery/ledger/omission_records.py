@@ -14,25 +14,28 @@ import sqlalchemy as sa
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import append
 from billing_pipeline.delivery.ledger.signing import signed
-from billing_pipeline.delivery.records import Event, OmissionRecord
 from billing_pipeline.delivery.ledger.tables import omissions
+from billing_pipeline.delivery.records import Event, OmissionRecord
 from billing_pipeline.problems import UsageError
 
 _ALWAYS = "always"
 
 
-class Omissions(Database):
+class Omissions:
     """Adding, removing and listing omissions."""
 
-    def add_omission(
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(
         self, *, month: str | None, customer_number: str = "", service_id: str = "", reason: str, author: str
     ) -> OmissionRecord:
         """Leave a customer, or a service, out of a month (None: for good). Raises: UsageError."""
         signed(reason, author)
         if bool(customer_number) == bool(service_id):
             raise UsageError("an omission names either a customer or a service: --customer N or --service ID")
-        at = self._now()
-        with self._writing() as connection:
+        at = self._db.now()
+        with self._db.writing() as connection:
             values = {
                 "month": month or _ALWAYS,
                 "customer_number": customer_number,
@@ -50,12 +53,12 @@ class Omissions(Database):
             append(connection, [_of_omission(added, "omit", at)])
         return added
 
-    def remove_omission(self, omission_id: int, *, reason: str, author: str) -> OmissionRecord:
+    def remove(self, omission_id: int, *, reason: str, author: str) -> OmissionRecord:
         """End an omission; it stays in the list as removed. Raises: UsageError."""
         signed(reason, author)
-        at = self._now()
+        at = self._db.now()
         removal = {"removed_reason": reason, "removed_by": author, "removed_at": at}
-        with self._writing() as connection:
+        with self._db.writing() as connection:
             removed = connection.execute(
                 sa.update(omissions)
                 .where(omissions.c.id == omission_id, omissions.c.removed_at.is_(None))
@@ -73,14 +76,14 @@ class Omissions(Database):
             )
         return after
 
-    def omissions(self, *, month: str | None = None, removed: bool = False) -> list[OmissionRecord]:
+    def current(self, *, month: str | None = None, removed: bool = False) -> list[OmissionRecord]:
         """The omissions in force: of one month and for good if it is named. With `removed`, the others too."""
         query = sa.select(omissions).order_by(omissions.c.id)
         if month is not None:
             query = query.where(omissions.c.month.in_([month, _ALWAYS]))
         if not removed:
             query = query.where(omissions.c.removed_at.is_(None))
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return [_omission(row) for row in connection.execute(query)]
 
 

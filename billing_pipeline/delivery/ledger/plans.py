@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from billing_pipeline.delivery.ledger.billed_rows import bill, billed_elsewhere, give_up, rows_billed_by
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import Note, about, append
-from billing_pipeline.delivery.records import SENT_STATES, Delivery, Parcel, State
 from billing_pipeline.delivery.ledger.tables import deliveries
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, Parcel, State
 from billing_pipeline.problems import Code, PipelineError, Problem
 
 _FILE_COLUMNS = (
@@ -72,8 +72,11 @@ def delivery_of(row: Any) -> Delivery:
     return Delivery(**values)
 
 
-class Plans(Database):
+class Plans:
     """Planning a parcel."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
 
     def plan(
         self, parcel: Parcel, *, run_id: str, may_take: Callable[[Delivery], bool]
@@ -86,13 +89,13 @@ class Plans(Database):
         """
         for _ in range(10):
             try:
-                with self._writing() as connection:
-                    return _plan(connection, parcel, at=self._now(), run_id=run_id, may_take=may_take)
+                with self._db.writing() as connection:
+                    return _plan(connection, parcel, at=self._db.now(), run_id=run_id, may_take=may_take)
             except sa.exc.IntegrityError:
                 # Another run has just inserted the same delivery or billed the same row: now it can be seen.
                 continue
         raise PlanContended(
-            f"the ledger {self.where} could not plan {parcel.export.order_number}: other runs keep changing the "
+            f"the ledger {self._db.where} could not plan {parcel.export.order_number}: other runs keep changing the "
             "same rows; run the month again when they have finished"
         )
 

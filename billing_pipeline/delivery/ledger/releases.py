@@ -15,8 +15,8 @@ from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import Note, about, append
 from billing_pipeline.delivery.ledger.plans import delivery_of, new_token
 from billing_pipeline.delivery.ledger.signing import signed
-from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
 from billing_pipeline.delivery.ledger.tables import deliveries, month_customers
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
 from billing_pipeline.problems import UsageError
 
 ReleaseAs = Literal["send", "delivered"]
@@ -26,8 +26,11 @@ class NotHeld(UsageError):
     """There is nothing to decide about this order, or not in this way."""
 
 
-class Decisions(Database):
+class Releases:
     """Releasing what is held."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
 
     def release(
         self, order_number: str, *, as_: ReleaseAs, reason: str, author: str, run_id: str = ""
@@ -41,8 +44,8 @@ class Decisions(Database):
         has seen to it. Raises: NotHeld where none of these applies.
         """
         signed(reason, author)
-        at = self._now()
-        with self._writing() as connection:
+        at = self._db.now()
+        with self._db.writing() as connection:
             row = connection.execute(
                 sa.select(deliveries).where(deliveries.c.order_number == order_number).with_for_update()
             ).one_or_none()
@@ -100,7 +103,7 @@ class Decisions(Database):
             # The person says that it was not received: it is a plan again, and may be superseded. The temporary
             # path stays, so that the next one to take it removes what is left there.
             return {**changes, "state": State.PLANNED, "token": new_token(), "committed_at": None}, None
-        at = self._now()
+        at = self._db.now()
         if delivery.committed_at is None and delivery.revision > 1:
             release_corrected(connection, delivery, at=at)
         return {
@@ -116,7 +119,7 @@ class Decisions(Database):
             raise _sent_already(delivery)
         return {
             "state": State.CONFIRMED,
-            "confirmed_at": self._now(),
+            "confirmed_at": self._db.now(),
             "held_code": "",
             "held_reason": "",
             "released_as": as_,

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import append
 from billing_pipeline.delivery.ledger.signing import signed
-from billing_pipeline.delivery.records import Event, State
 from billing_pipeline.delivery.ledger.tables import deliveries, events
+from billing_pipeline.delivery.records import Event, State
 
 _ACTION: Final = "reconcile"
 _SEEN: Final = re.compile(r" \(saw (?P<path>.+), sha256 (?P<sha256>[0-9a-f]{64}|unreadable)\)\Z")
@@ -33,18 +33,21 @@ class Sighting:
     sha256: str
 
 
-class Sightings(Database):
+class Sightings:
     """What was seen in the inbox, beside what was sent."""
 
-    def record_sighting(self, key: FileKey, seen: Sighting, *, reason: str, author: str) -> None:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def record(self, key: FileKey, seen: Sighting, *, reason: str, author: str) -> None:
         """Note that a person has had the inbox looked at, and what was there."""
         signed(reason, author)
         month, customer_number, revision = key
         detail = f"{author}: {reason} (saw {seen.path}, sha256 {seen.sha256 or 'unreadable'})"
-        with self._writing() as connection:
+        with self._db.writing() as connection:
             event = Event(
                 0,
-                self._now(),
+                self._db.now(),
                 month,
                 customer_number,
                 revision,
@@ -57,7 +60,7 @@ class Sightings(Database):
             )
             append(connection, [event])
 
-    def sightings(self, key: FileKey) -> list[Sighting]:
+    def of_file(self, key: FileKey) -> list[Sighting]:
         """Where a file of this month, customer and revision was seen, oldest first."""
         month, customer_number, revision = key
         query = (
@@ -70,7 +73,7 @@ class Sightings(Database):
             )
             .order_by(events.c.id)
         )
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             found = [_SEEN.search(detail) for detail in connection.execute(query).scalars()]
         return [
             Sighting(match["path"], "" if match["sha256"] == "unreadable" else match["sha256"])
@@ -90,5 +93,5 @@ class Sightings(Database):
         seen = sa.select(events.c.month, events.c.customer_number, events.c.revision).where(
             events.c.action == _ACTION
         )
-        with self._reading() as connection:
+        with self._db.reading() as connection:
             return frozenset((row[0], row[1], row[2]) for row in connection.execute(sa.union(sent, seen)))

@@ -15,14 +15,17 @@ import sqlalchemy as sa
 from billing_pipeline.delivery.ledger.billed_rows import release_corrected
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import Note, about, append
-from billing_pipeline.delivery.ledger.plans import delivery_of
-from billing_pipeline.delivery.records import Delivery, State
+from billing_pipeline.delivery.ledger.plans import delivery_of, new_token
 from billing_pipeline.delivery.ledger.tables import deliveries
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
 from billing_pipeline.problems import Code
 
 
-class Edges(Database):
+class Transitions:
     """Moving a delivery from state to state; each method is one edge of 4-delivery."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
 
     def take(
         self,
@@ -69,7 +72,7 @@ class Edges(Database):
         return self._move(
             delivery,
             from_states=(State.UPLOADING,),
-            to={"state": State.COMMITTING, "committed_at": self._now(), "leftovers": []},
+            to={"state": State.COMMITTING, "committed_at": self._db.now(), "leftovers": []},
             note=note,
         )
 
@@ -101,7 +104,7 @@ class Edges(Database):
                 "holder": "",
                 "held_code": "",
                 "held_reason": "",
-                "published_at": self._now(),
+                "published_at": self._db.now(),
             },
             note=note,
         )
@@ -132,6 +135,113 @@ class Edges(Database):
         """PUBLISHED → CONSUMED: it left the inbox."""
         return self._move(delivery, from_states=(State.PUBLISHED,), to={"state": State.CONSUMED}, note=note)
 
+    def created(self, delivery: Delivery, note: Note, *, draft_id: int, link: str) -> Delivery | None:
+        """COMMITTING(token) → PUBLISHED: EASY Bill has the draft that was made under this token.
+
+        What is certain overrules a HELD that another one with the same token has entered meanwhile.
+        """
+        return self._move(
+            delivery,
+            from_states=(State.COMMITTING, State.HELD),
+            to={
+                "state": State.PUBLISHED,
+                "holder": "",
+                "held_code": "",
+                "held_reason": "",
+                "remote_path": link,
+                "draft_id": draft_id,
+                "published_at": self._db.now(),
+            },
+            note=note,
+        )
+
+    def refused(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """COMMITTING(token) → PLANNED: the one request under this token was refused, so that nothing was made of it.
+
+        Only for the caller who sent that request and has the refusal; the token ends with it.
+        """
+        return self._move(
+            delivery,
+            from_states=(State.COMMITTING,),
+            to={"state": State.PLANNED, "token": new_token(), "holder": "", "committed_at": None},
+            note=note,
+        )
+
+    def confirm(
+        self, delivery: Delivery, note: Note, *, draft_id: int, draft_net: int, draft_gross: int, run_id: str
+    ) -> Delivery | None:
+        """PUBLISHED or CONSUMED → CONFIRMED: the run has seen the draft in EASY Bill, with the same amounts.
+
+        CONFIRMED again takes back what was wrong with the draft in between.
+        """
+        return self._move(
+            delivery,
+            from_states=tuple(SENT_STATES),
+            to={
+                "state": State.CONFIRMED,
+                "held_code": "",
+                "held_reason": "",
+                "draft_id": draft_id,
+                "draft_net": draft_net,
+                "draft_gross": draft_gross,
+                "confirmed_at": self._db.now(),
+                "run_id": run_id,
+            },
+            note=note,
+        )
+
+    def object_to_draft(
+        self,
+        delivery: Delivery,
+        code: Code,
+        reason: str,
+        note: Note,
+        *,
+        draft_id: int | None,
+        draft_net: int | None,
+        draft_gross: int | None,
+        run_id: str,
+    ) -> Delivery | None:
+        """The state stays; the run has seen another draft than was sent, or none (all three None)."""
+        return self._move(
+            delivery,
+            from_states=(delivery.state,) if delivery.state in SENT_STATES else (),
+            to={
+                "held_code": code,
+                "held_reason": reason,
+                "draft_id": draft_id,
+                "draft_net": draft_net,
+                "draft_gross": draft_gross,
+                "run_id": run_id,
+            },
+            note=note,
+        )
+
+    def begin_withdrawal(
+        self, delivery: Delivery, *, token: str, temporary_path: str, reason: str
+    ) -> Delivery | None:
+        """PUBLISHED → HELD(token): the file is about to be moved to the temporary path."""
+        return self._move(
+            delivery,
+            from_states=(State.PUBLISHED,),
+            to={
+                "state": State.HELD,
+                "token": token,
+                "temporary_path": temporary_path,
+                "held_code": Code.DELIVERY_FAILED,
+                "held_reason": reason,
+            },
+        )
+
+    def not_withdrawn(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """HELD(token) → PUBLISHED: the receiver has the file."""
+        return self._move(
+            delivery,
+            from_states=(State.HELD,),
+            to={"state": State.PUBLISHED, "held_code": "", "held_reason": ""},
+            note=note,
+        )
+
     def _move(
         self,
         delivery: Delivery,
@@ -141,7 +251,7 @@ class Edges(Database):
         note: Note | None = None,
         and_unchanged_since: datetime | None = None,
     ) -> Delivery | None:
-        at = self._now()
+        at = self._db.now()
         compared = [
             deliveries.c.id == delivery.id,
             deliveries.c.state.in_(from_states),
@@ -149,7 +259,7 @@ class Edges(Database):
         ]
         if and_unchanged_since is not None:
             compared.append(deliveries.c.updated_at == and_unchanged_since)
-        with self._writing() as connection:
+        with self._db.writing() as connection:
             moved = connection.execute(
                 sa.update(deliveries).where(*compared).values({**to, "updated_at": at})
             )

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from billing_pipeline.delivery.transports.network import connect_tcp
 from billing_pipeline.delivery.transports.protocol import (
     CertificateRefused,
     ConnectionLost,
@@ -27,7 +28,6 @@ from billing_pipeline.delivery.transports.protocol import (
     LoginRefused,
     ServerTooOld,
 )
-from billing_pipeline.delivery.transports.network import connect_tcp
 from billing_pipeline.problems import UsageError
 
 BROKEN = (OSError, EOFError, UnicodeError, ftplib.Error)

@@ -21,6 +21,7 @@ from pathlib import Path
 from paramiko import AuthenticationException, PKey, Transport
 from paramiko.ssh_exception import BadAuthenticationType, IncompatiblePeer
 
+from billing_pipeline.delivery.transports.network import connect_tcp
 from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
     DeliveryError,
@@ -30,7 +31,6 @@ from billing_pipeline.delivery.transports.protocol import (
     LoginRefused,
     ServerTooOld,
 )
-from billing_pipeline.delivery.transports.network import connect_tcp
 from billing_pipeline.delivery.transports.ssh_keys import known_hosts_name
 
 # What paramiko still offers though it is broken (MD5, 3DES) or attackable (CBC in SSH, truncated MACs).

@@ -13,11 +13,11 @@ import pytest
 from billing_pipeline.delivery.api.create import EDGES
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.records import Parcel, State
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.easybill.api_errors import KeyRefused, OutcomeUnknown
 from billing_pipeline.problems import Code
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.fault_injection import Trouble
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.delivering import hasty
 from billing_pipeline_tests.support.documents import a_customer
 from billing_pipeline_tests.support.drafting import DraftBench, api_of
@@ -128,7 +128,7 @@ def test_what_never_shows_is_held_and_a_person_may_have_it_sent(bench: DraftBenc
     assert "did not answer, and does not show it; look into EASY Bill, then" in result.problems[0].message
     assert bench.send(parcel).outcome == "held"
     assert bench.asked(parcel) == 1
-    bench.ledger.release(parcel.export.order_number, as_="send", reason="not there", author="Ada")
+    bench.ledger.releases.release(parcel.export.order_number, as_="send", reason="not there", author="Ada")
     assert bench.send(parcel).outcome == "delivered"
     assert len(bench.drafts(parcel)) == 1
 
@@ -140,7 +140,7 @@ def test_what_a_person_releases_is_looked_for_once_more(bench: DraftBench) -> No
     bench.send(parcel)
     bench.later = timedelta(hours=1)
     assert bench.send(parcel).outcome == "held"
-    bench.ledger.release(parcel.export.order_number, as_="send", reason="not there", author="Ada")
+    bench.ledger.releases.release(parcel.export.order_number, as_="send", reason="not there", author="Ada")
     bench.sandbox.faults.clear()  # and now it is
     result = bench.send(parcel)
     assert (result.outcome, result.problems[0].code) == ("held", Code.NAME_COLLISION)
@@ -151,7 +151,7 @@ def test_a_document_of_the_order_from_elsewhere_is_held(bench: DraftBench, tmp_p
     parcel = bench.parcel(next(numbers))
     bench.send(parcel)
     stranger = hasty(open_ledger(f"sqlite:///{tmp_path / 'other' / 'ledger.db'}"))
-    stranger.record_exports([parcel.export], "test")
+    stranger.months.record_exports([parcel.export], "test")
     result = DraftBench(bench.sandbox, stranger, bench.store).send(parcel)
     stranger.close()
     assert (result.outcome, result.problems[0].code) == ("held", Code.NAME_COLLISION)

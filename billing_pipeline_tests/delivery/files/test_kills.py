@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.delivery.transports.folder import FolderTransport
-from billing_pipeline.delivery.ledger import open_ledger
-from billing_pipeline.delivery.files.upload import EDGES
-from billing_pipeline.delivery.records import Parcel
-from billing_pipeline.store.blobs import Store
 from billing_pipeline.delivery.files.pool import deliver_all
+from billing_pipeline.delivery.files.upload import EDGES
+from billing_pipeline.delivery.ledger import open_ledger
+from billing_pipeline.delivery.records import Parcel
+from billing_pipeline.delivery.transports.folder import FolderTransport
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.parcels import parcel
 
 DATA = b"order_number\n2026-10-10023\n" * 1000

@@ -11,6 +11,10 @@ from datetime import UTC, datetime
 import pytest
 
 from billing_pipeline.delivery.files import pool
+from billing_pipeline.delivery.files.pool import deliver_all
+from billing_pipeline.delivery.ledger import Ledger, LedgerUnavailable, Note
+from billing_pipeline.delivery.ledger.transitions import Transitions
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
     DeliveryError,
@@ -23,11 +27,8 @@ from billing_pipeline.delivery.transports.protocol import (
     PermissionRefused,
     Transport,
 )
-from billing_pipeline.delivery.ledger import Ledger, LedgerUnavailable, Note
-from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
-from billing_pipeline.store.blobs import Store
-from billing_pipeline.delivery.files.pool import deliver_all
 from billing_pipeline.problems import Code
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, refusing
 from billing_pipeline_tests.support.parcels import MONTH, parcel
@@ -36,7 +37,7 @@ from billing_pipeline_tests.support.parcels import MONTH, parcel
 @pytest.fixture
 def parcels(sqlite_ledger: Ledger, store: Store) -> list[Parcel]:
     parcels = [parcel(f"{number:05}", f"file {number}".encode(), store=store) for number in range(12)]
-    sqlite_ledger.record_exports([parcel.export for parcel in parcels], "run")
+    sqlite_ledger.months.record_exports([parcel.export for parcel in parcels], "run")
     return parcels
 
 
@@ -80,7 +81,7 @@ def test_every_parcel_is_delivered_once_and_recorded(
     assert {result.outcome for result in results} == {"delivered"}
     assert sorted(result.customer_number for result in results) == [p.export.customer_number for p in parcels]
     assert len(server.published) == len(parcels)
-    assert {row.delivery_outcome for row in sqlite_ledger.month_customers(MONTH)} == {"delivered"}
+    assert {row.delivery_outcome for row in sqlite_ledger.months.customers(MONTH)} == {"delivered"}
 
 
 def test_each_connection_serves_many_files(
@@ -161,7 +162,7 @@ def test_a_permanent_fault_fails_its_customer_alone_and_is_not_tried_again(
     assert [(problem.code, problem.message) for problem in failed.problems] == [
         (Code.DELIVERY_FAILED, "fake: may not write /import; ask its operator")
     ]
-    events = sqlite_ledger.events(customer_number=failed.customer_number)
+    events = sqlite_ledger.events.find(customer_number=failed.customer_number)
     assert [event.action for event in events if event.outcome == "failure"] == ["attempt", "deliver"]
     assert len(server.published) == len(parcels) - 1
 
@@ -184,7 +185,7 @@ def test_an_inbox_that_refuses_everybody_is_asked_once(
     assert nobody.server.asked == 1
     assert {result.outcome for result in told} == {"failed"}
     assert len(told) == len(parcels)
-    assert {row.delivery_outcome for row in sqlite_ledger.month_customers(MONTH)} == {"failed"}
+    assert {row.delivery_outcome for row in sqlite_ledger.months.customers(MONTH)} == {"failed"}
 
 
 def test_an_inbox_out_of_reach_is_tried_a_few_times_and_then_ends_the_delivery(
@@ -271,12 +272,13 @@ def test_after_a_time_out_the_next_try_comes_at_once(
 def test_a_ledger_out_of_reach_ends_it_at_once(
     parcels: list[Parcel], store: Store, sqlite_ledger: Ledger
 ) -> None:
-    class Broken(Ledger):
+    class Broken(Transitions):
         def commit(self, delivery: Delivery, note: Note) -> Delivery | None:
             raise LedgerUnavailable("the ledger is out of reach")
 
     server = FakeServer()
-    broken = Broken(sqlite_ledger.engine)
+    broken = Ledger(sqlite_ledger.database)
+    broken.transitions = Broken(sqlite_ledger.database)
     with pytest.raises(LedgerUnavailable):
         list(delivering(parcels, FakeTransport(server), broken, store))
     assert server.published == []

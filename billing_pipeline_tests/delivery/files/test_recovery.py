@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 
-from billing_pipeline.delivery.transports.protocol import InboxUnavailable, NotFound, PermissionRefused
+from billing_pipeline.delivery.files.recovery import Action, Places, Sight, Sights, decide, look
 from billing_pipeline.delivery.ledger import Ledger, Refusal
 from billing_pipeline.delivery.records import Delivery
-from billing_pipeline.delivery.files.recovery import Action, Places, Sight, Sights, decide, look
+from billing_pipeline.delivery.transports.protocol import InboxUnavailable, NotFound, PermissionRefused
 from billing_pipeline.problems import Code
 from billing_pipeline_tests.support.inbox import FakeInbox, FakeServer
 from billing_pipeline_tests.support.parcels import parcel
@@ -82,9 +82,9 @@ def test_every_sight_is_decided_and_every_hold_says_why() -> None:
 
 @pytest.fixture
 def delivery(sqlite_ledger: Ledger) -> Delivery:
-    planned = sqlite_ledger.plan(parcel(data=b"bytes"), run_id="run", may_take=lambda _: True)
+    planned = sqlite_ledger.plans.plan(parcel(data=b"bytes"), run_id="run", may_take=lambda _: True)
     assert not isinstance(planned, Refusal)
-    taken = sqlite_ledger.take(
+    taken = sqlite_ledger.transitions.take(
         planned,
         token="t",
         temporary_path="/import/.NAME.t.tmp",

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from billing_pipeline.delivery.files.pool import deliver_all
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import DeliveryResult, Parcel, State
 from billing_pipeline.store.blobs import Store
-from billing_pipeline.delivery.files.pool import deliver_all
 from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 from billing_pipeline_tests.support.parcels import parcel
@@ -35,7 +35,7 @@ def test_three_runs_at_once_deliver_each_file_once(
 
     def run(number: int) -> list[DeliveryResult]:
         ledger = open_at()
-        ledger.record_exports([parcel.export for parcel in parcels], f"run-{number}")
+        ledger.months.record_exports([parcel.export for parcel in parcels], f"run-{number}")
         together.wait()
         return list(
             deliver_all(
@@ -79,7 +79,7 @@ def test_runs_that_take_over_from_each_other_all_the_time_publish_once(
     assert Counter(path for path, _ in server.published) == Counter(
         f"/import/{parcel.export.file_name}" for parcel in parcels[:5]
     )
-    assert {row.state for row in open_at().deliveries()} == {State.PUBLISHED}
+    assert {row.state for row in open_at().deliveries.of_month()} == {State.PUBLISHED}
 
 
 def test_runs_with_different_bytes_at_once_send_one_of_them_and_tell_the_other(

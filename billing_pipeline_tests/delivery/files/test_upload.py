@@ -8,12 +8,12 @@ from itertools import chain, repeat
 
 import pytest
 
-from billing_pipeline.delivery.transports.protocol import PermissionRefused
-from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.files.upload import deliver
+from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Parcel, State
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.delivery.transports.protocol import PermissionRefused
 from billing_pipeline.problems import Code
+from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 from billing_pipeline_tests.support.parcels import MONTH, parcel, service
@@ -54,7 +54,7 @@ def test_the_ledger_has_what_was_delivered_and_the_log_how(bench: Bench, one: Pa
     assert row.published_at is not None
     assert row.committed_at <= row.published_at
     assert (row.transport, row.endpoint, row.remote_path) == ("fake", "fake://inbox", FINAL)
-    assert [(event.kind, event.action, event.outcome) for event in bench.ledger.events()] == [
+    assert [(event.kind, event.action, event.outcome) for event in bench.ledger.events.find()] == [
         ("exchange", "upload", "success"),
         ("exchange", "publish", "success"),
     ]
@@ -97,7 +97,7 @@ def test_a_final_name_that_is_there_already_is_held(bench: Bench, one: Parcel, d
     assert "billing-pipeline release 2026-10-10023 --as send|delivered" in problem.message
     assert bench.server.files == {FINAL: data}
     assert bench.row(one).state is State.HELD
-    assert bench.ledger.closed([MONTH]) == frozenset()
+    assert bench.ledger.deliveries.closed([MONTH]) == frozenset()
 
 
 def test_a_file_of_that_name_in_the_archive_is_held_for_an_unknown_one_went_before(
@@ -105,7 +105,7 @@ def test_a_file_of_that_name_in_the_archive_is_held_for_an_unknown_one_went_befo
 ) -> None:
     bench.server = FakeServer({"/archive/easybill_2026-10_10023.csv": b"old"})
     assert bench.send(one).outcome == "held"
-    bench.ledger.release("2026-10-10023", as_="send", reason="a test import", author="Ann")
+    bench.ledger.releases.release("2026-10-10023", as_="send", reason="a test import", author="Ann")
     assert bench.send(one).outcome == "delivered"
 
 
@@ -114,7 +114,7 @@ def test_what_is_held_stays_held_until_a_person_decides(bench: Bench, one: Parce
     bench.send(one)
     bench.server.files.clear()
     assert bench.send(one).outcome == "held"
-    bench.ledger.release("2026-10-10023", as_="send", reason="removed it", author="Ann")
+    bench.ledger.releases.release("2026-10-10023", as_="send", reason="removed it", author="Ann")
     assert bench.send(one).outcome == "delivered"
     assert bench.server.files == {FINAL: DATA}
 
@@ -122,11 +122,11 @@ def test_what_is_held_stays_held_until_a_person_decides(bench: Bench, one: Parce
 def test_what_is_held_may_be_accepted_as_delivered(bench: Bench, one: Parcel) -> None:
     bench.server = FakeServer({FINAL: DATA})
     bench.send(one)
-    bench.ledger.release("2026-10-10023", as_="delivered", reason="I put it there", author="Ann")
+    bench.ledger.releases.release("2026-10-10023", as_="delivered", reason="I put it there", author="Ann")
     bench.server.calls.clear()
     assert bench.send(one).outcome == "unchanged"
     assert bench.server.calls == []
-    assert bench.ledger.closed([MONTH]) == {("10023", MONTH)}
+    assert bench.ledger.deliveries.closed([MONTH]) == {("10023", MONTH)}
 
 
 def test_other_bytes_before_anything_was_sent_replace_the_plan(
@@ -136,7 +136,7 @@ def test_other_bytes_before_anything_was_sent_replace_the_plan(
     newer = parcel(data=b"newer", billed=(service("S-9"),), store=store)
     assert bench.send(newer).outcome == "delivered"
     assert bench.server.files == {FINAL: b"newer"}
-    assert [row.source_id for row in bench.ledger.rows_in_files([MONTH])] == ["S-9"]
+    assert [row.source_id for row in bench.ledger.deliveries.billed_rows([MONTH])] == ["S-9"]
 
 
 def test_other_bytes_after_delivery_are_held_and_what_was_sent_stands(
@@ -152,7 +152,7 @@ def test_other_bytes_after_delivery_are_held_and_what_was_sent_stands(
     row = bench.row(one)
     assert (row.state, row.sha256) == (State.PUBLISHED, one.export.sha256)
     assert bench.server.published == [(FINAL, DATA)]
-    assert [event.action for event in bench.ledger.events() if event.outcome == "failure"] == ["hold"]
+    assert [event.action for event in bench.ledger.events.find() if event.outcome == "failure"] == ["hold"]
 
 
 def test_a_correction_is_delivered_beside_what_was_sent(bench: Bench, one: Parcel, store: Store) -> None:
@@ -161,8 +161,8 @@ def test_a_correction_is_delivered_beside_what_was_sent(bench: Bench, one: Parce
     result = bench.send(corrected)
     assert (result.outcome, result.order_number) == ("delivered", "2026-10-10023-r2")
     assert sorted(bench.server.files) == [FINAL, "/import/easybill_2026-10_10023_r2.csv"]
-    assert bench.ledger.revisions(MONTH) == {"10023": 2}
-    assert [row.order_number for row in bench.ledger.rows_in_files([MONTH])] == ["2026-10-10023-r2"]
+    assert bench.ledger.deliveries.revisions(MONTH) == {"10023": 2}
+    assert [row.order_number for row in bench.ledger.deliveries.billed_rows([MONTH])] == ["2026-10-10023-r2"]
     assert (bench.row(corrected).reason, bench.row(corrected).author) == ("wrong price", "Ann")
     assert bench.send(replace(corrected, reason="", author="")).outcome == "unchanged"
 
@@ -183,7 +183,7 @@ def test_a_row_that_another_file_bills_fails_the_customer_and_names_the_order(
     [problem] = result.problems
     assert (problem.code, problem.source_id) == (Code.ALREADY_BILLED, "S-10023")
     assert "2026-10-10023" in problem.message
-    assert bench.ledger.delivery("2026-10-20001") is None
+    assert bench.ledger.deliveries.of_order("2026-10-20001") is None
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b.csv"])
@@ -199,7 +199,7 @@ def test_a_failed_exchange_is_logged_and_the_next_run_need_not_wait(bench: Bench
     with pytest.raises(PermissionRefused):
         bench.send(one)
     assert bench.row(one).state is State.PLANNED
-    [event] = bench.ledger.events()
+    [event] = bench.ledger.events.find()
     assert (event.outcome, event.detail) == ("failure", "fake: may not write to /import")
     assert bench.send(one).outcome == "delivered"
 
@@ -228,7 +228,7 @@ def test_a_run_whose_process_has_ended_is_not_waited_for(bench: Bench, one: Parc
     assert bench.send_and_die_at("taken", one)
     row = bench.row(one)
     machine = row.holder.rsplit(" ", 2)[0]
-    dead = bench.ledger.take(
+    dead = bench.ledger.transitions.take(
         row,
         token=row.token,
         temporary_path=row.temporary_path,

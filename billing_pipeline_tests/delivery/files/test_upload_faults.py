@@ -13,6 +13,9 @@ from typing import Literal
 
 import pytest
 
+from billing_pipeline.delivery.files.upload import EDGES
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.records import SENT_STATES, Parcel, State
 from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
     DeliveryError,
@@ -21,9 +24,6 @@ from billing_pipeline.delivery.transports.protocol import (
     NoSpace,
     PermissionRefused,
 )
-from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.files.upload import EDGES
-from billing_pipeline.delivery.records import SENT_STATES, Parcel, State
 from billing_pipeline.store.blobs import Store
 from billing_pipeline_tests.support.delivering import Bench, Crash
 from billing_pipeline_tests.support.inbox import FakeServer, Operation
@@ -129,7 +129,7 @@ def test_a_file_that_the_receiver_rejected_is_held(sqlite_ledger: Ledger, store:
     result = bench.send(one)
     assert result.outcome == "held"
     assert "the receiver moved the file to its error directory" in result.problems[0].message
-    assert bench.ledger.closed(["2026-10"]) == {("10023", "2026-10")}
+    assert bench.ledger.deliveries.closed(["2026-10"]) == {("10023", "2026-10")}
 
 
 def test_a_damaged_temporary_file_is_never_published(

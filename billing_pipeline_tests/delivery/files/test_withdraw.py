@@ -7,11 +7,11 @@ from typing import Literal
 
 import pytest
 
-from billing_pipeline.delivery.transports.protocol import ConnectionLost, InboxUnavailable, PermissionRefused
+from billing_pipeline.delivery.files.withdraw import Withdrawal, withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, State
+from billing_pipeline.delivery.transports.protocol import ConnectionLost, InboxUnavailable, PermissionRefused
 from billing_pipeline.store.blobs import Store
-from billing_pipeline.delivery.files.withdraw import Withdrawal, withdraw_month
 from billing_pipeline_tests.support.delivering import Bench, Crash, dying_at
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, is_final
 from billing_pipeline_tests.support.ledgers import DONE
@@ -26,7 +26,7 @@ NAME = "/import/easybill_2026-10_10021.csv"
 def bench(sqlite_ledger: Ledger, store: Store) -> Bench:
     """Three customers' files in the inbox."""
     bench = Bench(sqlite_ledger, store)
-    sqlite_ledger.record_exports([rendered(number, number.encode()) for number in NUMBERS], "run")
+    sqlite_ledger.months.record_exports([rendered(number, number.encode()) for number in NUMBERS], "run")
     for number in NUMBERS:
         bench.send(parcel(number, number.encode(), store=store))
     return bench
@@ -39,7 +39,7 @@ def withdrawn(bench: Bench, *, dying: str = "") -> dict[str, Withdrawal]:
 
 
 def states(bench: Bench) -> list[State]:
-    return [delivery.state for delivery in bench.ledger.deliveries(MONTH)]
+    return [delivery.state for delivery in bench.ledger.deliveries.of_month(MONTH)]
 
 
 def visible(bench: Bench) -> list[str]:
@@ -47,7 +47,7 @@ def visible(bench: Bench) -> list[str]:
 
 
 def first(bench: Bench) -> Delivery:
-    return bench.ledger.deliveries(MONTH)[0]
+    return bench.ledger.deliveries.of_month(MONTH)[0]
 
 
 def test_what_lies_in_the_inbox_is_hidden_not_removed_and_held_for_a_person(bench: Bench) -> None:
@@ -63,7 +63,7 @@ def test_a_withdrawn_file_is_sent_again_only_once_a_person_says_so_and_then_once
     again = parcel("10021", b"10021", store=bench.store)
     withdrawn(bench)
     assert bench.send(again).outcome == "held"
-    bench.ledger.release(again.export.order_number, as_="send", **SIGNED)
+    bench.ledger.releases.release(again.export.order_number, as_="send", **SIGNED)
     assert [bench.send(again).outcome for _ in range(2)] == ["delivered", "unchanged"]
     assert visible(bench) == [NAME]
     assert len(bench.server.temporaries()) == 2
@@ -105,7 +105,7 @@ def test_a_run_that_dies_while_withdrawing_leaves_a_question_and_release_does_no
     again = parcel("10021", b"10021", store=bench.store)
     assert bench.send(again).outcome == "held"
     if poller == "ignore":
-        bench.ledger.release(again.export.order_number, as_="send", **SIGNED)
+        bench.ledger.releases.release(again.export.order_number, as_="send", **SIGNED)
         there = edge == "withdrawing"
         assert bench.send(again).outcome == ("held" if there else "delivered")
         assert visible(bench).count(NAME) == 1
@@ -114,7 +114,7 @@ def test_a_run_that_dies_while_withdrawing_leaves_a_question_and_release_does_no
 def test_a_sleeper_who_renamed_before_cannot_undo_the_withdrawal(bench: Bench) -> None:
     asleep = replace(first(bench), state=State.COMMITTING)
     withdrawn(bench)
-    assert bench.ledger.publish(asleep, DONE, renamed=True) is None
+    assert bench.ledger.transitions.publish(asleep, DONE, renamed=True) is None
     assert states(bench)[0] is State.HELD
 
 
@@ -147,9 +147,9 @@ def test_an_inbox_out_of_reach_is_told_and_nothing_is_held(bench: Bench) -> None
 def test_corrections_and_what_a_person_accepted_are_left_alone(bench: Bench) -> None:
     bench.send(parcel("10022", b"better", revision=2, store=bench.store))
     withdrawn(bench)
-    bench.ledger.release("2026-10-10021", as_="delivered", **SIGNED)
+    bench.ledger.releases.release("2026-10-10021", as_="delivered", **SIGNED)
     assert withdrawn(bench) == {}
-    assert [(row.order_number, row.state) for row in bench.ledger.deliveries(MONTH)] == [
+    assert [(row.order_number, row.state) for row in bench.ledger.deliveries.of_month(MONTH)] == [
         ("2026-10-10021", State.PUBLISHED),
         ("2026-10-10022", State.PUBLISHED),
         ("2026-10-10022-r2", State.PUBLISHED),

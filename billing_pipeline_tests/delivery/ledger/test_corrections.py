@@ -13,14 +13,14 @@ NEXT = "2026-11"
 
 
 def planned(ledger: Ledger, one: Parcel) -> Delivery:
-    delivery = ledger.plan(one, run_id="run", may_take=lambda _: True)
+    delivery = ledger.plans.plan(one, run_id="run", may_take=lambda _: True)
     assert isinstance(delivery, Delivery), delivery
     return delivery
 
 
 def sent(ledger: Ledger, one: Parcel) -> Delivery:
     """The parcel, published."""
-    taken = ledger.take(
+    taken = ledger.transitions.take(
         planned(ledger, one),
         token=f"token of {one.export.order_number}",
         temporary_path="/import/.tmp",
@@ -32,9 +32,9 @@ def sent(ledger: Ledger, one: Parcel) -> Delivery:
         run_id="run",
     )
     assert taken is not None
-    committed = ledger.commit(taken, Note("upload", ""))
+    committed = ledger.transitions.commit(taken, Note("upload", ""))
     assert committed is not None
-    published = ledger.publish(committed, Note("publish", ""))
+    published = ledger.transitions.publish(committed, Note("publish", ""))
     assert published is not None
     return published
 
@@ -45,7 +45,9 @@ def correction(*billed: BilledRow, data: bytes = b"second") -> Parcel:
 
 def orders(ledger: Ledger, month: str = MONTH) -> dict[str, tuple[str, bool]]:
     """By which order each row of the month is billed, and whether for good."""
-    return {row.source_id: (row.order_number, row.committed) for row in ledger.rows_in_files([month])}
+    return {
+        row.source_id: (row.order_number, row.committed) for row in ledger.deliveries.billed_rows([month])
+    }
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_a_planned_correction_leaves_the_sent_file_what_it_drops(ledger: Ledger,
         "S-2": ("2026-10-1", True),
         "S-3": ("2026-10-1-r2", True),
     }
-    elsewhere = ledger.plan(
+    elsewhere = ledger.plans.plan(
         parcel("2", month=NEXT, billed=(service("S-2"),)), run_id="run", may_take=lambda _: True
     )
     assert isinstance(elsewhere, Refusal)
@@ -75,13 +77,13 @@ def test_what_a_correction_drops_is_free_once_it_is_sent(ledger: Ledger, first: 
 
 
 def test_a_correction_given_up_leaves_everything_as_it_was_sent(ledger: Ledger, first: Delivery) -> None:
-    before = ledger.rows_in_files([MONTH])
+    before = ledger.deliveries.billed_rows([MONTH])
     planned(ledger, correction(service("S-1", fingerprint="new"), service("S-3")))
-    assert ledger.open_corrections(MONTH) == {"1"}
-    ledger.record_exports([Export(MONTH, "1", "blocked")], "run")
-    assert ledger.rows_in_files([MONTH]) == before
-    assert ledger.open_corrections(MONTH) == frozenset()
-    assert ledger.revisions(MONTH) == {"1": 1}
+    assert ledger.deliveries.open_corrections(MONTH) == {"1"}
+    ledger.months.record_exports([Export(MONTH, "1", "blocked")], "run")
+    assert ledger.deliveries.billed_rows([MONTH]) == before
+    assert ledger.deliveries.open_corrections(MONTH) == frozenset()
+    assert ledger.deliveries.revisions(MONTH) == {"1": 1}
 
 
 def test_a_correction_planned_anew_gives_back_what_it_no_longer_bills(
@@ -108,26 +110,26 @@ def test_a_correction_is_logged_with_author_reason_and_the_order_it_replaces(
     ledger: Ledger, first: Delivery
 ) -> None:
     sent(ledger, correction(service("S-1")))
-    [event] = [event for event in ledger.events(month=MONTH) if event.kind == "decision"]
+    [event] = [event for event in ledger.events.find(month=MONTH) if event.kind == "decision"]
     assert (event.action, event.order_number, event.revision) == ("correct", "2026-10-1-r2", 2)
     assert event.detail == "Ann: price was wrong (in place of 2026-10-1)"
 
 
 def test_a_plan_of_a_first_file_that_was_given_up_is_no_revision(ledger: Ledger) -> None:
     planned(ledger, parcel("1"))
-    assert ledger.revisions(MONTH) == {"1": 1}
-    ledger.record_exports([Export(MONTH, "1", "nothing_to_bill")], "run")
-    assert ledger.revisions(MONTH) == {}
+    assert ledger.deliveries.revisions(MONTH) == {"1": 1}
+    ledger.months.record_exports([Export(MONTH, "1", "nothing_to_bill")], "run")
+    assert ledger.deliveries.revisions(MONTH) == {}
 
 
 def test_a_billed_row_is_found_by_its_name_whatever_its_month_was(ledger: Ledger) -> None:
     sent(ledger, parcel("1", billed=(service("S-1"), service("S-2"))))
-    found = ledger.rows_in_files([NEXT], {"service": ["S-2", "S-9"], "fee": ["S-1"]})
+    found = ledger.deliveries.billed_rows([NEXT], {"service": ["S-2", "S-9"], "fee": ["S-1"]})
     assert [(row.source_id, row.month) for row in found] == [("S-2", MONTH)]
 
 
 def test_a_correction_accepted_as_delivered_frees_what_it_drops(ledger: Ledger, first: Delivery) -> None:
-    taken = ledger.take(
+    taken = ledger.transitions.take(
         planned(ledger, correction(service("S-1"))),
         token="t",
         temporary_path="/import/.tmp",
@@ -139,7 +141,7 @@ def test_a_correction_accepted_as_delivered_frees_what_it_drops(ledger: Ledger, 
         run_id="run",
     )
     assert taken is not None
-    ledger.hold(taken, Code.NAME_COLLISION, "it is there already", Note("hold", ""))
+    ledger.transitions.hold(taken, Code.NAME_COLLISION, "it is there already", Note("hold", ""))
     assert orders(ledger)["S-2"] == ("2026-10-1", True)
-    ledger.release("2026-10-1-r2", as_="delivered", reason="I put it there", author="Ann")
+    ledger.releases.release("2026-10-1-r2", as_="delivered", reason="I put it there", author="Ann")
     assert orders(ledger) == {"S-1": ("2026-10-1-r2", True)}

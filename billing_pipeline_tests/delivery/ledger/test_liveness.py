@@ -7,9 +7,7 @@ import sys
 
 from billing_pipeline.delivery.ledger.liveness import is_gone, this_process
 
-NAME = (
-    "from billing_pipeline.delivery.ledger.liveness import this_process; print(this_process(), flush=True); input()"
-)
+NAME = "from billing_pipeline.delivery.ledger.liveness import this_process; print(this_process(), flush=True); input()"
 
 
 def test_a_living_process_is_not_gone() -> None:

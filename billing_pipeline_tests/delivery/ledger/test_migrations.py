@@ -33,8 +33,8 @@ def test_the_migrations_make_exactly_the_tables_of_the_schema(ledger: Ledger, le
 
 
 def test_an_open_ledger_can_be_opened_again(open_at: Callable[[], Ledger]) -> None:
-    open_at().record_exports([rendered()], "run")
-    assert len(open_at().month_customers("2026-10")) == 1
+    open_at().months.record_exports([rendered()], "run")
+    assert len(open_at().months.customers("2026-10")) == 1
 
 
 def test_several_processes_may_open_an_empty_ledger_at_once(ledger_url: str) -> None:
@@ -43,7 +43,7 @@ def test_several_processes_may_open_an_empty_ledger_at_once(ledger_url: str) -> 
         for _ in range(4)
     ]
     assert [(opener.communicate()[1], opener.returncode) for opener in openers] == [("", 0)] * 4
-    open_ledger(ledger_url).record_exports([rendered()], "run")
+    open_ledger(ledger_url).months.record_exports([rendered()], "run")
 
 
 def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, ledger_url: str) -> None:
@@ -54,11 +54,11 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, ledger_url: str)
 
 
 def test_no_row_of_the_ledger_can_be_deleted(ledger: Ledger, ledger_url: str) -> None:
-    ledger.record_exports([rendered()], "run")
-    ledger.plan(parcel(), run_id="run", may_take=lambda _: True)
-    ledger.finish_month("2026-09", "run")
-    ledger.add_omission(month=None, customer_number="1", reason="closed", author="Ann")
-    ledger.add_adjustment(
+    ledger.months.record_exports([rendered()], "run")
+    ledger.plans.plan(parcel(), run_id="run", may_take=lambda _: True)
+    ledger.months.finish("2026-09", "run")
+    ledger.omissions.add(month=None, customer_number="1", reason="closed", author="Ann")
+    ledger.adjustments.add(
         month="2026-10",
         customer_number="1",
         title="Discount",
@@ -76,7 +76,7 @@ def test_no_row_of_the_ledger_can_be_deleted(ledger: Ledger, ledger_url: str) ->
 
 
 def test_no_event_can_be_changed(ledger: Ledger, ledger_url: str) -> None:
-    ledger.record_exports([rendered()], "run")
+    ledger.months.record_exports([rendered()], "run")
     with (
         make_engine(ledger_url).begin() as connection,
         pytest.raises(sa.exc.DatabaseError, match="the ledger keeps every row of events"),
@@ -124,4 +124,4 @@ def test_an_installed_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
     ledger_url = f"sqlite:///{tmp_path / 'ledger.db'}"
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     subprocess.run([sys.executable, "-c", OPEN, ledger_url], cwd=tmp_path, env=environment, check=True)
-    assert open_ledger(ledger_url).deliveries() == []
+    assert open_ledger(ledger_url).deliveries.of_month() == []

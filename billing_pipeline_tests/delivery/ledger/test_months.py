@@ -22,8 +22,8 @@ BLOCKED = Export(
 
 def test_an_export_is_read_back_as_it_was_recorded(ledger: Ledger) -> None:
     exports = [rendered(), BLOCKED, Export(MONTH, "30001", "omitted", reason="disputed", late_rows=2)]
-    ledger.record_exports(exports, "run-1")
-    rows = ledger.month_customers(MONTH)
+    ledger.months.record_exports(exports, "run-1")
+    rows = ledger.months.customers(MONTH)
     assert [row.export for row in rows] == exports
     assert {(row.export_run_id, row.delivery_outcome, row.closed_at) for row in rows} == {
         ("run-1", None, None)
@@ -32,66 +32,68 @@ def test_an_export_is_read_back_as_it_was_recorded(ledger: Ledger) -> None:
 
 def test_times_are_read_back_as_utc_instants(ledger: Ledger) -> None:
     before = datetime.now(UTC)
-    ledger.record_exports([rendered()], "run")
-    [row] = ledger.month_customers(MONTH)
+    ledger.months.record_exports([rendered()], "run")
+    [row] = ledger.months.customers(MONTH)
     assert before <= row.exported_at <= datetime.now(UTC)
     assert row.exported_at.tzinfo is UTC
 
 
 def test_the_last_export_counts_and_the_delivery_outcome_stays(ledger: Ledger) -> None:
-    ledger.record_exports([rendered()], "run-1")
-    ledger.record_outcomes([Outcome(MONTH, "10023", "delivered", sha256="a")], "run-1")
-    ledger.record_exports([replace(rendered(), gross=1)], "run-2")
-    [row] = ledger.month_customers(MONTH)
+    ledger.months.record_exports([rendered()], "run-1")
+    ledger.months.record_outcomes([Outcome(MONTH, "10023", "delivered", sha256="a")], "run-1")
+    ledger.months.record_exports([replace(rendered(), gross=1)], "run-2")
+    [row] = ledger.months.customers(MONTH)
     assert (row.export.gross, row.export_run_id) == (1, "run-2")
     assert (row.delivery_outcome, row.delivery_sha256, row.delivery_run_id) == ("delivered", "a", "run-1")
 
 
 def test_every_export_is_logged_with_its_outcome(ledger: Ledger) -> None:
-    ledger.record_exports([rendered(), BLOCKED], "run-1")
-    ledger.record_exports([rendered()], "run-2")
+    ledger.months.record_exports([rendered(), BLOCKED], "run-1")
+    ledger.months.record_exports([rendered()], "run-2")
     assert [
         (event.customer_number, event.kind, event.action, event.outcome, event.run_id)
-        for event in ledger.events(month=MONTH)
+        for event in ledger.events.find(month=MONTH)
     ] == [
         ("10023", "export", "rendered", "success", "run-1"),
         ("20001", "export", "blocked", "failure", "run-1"),
         ("10023", "export", "rendered", "success", "run-2"),
     ]
-    [event] = ledger.events(customer_number="20001")
+    [event] = ledger.events.find(customer_number="20001")
     assert event.detail == "PRICE_MISSING: maintain a price"
 
 
 def test_nothing_to_bill_closes_a_month_that_is_over(ledger: Ledger) -> None:
-    ledger.record_exports([Export(MONTH, "1", "nothing_to_bill"), Export(MONTH, "2", "omitted")], "run")
+    ledger.months.record_exports(
+        [Export(MONTH, "1", "nothing_to_bill"), Export(MONTH, "2", "omitted")], "run"
+    )
     outcomes = [Outcome(MONTH, "1", "nothing_to_bill"), Outcome(MONTH, "2", "omitted")]
-    ledger.record_outcomes(outcomes, "run", close_months=False)
-    assert ledger.closed([MONTH]) == frozenset()
-    ledger.record_outcomes(outcomes, "run")
-    assert ledger.closed([MONTH]) == {("1", MONTH)}
-    assert ledger.closed(["2026-09"]) == frozenset()
+    ledger.months.record_outcomes(outcomes, "run", close_months=False)
+    assert ledger.deliveries.closed([MONTH]) == frozenset()
+    ledger.months.record_outcomes(outcomes, "run")
+    assert ledger.deliveries.closed([MONTH]) == {("1", MONTH)}
+    assert ledger.deliveries.closed(["2026-09"]) == frozenset()
 
 
 def test_a_month_once_closed_keeps_the_time_at_which_it_was(ledger: Ledger) -> None:
-    ledger.record_exports([Export(MONTH, "1", "nothing_to_bill")], "run")
-    ledger.record_outcomes([Outcome(MONTH, "1", "nothing_to_bill")], "run")
-    [before] = ledger.month_customers(MONTH)
-    ledger.record_outcomes([Outcome(MONTH, "1", "nothing_to_bill")], "run")
-    [after] = ledger.month_customers(MONTH)
+    ledger.months.record_exports([Export(MONTH, "1", "nothing_to_bill")], "run")
+    ledger.months.record_outcomes([Outcome(MONTH, "1", "nothing_to_bill")], "run")
+    [before] = ledger.months.customers(MONTH)
+    ledger.months.record_outcomes([Outcome(MONTH, "1", "nothing_to_bill")], "run")
+    [after] = ledger.months.customers(MONTH)
     assert before.closed_at == after.closed_at is not None
 
 
 @pytest.mark.parametrize("outcome", ["nothing_to_bill", "blocked", "omitted"])
 def test_a_customer_without_a_file_gives_up_the_plan_and_its_rows(ledger: Ledger, outcome: str) -> None:
-    stale = ledger.plan(parcel("1", billed=(service("S-1"),)), run_id="a", may_take=lambda _: True)
+    stale = ledger.plans.plan(parcel("1", billed=(service("S-1"),)), run_id="a", may_take=lambda _: True)
     assert not isinstance(stale, Refusal)
-    ledger.record_exports([Export(MONTH, "1", outcome)], "b")  # type: ignore[arg-type]
+    ledger.months.record_exports([Export(MONTH, "1", outcome)], "b")  # type: ignore[arg-type]
 
-    assert ledger.rows_in_files([MONTH]) == []
+    assert ledger.deliveries.billed_rows([MONTH]) == []
     moved = parcel("1", month="2026-11", billed=(service("S-1", month="2026-11"),))
-    assert not isinstance(ledger.plan(moved, run_id="c", may_take=lambda _: True), Refusal)
+    assert not isinstance(ledger.plans.plan(moved, run_id="c", may_take=lambda _: True), Refusal)
     assert (
-        ledger.take(
+        ledger.transitions.take(
             stale,
             token="t",
             temporary_path="",
@@ -108,18 +110,18 @@ def test_a_customer_without_a_file_gives_up_the_plan_and_its_rows(ledger: Ledger
 
 def test_a_plan_that_was_given_up_is_made_anew(ledger: Ledger) -> None:
     again = parcel("1")
-    ledger.plan(again, run_id="a", may_take=lambda _: True)
-    ledger.record_exports([Export(MONTH, "1", "blocked")], "b")
-    planned = ledger.plan(again, run_id="c", may_take=lambda _: True)
+    ledger.plans.plan(again, run_id="a", may_take=lambda _: True)
+    ledger.months.record_exports([Export(MONTH, "1", "blocked")], "b")
+    planned = ledger.plans.plan(again, run_id="c", may_take=lambda _: True)
     assert not isinstance(planned, Refusal)
     assert planned.sha256 == again.export.sha256
-    assert [row.source_id for row in ledger.rows_in_files([MONTH])] == ["S-1"]
+    assert [row.source_id for row in ledger.deliveries.billed_rows([MONTH])] == ["S-1"]
 
 
 def test_recording_nothing_is_fine(ledger: Ledger) -> None:
-    ledger.record_exports([], "run")
-    ledger.record_outcomes([], "run")
-    assert ledger.events() == []
+    ledger.months.record_exports([], "run")
+    ledger.months.record_outcomes([], "run")
+    assert ledger.events.find() == []
 
 
 def test_a_parcel_is_a_rendered_export() -> None:

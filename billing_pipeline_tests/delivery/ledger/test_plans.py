@@ -16,14 +16,14 @@ from billing_pipeline_tests.support.parcels import MONTH, parcel, service
 
 
 def refused(ledger: Ledger, parcel: Parcel) -> list[Code]:
-    answer = ledger.plan(parcel, run_id="run", may_take=lambda _: True)
+    answer = ledger.plans.plan(parcel, run_id="run", may_take=lambda _: True)
     assert isinstance(answer, Refusal)
     return [problem.code for problem in answer.problems]
 
 
 def billed(ledger: Ledger) -> dict[str, str]:
     """Order numbers by the row they bill."""
-    return {row.source_id: row.order_number for row in ledger.rows_in_files([MONTH, "2026-11"])}
+    return {row.source_id: row.order_number for row in ledger.deliveries.billed_rows([MONTH, "2026-11"])}
 
 
 def test_a_plan_says_what_the_parcel_says(ledger: Ledger) -> None:
@@ -32,9 +32,9 @@ def test_a_plan_says_what_the_parcel_says(ledger: Ledger) -> None:
     assert delivery.state is State.PLANNED
     for name in ("order_number", "file_name", "sha256", "document_sha256", "size_bytes", "net", "gross"):
         assert getattr(delivery, name) == getattr(one.export, name)
-    assert ledger.delivery(one.export.order_number) == delivery
-    assert ledger.deliveries(MONTH) == ledger.deliveries() == [delivery]
-    [row] = ledger.rows_in_files(["2026-09"])
+    assert ledger.deliveries.of_order(one.export.order_number) == delivery
+    assert ledger.deliveries.of_month(MONTH) == ledger.deliveries.of_month() == [delivery]
+    [row] = ledger.deliveries.billed_rows(["2026-09"])
     assert (row.source_id, row.fingerprint, row.month, row.delivery_month, row.committed) == (
         "S-2",
         "other",
@@ -66,12 +66,12 @@ def test_whoever_read_the_plan_before_it_was_superseded_cannot_take_it(ledger: L
 def test_a_row_whose_fingerprint_changed_is_billed_anew(ledger: Ledger) -> None:
     planned(ledger, parcel(billed=(service("S-1", fingerprint="a"),)))
     planned(ledger, parcel(billed=(service("S-1", fingerprint="b"),)))
-    assert [row.fingerprint for row in ledger.rows_in_files([MONTH])] == ["b"]
+    assert [row.fingerprint for row in ledger.deliveries.billed_rows([MONTH])] == ["b"]
 
 
 def test_an_upload_at_work_is_not_superseded(ledger: Ledger) -> None:
     held_by_another = taken(ledger, planned(ledger, parcel(data=b"1")))
-    answer = ledger.plan(parcel(data=b"2"), run_id="run", may_take=lambda _: False)
+    answer = ledger.plans.plan(parcel(data=b"2"), run_id="run", may_take=lambda _: False)
     assert answer == held_by_another
 
 
@@ -91,10 +91,10 @@ def test_what_is_committed_is_never_superseded(
     ledger: Ledger, reached: Callable[[Ledger, Delivery | None], Delivery | None]
 ) -> None:
     before = reached(ledger, taken(ledger, planned(ledger, parcel(data=b"1", billed=(service("S-1"),)))))
-    answer = ledger.plan(parcel(data=b"2", billed=()), run_id="run", may_take=lambda _: True)
+    answer = ledger.plans.plan(parcel(data=b"2", billed=()), run_id="run", may_take=lambda _: True)
     assert answer == before
     assert billed(ledger) == {"S-1": "2026-10-10023"}
-    assert ledger.closed([MONTH]) == {("10023", MONTH)}
+    assert ledger.deliveries.closed([MONTH]) == {("10023", MONTH)}
 
 
 def test_a_row_is_billed_by_one_file_only(ledger: Ledger) -> None:
@@ -104,7 +104,7 @@ def test_a_row_is_billed_by_one_file_only(ledger: Ledger) -> None:
         Code.ALREADY_BILLED,
     ]
     assert billed(ledger) == dict.fromkeys(["S-1", "S-2", "S-3"], "2026-10-1")
-    assert ledger.delivery("2026-10-2") is None
+    assert ledger.deliveries.of_order("2026-10-2") is None
 
 
 def test_a_service_and_a_fee_may_have_the_same_number(ledger: Ledger) -> None:
@@ -117,7 +117,7 @@ def test_a_refused_change_leaves_the_plan_as_it_was(ledger: Ledger) -> None:
     planned(ledger, parcel("1", billed=(service("S-1"),)))
     before = planned(ledger, parcel("2", b"before", billed=(service("S-2"),)))
     assert refused(ledger, parcel("2", b"after", billed=(service("S-1"),))) == [Code.ALREADY_BILLED]
-    assert ledger.delivery("2026-10-2") == before
+    assert ledger.deliveries.of_order("2026-10-2") == before
     assert billed(ledger) == {"S-1": "2026-10-1", "S-2": "2026-10-2"}
 
 
@@ -137,7 +137,7 @@ def test_a_correction_needs_what_it_corrects_to_be_sent(ledger: Ledger) -> None:
     assert (second.revision, second.reason, second.author) == (2, "wrong price", "Ann")
     assert billed(ledger) == {"S-10023": "2026-10-10023-r2"}
     assert refused(ledger, parcel(revision=4)) == [Code.NOT_DELIVERED_YET]
-    assert ledger.revisions(MONTH) == {"10023": 2}
+    assert ledger.deliveries.revisions(MONTH) == {"10023": 2}
 
 
 def test_a_correction_planned_again_by_an_ordinary_run_keeps_its_reason(ledger: Ledger) -> None:
@@ -150,7 +150,7 @@ def test_a_correction_planned_again_by_an_ordinary_run_keeps_its_reason(ledger: 
 def test_many_rows_are_billed_in_one_plan(ledger: Ledger) -> None:
     rows = tuple(service(f"S-{number}") for number in range(12_000))
     planned(ledger, parcel("1", billed=rows))
-    assert len(ledger.rows_in_files([MONTH])) == len(rows)
+    assert len(ledger.deliveries.billed_rows([MONTH])) == len(rows)
     assert refused(ledger, parcel("2", billed=rows[-1:])) == [Code.ALREADY_BILLED]
 
 
@@ -164,7 +164,7 @@ def test_two_who_bill_the_same_row_at_once_do_not_both_succeed(open_at: Callable
         for number in range(30):
             one = parcel(f"{number}-{side}", billed=(service(f"S-{number}"),))
             together.wait()
-            answers[side, number] = ledgers[side].plan(one, run_id=str(side), may_take=lambda _: True)
+            answers[side, number] = ledgers[side].plans.plan(one, run_id=str(side), may_take=lambda _: True)
 
     threads = [threading.Thread(target=plan, args=(side,)) for side in (0, 1)]
     for thread in threads:
@@ -173,4 +173,4 @@ def test_two_who_bill_the_same_row_at_once_do_not_both_succeed(open_at: Callable
         thread.join()
     for number in range(30):
         assert {isinstance(answers[side, number], Refusal) for side in (0, 1)} == {True, False}
-    assert len(ledgers[0].deliveries()) == 30
+    assert len(ledgers[0].deliveries.of_month()) == 30

@@ -17,24 +17,24 @@ ORDER = "2026-10-10023"
 
 
 def held(ledger: Ledger, *, after_commit: bool = False) -> Delivery:
-    ledger.record_exports([rendered()], "run")
+    ledger.months.record_exports([rendered()], "run")
     delivery = taken(ledger, planned(ledger, parcel()))
     if after_commit:
         delivery = committed(ledger, delivery)
     assert delivery is not None
-    result = ledger.hold(delivery, Code.NAME_COLLISION, "a file is there", DONE)
+    result = ledger.transitions.hold(delivery, Code.NAME_COLLISION, "a file is there", DONE)
     assert result is not None
-    ledger.record_outcomes([Outcome(MONTH, "10023", "held", sha256=delivery.sha256)], "run")
+    ledger.months.record_outcomes([Outcome(MONTH, "10023", "held", sha256=delivery.sha256)], "run")
     return result
 
 
 def changed_after_delivery(ledger: Ledger) -> Delivery:
-    ledger.record_exports([rendered()], "run")
+    ledger.months.record_exports([rendered()], "run")
     delivery = published(ledger, committed(ledger, taken(ledger, planned(ledger, parcel()))))
     assert delivery is not None
-    ledger.record_exports([rendered(data=b"newer")], "run")
+    ledger.months.record_exports([rendered(data=b"newer")], "run")
     problem = Problem(Code.CHANGED_AFTER_DELIVERY, "10023", "other content")
-    ledger.record_outcomes(
+    ledger.months.record_outcomes(
         [Outcome(MONTH, "10023", "held", (problem,), rendered(data=b"newer").sha256)], "run"
     )
     return delivery
@@ -43,13 +43,13 @@ def changed_after_delivery(ledger: Ledger) -> Delivery:
 @pytest.mark.parametrize("after_commit", [False, True])
 def test_released_to_be_sent_it_is_a_plan_again(ledger: Ledger, after_commit: bool) -> None:
     before = held(ledger, after_commit=after_commit)
-    after = ledger.release(ORDER, as_="send", reason="removed the other file", author="Ann")
+    after = ledger.releases.release(ORDER, as_="send", reason="removed the other file", author="Ann")
     assert (after.state, after.committed_at, after.released_as) == (State.PLANNED, None, "send")
     assert after.token != before.token
     assert after.temporary_path == before.temporary_path
     assert (after.held_code, after.held_reason) == (None, "")
-    assert ledger.closed([MONTH]) == frozenset()
-    [row] = ledger.month_customers(MONTH)
+    assert ledger.deliveries.closed([MONTH]) == frozenset()
+    [row] = ledger.months.customers(MONTH)
     assert row.delivery_outcome is None
 
 
@@ -58,73 +58,73 @@ def test_released_as_delivered_it_is_published_and_the_month_closed(
     ledger: Ledger, after_commit: bool
 ) -> None:
     held(ledger, after_commit=after_commit)
-    after = ledger.release(ORDER, as_="delivered", reason="uploaded by hand", author="Ann")
+    after = ledger.releases.release(ORDER, as_="delivered", reason="uploaded by hand", author="Ann")
     assert after.state is State.PUBLISHED
     assert after.published_at is not None
-    assert ledger.closed([MONTH]) == {("10023", MONTH)}
-    [row] = ledger.month_customers(MONTH)
+    assert ledger.deliveries.closed([MONTH]) == {("10023", MONTH)}
+    [row] = ledger.months.customers(MONTH)
     assert (row.delivery_outcome, row.delivery_problems) == ("delivered", ())
 
 
 def test_a_release_is_logged_with_author_and_reason(ledger: Ledger) -> None:
     held(ledger)
-    ledger.release(ORDER, as_="send", reason="removed the other file", author="Ann")
-    [event] = [event for event in ledger.events() if event.kind == "decision"]
+    ledger.releases.release(ORDER, as_="send", reason="removed the other file", author="Ann")
+    [event] = [event for event in ledger.events.find() if event.kind == "decision"]
     assert (event.action, event.order_number) == ("release as send", ORDER)
     assert event.detail == "Ann: removed the other file (was held: a file is there)"
 
 
 def test_a_difference_accepted_as_delivered_is_unchanged_from_then_on(ledger: Ledger) -> None:
     before = changed_after_delivery(ledger)
-    after = ledger.release(ORDER, as_="delivered", reason="only the phone number", author="Ann")
+    after = ledger.releases.release(ORDER, as_="delivered", reason="only the phone number", author="Ann")
     assert (after.state, after.sha256) == (State.PUBLISHED, before.sha256)
     assert after.accepted_sha256 == rendered(data=b"newer").sha256
-    [row] = ledger.month_customers(MONTH)
+    [row] = ledger.months.customers(MONTH)
     assert (row.delivery_outcome, row.delivery_problems) == ("unchanged", ())
 
 
 def test_a_difference_cannot_be_sent_over_what_was_delivered(ledger: Ledger) -> None:
     changed_after_delivery(ledger)
     with pytest.raises(NotHeld, match="use `billing-pipeline correct 2026-10 --customer 10023`"):
-        ledger.release(ORDER, as_="send", reason="r", author="Ann")
+        ledger.releases.release(ORDER, as_="send", reason="r", author="Ann")
 
 
 def test_what_is_not_held_is_not_released(ledger: Ledger) -> None:
     with pytest.raises(NotHeld, match="the ledger has no order 2026-10-10023"):
-        ledger.release(ORDER, as_="send", reason="r", author="Ann")
+        ledger.releases.release(ORDER, as_="send", reason="r", author="Ann")
     delivery = planned(ledger, parcel())
     with pytest.raises(NotHeld, match="is not held but PLANNED: run 2026-10 again"):
-        ledger.release(ORDER, as_="send", reason="r", author="Ann")
+        ledger.releases.release(ORDER, as_="send", reason="r", author="Ann")
     published(ledger, committed(ledger, taken(ledger, delivery)))
     with pytest.raises(NotHeld, match="is not held: it was delivered"):
-        ledger.release(ORDER, as_="delivered", reason="r", author="Ann")
+        ledger.releases.release(ORDER, as_="delivered", reason="r", author="Ann")
 
 
 def test_what_has_been_corrected_is_not_sent_any_more(ledger: Ledger) -> None:
     held(ledger, after_commit=True)
     planned(ledger, parcel(revision=2))
     with pytest.raises(NotHeld, match="has been corrected by 2026-10-10023-r2: sending it would bill twice"):
-        ledger.release(ORDER, as_="send", reason="r", author="Ann")
+        ledger.releases.release(ORDER, as_="send", reason="r", author="Ann")
 
 
 @pytest.mark.parametrize(("reason", "author"), [("", "Ann"), ("r", " "), ("\n", "Ann")])
 def test_a_decision_needs_a_reason_and_a_name(ledger: Ledger, reason: str, author: str) -> None:
     with pytest.raises(UsageError, match="--reason TEXT --by NAME"):
-        ledger.release(ORDER, as_="send", reason=reason, author=author)
+        ledger.releases.release(ORDER, as_="send", reason=reason, author=author)
     with pytest.raises(UsageError, match="--reason TEXT --by NAME"):
-        ledger.add_omission(month=None, customer_number="1", reason=reason, author=author)
+        ledger.omissions.add(month=None, customer_number="1", reason=reason, author=author)
 
 
 def test_omissions_are_listed_until_removed_and_kept_for_ever(ledger: Ledger) -> None:
-    always = ledger.add_omission(month=None, customer_number="1", reason="closed", author="Ann")
-    once = ledger.add_omission(month=MONTH, service_id="S-1", reason="disputed", author="Bob")
-    assert ledger.omissions(month=MONTH) == [always, once]
-    assert ledger.omissions(month="2026-11") == [always]
-    removed = ledger.remove_omission(once.id, reason="settled", author="Ann")
+    always = ledger.omissions.add(month=None, customer_number="1", reason="closed", author="Ann")
+    once = ledger.omissions.add(month=MONTH, service_id="S-1", reason="disputed", author="Bob")
+    assert ledger.omissions.current(month=MONTH) == [always, once]
+    assert ledger.omissions.current(month="2026-11") == [always]
+    removed = ledger.omissions.remove(once.id, reason="settled", author="Ann")
     assert (removed.reason, removed.removed_reason, removed.removed_by) == ("disputed", "settled", "Ann")
-    assert ledger.omissions() == [always]
-    assert ledger.omissions(removed=True) == [always, removed]
-    assert [(event.action, event.month, event.detail) for event in ledger.events()] == [
+    assert ledger.omissions.current() == [always]
+    assert ledger.omissions.current(removed=True) == [always, removed]
+    assert [(event.action, event.month, event.detail) for event in ledger.events.find()] == [
         ("omit", "always", "Ann: closed (customer 1)"),
         ("omit", MONTH, "Bob: disputed (service S-1)"),
         ("omit remove", MONTH, "Ann: settled (service S-1)"),
@@ -134,16 +134,16 @@ def test_omissions_are_listed_until_removed_and_kept_for_ever(ledger: Ledger) ->
 def test_an_omission_names_a_customer_or_a_service_and_is_removed_once(ledger: Ledger) -> None:
     for named in ({}, {"customer_number": "1", "service_id": "S"}):
         with pytest.raises(UsageError, match="either a customer or a service"):
-            ledger.add_omission(month=None, reason="r", author="Ann", **named)
-    one = ledger.add_omission(month=None, customer_number="1", reason="r", author="Ann")
-    ledger.remove_omission(one.id, reason="r", author="Ann")
+            ledger.omissions.add(month=None, reason="r", author="Ann", **named)
+    one = ledger.omissions.add(month=None, customer_number="1", reason="r", author="Ann")
+    ledger.omissions.remove(one.id, reason="r", author="Ann")
     for unknown in (one.id, 999):
         with pytest.raises(UsageError, match="no omission"):
-            ledger.remove_omission(unknown, reason="r", author="Ann")
+            ledger.omissions.remove(unknown, reason="r", author="Ann")
 
 
 def discount(ledger: Ledger) -> AdjustmentRecord:
-    return ledger.add_adjustment(
+    return ledger.adjustments.add(
         month=MONTH,
         customer_number="10023",
         title="Discount",
@@ -157,21 +157,21 @@ def discount(ledger: Ledger) -> AdjustmentRecord:
 
 def test_an_adjustment_keeps_every_version(ledger: Ledger) -> None:
     first = discount(ledger)
-    assert ledger.adjustments(MONTH) == [first]
-    edited = ledger.edit_adjustment(first.id, unit_price_net=Decimal("-7.50"), reason="more", author="Bob")
-    deleted = ledger.delete_adjustment(first.id, reason="no", author="Ann")
-    assert ledger.adjustments(MONTH) == []
-    assert ledger.adjustments(MONTH, deleted=True) == [deleted]
-    back = ledger.undo_adjustment(first.id, reason="yes", author="Ann")
-    assert ledger.adjustments(MONTH) == [back]
+    assert ledger.adjustments.of_month(MONTH) == [first]
+    edited = ledger.adjustments.edit(first.id, unit_price_net=Decimal("-7.50"), reason="more", author="Bob")
+    deleted = ledger.adjustments.delete(first.id, reason="no", author="Ann")
+    assert ledger.adjustments.of_month(MONTH) == []
+    assert ledger.adjustments.of_month(MONTH, deleted=True) == [deleted]
+    back = ledger.adjustments.undo(first.id, reason="yes", author="Ann")
+    assert ledger.adjustments.of_month(MONTH) == [back]
     assert (back.version, back.unit_price_net, back.deleted, back.title) == (
         4,
         Decimal("-7.50"),
         False,
         "Discount",
     )
-    assert ledger.adjustment_history(MONTH) == [first, edited, deleted, back]
-    assert [event.action for event in ledger.events()] == [
+    assert ledger.adjustments.history(MONTH) == [first, edited, deleted, back]
+    assert [event.action for event in ledger.events.find()] == [
         "adjust add",
         "adjust edit",
         "adjust delete",
@@ -181,22 +181,22 @@ def test_an_adjustment_keeps_every_version(ledger: Ledger) -> None:
 
 def test_undone_twice_it_is_as_it_was_and_an_addition_undone_is_deleted(ledger: Ledger) -> None:
     one = discount(ledger)
-    assert ledger.undo_adjustment(one.id, reason="r", author="Ann").deleted
-    assert not ledger.undo_adjustment(one.id, reason="r", author="Ann").deleted
-    ledger.edit_adjustment(one.id, title="Rebate", reason="r", author="Ann")
-    assert ledger.undo_adjustment(one.id, reason="r", author="Ann").title == "Discount"
-    assert ledger.undo_adjustment(one.id, reason="r", author="Ann").title == "Rebate"
+    assert ledger.adjustments.undo(one.id, reason="r", author="Ann").deleted
+    assert not ledger.adjustments.undo(one.id, reason="r", author="Ann").deleted
+    ledger.adjustments.edit(one.id, title="Rebate", reason="r", author="Ann")
+    assert ledger.adjustments.undo(one.id, reason="r", author="Ann").title == "Discount"
+    assert ledger.adjustments.undo(one.id, reason="r", author="Ann").title == "Rebate"
 
 
 def test_a_deleted_adjustment_is_not_edited_nor_an_unknown_one(ledger: Ledger) -> None:
     one = discount(ledger)
-    ledger.delete_adjustment(one.id, reason="r", author="Ann")
+    ledger.adjustments.delete(one.id, reason="r", author="Ann")
     with pytest.raises(UsageError, match="is deleted"):
-        ledger.edit_adjustment(one.id, title="x", reason="r", author="Ann")
+        ledger.adjustments.edit(one.id, title="x", reason="r", author="Ann")
     with pytest.raises(UsageError, match="no adjustment 999"):
-        ledger.delete_adjustment(999, reason="r", author="Ann")
+        ledger.adjustments.delete(999, reason="r", author="Ann")
     with pytest.raises(UsageError, match="changes something"):
-        ledger.edit_adjustment(one.id, reason="r", author="Ann")
+        ledger.adjustments.edit(one.id, reason="r", author="Ann")
 
 
 def test_an_adjustment_may_change_until_its_file_is_committed(ledger: Ledger) -> None:
@@ -204,7 +204,7 @@ def test_an_adjustment_may_change_until_its_file_is_committed(ledger: Ledger) ->
     row = service(str(one.id))
     billing = parcel(billed=(type(row)("adjustment", row.source_id, row.month, row.fingerprint),))
     delivery = planned(ledger, billing)
-    ledger.edit_adjustment(one.id, title="Rebate", reason="r", author="Ann")
+    ledger.adjustments.edit(one.id, title="Rebate", reason="r", author="Ann")
     committed(ledger, taken(ledger, delivery))
     with pytest.raises(UsageError, match="is billed by order 2026-10-10023 and can no longer change"):
-        ledger.undo_adjustment(one.id, reason="r", author="Ann")
+        ledger.adjustments.undo(one.id, reason="r", author="Ann")

@@ -16,19 +16,19 @@ from billing_pipeline_tests.support.parcels import MONTH, parcel
 
 
 def held(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
-    return delivery and ledger.hold(delivery, Code.NAME_COLLISION, "a file is there", DONE)
+    return delivery and ledger.transitions.hold(delivery, Code.NAME_COLLISION, "a file is there", DONE)
 
 
 def given_back(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
-    return delivery and ledger.give_back(delivery, DONE)
+    return delivery and ledger.transitions.give_back(delivery, DONE)
 
 
 def consumed(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
-    return delivery and ledger.consumed(delivery, DONE)
+    return delivery and ledger.transitions.consumed(delivery, DONE)
 
 
 def confirmed(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
-    return delivery and ledger.confirm(
+    return delivery and ledger.transitions.confirm(
         delivery, DONE, draft_id=7, draft_net=15_000, draft_gross=17_850, run_id="run"
     )
 
@@ -36,7 +36,9 @@ def confirmed(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
 EDGES: dict[str, Callable[[Ledger, Delivery | None], Delivery | None]] = {
     "take": lambda ledger, delivery: delivery and taken(ledger, delivery),
     "commit": committed,
-    "adopt": lambda ledger, delivery: delivery and ledger.adopt(delivery, holder="other", run_id="other"),
+    "adopt": lambda ledger, delivery: (
+        delivery and ledger.transitions.adopt(delivery, holder="other", run_id="other")
+    ),
     "publish": published,
     "hold": held,
     "give back": given_back,
@@ -79,7 +81,7 @@ def test_each_state_is_left_only_by_its_own_edges(sqlite_ledger: Ledger, state: 
     assert before.state is state
     after = EDGES[edge](sqlite_ledger, before)
     assert (after and after.state) == ALLOWED.get((state, edge))
-    assert sqlite_ledger.delivery(before.order_number) == (after or before)
+    assert sqlite_ledger.deliveries.of_order(before.order_number) == (after or before)
 
 
 @pytest.mark.parametrize("edge", list(EDGES))
@@ -88,8 +90,8 @@ def test_an_edge_is_lost_with_a_token_that_is_no_longer_valid(ledger: Ledger, ed
     assert stale is not None
     now = taken(ledger, stale)
     assert EDGES[edge](ledger, stale) is None
-    assert ledger.delivery(stale.order_number) == now
-    assert ledger.events() == []
+    assert ledger.deliveries.of_order(stale.order_number) == now
+    assert ledger.events.find() == []
 
 
 def test_every_edge_says_when_it_was_taken(ledger: Ledger) -> None:
@@ -104,8 +106,8 @@ def test_every_edge_says_when_it_was_taken(ledger: Ledger) -> None:
 def test_what_an_edge_was_taken_for_is_logged_with_it(ledger: Ledger) -> None:
     delivery = taken(ledger, planned(ledger, parcel()))
     assert delivery is not None
-    ledger.give_back(delivery, Note("attempt", "no space", outcome="failure"))
-    [event] = ledger.events(customer_number="10023")
+    ledger.transitions.give_back(delivery, Note("attempt", "no space", outcome="failure"))
+    [event] = ledger.events.find(customer_number="10023")
     assert (event.month, event.revision, event.order_number) == (MONTH, 1, "2026-10-10023")
     assert (event.kind, event.action, event.outcome, event.detail) == (
         "exchange",
@@ -141,8 +143,8 @@ def test_who_renamed_may_say_so_even_after_another_has_held_it(ledger: Ledger) -
     asleep = STATES[State.COMMITTING](ledger)
     assert asleep is not None
     held(ledger, asleep)
-    assert ledger.publish(asleep, DONE) is None
-    after = ledger.publish(asleep, DONE, renamed=True)
+    assert ledger.transitions.publish(asleep, DONE) is None
+    after = ledger.transitions.publish(asleep, DONE, renamed=True)
     assert after is not None
     assert (after.state, after.held_code, after.held_reason) == (State.PUBLISHED, None, "")
 
@@ -166,7 +168,7 @@ def test_of_many_who_take_an_edge_at_once_one_wins(open_at: Callable[[], Ledger]
     for thread in threads:
         thread.join()
     assert sorted(wins) == [delivery.id for delivery in rounds]
-    assert {row.state for row in ledgers[0].deliveries()} == {State.COMMITTING}
+    assert {row.state for row in ledgers[0].deliveries.of_month()} == {State.COMMITTING}
 
 
 def test_a_sent_state_is_closed_for_good() -> None:
@@ -174,7 +176,7 @@ def test_a_sent_state_is_closed_for_good() -> None:
 
 
 def test_commits_are_durable(ledger_url: str) -> None:
-    with open_ledger(ledger_url).engine.connect() as connection:
+    with open_ledger(ledger_url).database.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             assert connection.execute(sa.text("PRAGMA synchronous")).scalar() == 2
             assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"

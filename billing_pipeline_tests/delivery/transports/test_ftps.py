@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.delivery.transports.ftps import FtpsInbox, FtpsTransport
-from billing_pipeline.delivery.transports.protocol import NameRefused, NameTaken, NotFound, PermissionRefused, Transport
+from billing_pipeline.delivery.transports.protocol import (
+    NameRefused,
+    NameTaken,
+    NotFound,
+    PermissionRefused,
+    Transport,
+)
 from billing_pipeline_tests.support.pyftpd import pyftpd
 from billing_pipeline_tests.support.vsftpd import vsftpd
 

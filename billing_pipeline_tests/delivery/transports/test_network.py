@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from billing_pipeline.delivery.transports.protocol import InboxTimeout, InboxUnavailable
 from billing_pipeline.delivery.transports.network import connect_tcp
+from billing_pipeline.delivery.transports.protocol import InboxTimeout, InboxUnavailable
 
 SETTINGS = "BILLING_X_HOST, BILLING_X_PORT"
 
