@@ -19,8 +19,8 @@ from billing_pipeline.oms.period import period_of
 from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.make_files import Correction, deliver_files, make_files, stored_exports
 from billing_pipeline.steps.settling import require_settled, utc_now
-from billing_pipeline.steps.wiring import Billing, Inbox, LedgerAt, Progress
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.steps.wiring import Billing, InboxSettings, LedgerAt, Progress
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 
 
@@ -90,9 +90,9 @@ def build_delivery_assets(
         config: DeliveryConfig,
         frames: dg.ResourceParam[FrameStore],
         ledger: dg.ResourceParam[LedgerAt],
-        documents: dg.ResourceParam[Store],
+        documents: dg.ResourceParam[BlobStore],
         billing: dg.ResourceParam[Billing],
-        inbox: dg.ResourceParam[Inbox],
+        inbox: dg.ResourceParam[InboxSettings],
         easybill: dg.ResourceParam[EasyBill],
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[dg.AssetCheckResult]:

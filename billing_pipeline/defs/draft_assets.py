@@ -29,7 +29,7 @@ from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.read_drafts import DraftRead, Reader, read_drafts
 from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.steps.wiring import Billing, LedgerAt
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 
 DRAFT = dg.AssetKey("easybill_draft")
 DRAFT_CHECK = "draft_as_sent"
@@ -70,7 +70,7 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
     def customer_drafts(
         context: dg.AssetExecutionContext,
         ledger: dg.ResourceParam[LedgerAt],
-        documents: dg.ResourceParam[Store],
+        documents: dg.ResourceParam[BlobStore],
         billing: dg.ResourceParam[Billing],
         easybill: dg.ResourceParam[EasyBill],
     ) -> Iterator[dg.AssetCheckResult]:

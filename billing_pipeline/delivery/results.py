@@ -8,7 +8,7 @@ from billing_pipeline.delivery.records import Delivery, DeliveryOutcome, Deliver
 from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.problems import Code, Problem
-from billing_pipeline.store.blobs import Store, StoreError
+from billing_pipeline.store.blobs import BlobStore, StoreError
 
 
 def result_of(
@@ -69,7 +69,7 @@ def held(found: Delivery) -> Problem:
     )
 
 
-def changed(parcel: Parcel, found: Delivery, store: Store) -> Problem:
+def changed(parcel: Parcel, found: Delivery, store: BlobStore) -> Problem:
     """The delivery was made with other bytes than the parcel's: what differs, and what a person can do."""
     customer = found.customer_number
     return Problem(
@@ -81,7 +81,7 @@ def changed(parcel: Parcel, found: Delivery, store: Store) -> Problem:
     )
 
 
-def _difference(parcel: Parcel, found: Delivery, store: Store) -> str:
+def _difference(parcel: Parcel, found: Delivery, store: BlobStore) -> str:
     try:
         before, after = (
             Document.from_json(store.get("document", sha256))

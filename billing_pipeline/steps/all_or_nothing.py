@@ -8,7 +8,7 @@ No Dagster; the order of things is `sending`'s, and how a file is withdrawn `del
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from billing_pipeline.delivery.files.upload import Run, Verify
+from billing_pipeline.delivery.context import DeliveryContext, Verify
 from billing_pipeline.delivery.files.withdraw import Withdrawal, withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
@@ -118,7 +118,7 @@ class Halt:
 
 
 def withdrawn(
-    results: Sequence[DeliveryResult], month: str, transport: Transport, run: Run, *, why: str
+    results: Sequence[DeliveryResult], month: str, transport: Transport, context: DeliveryContext, *, why: str
 ) -> list[DeliveryResult]:
     """The results once what the month has in the inbox is withdrawn, as far as it can be.
 
@@ -126,16 +126,16 @@ def withdrawn(
     """
     reason = f"not all of {month} could be sent (delivery_policy all_or_nothing): {why}"
     withdrawals = {
-        one.delivery.order_number: one for one in withdraw_month(month, transport, run, why=reason)
+        one.delivery.order_number: one for one in withdraw_month(month, transport, context, why=reason)
     }
     of_this_run = {result.order_number for result in results}
-    run.ledger.months.record_outcomes(
+    context.ledger.months.record_outcomes(
         [
             Outcome(month, one.customer_number, "held", (held(one),), sha256=one.sha256, order_number=order)
             for order, one in ((order, withdrawal.delivery) for order, withdrawal in withdrawals.items())
             if one.state is State.HELD and order not in of_this_run
         ],
-        run.run_id,
+        context.run_id,
     )
     return [_after(result, withdrawals.get(result.order_number), reason) for result in results]
 

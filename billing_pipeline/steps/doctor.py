@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_strays
+from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_orphans
 from billing_pipeline.delivery.transports.protocol import NameTaken
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
@@ -133,7 +133,7 @@ def _remote_files(rooms: Rooms) -> str:
     inbox = rooms.inbox
     if inbox.is_api:
         return "none: drafts are created through the API (BILLING_TRANSPORT=api)"
-    strays = find_strays(inbox.transport, inbox.places, rooms.ledger.open(), timeout_s=inbox.timeout_s)
-    if strays:
-        raise LedgerBehind(behind(strays, inbox.transport.address))
+    orphans = find_orphans(inbox.transport, inbox.places, rooms.ledger.open(), timeout_s=inbox.timeout_s)
+    if orphans:
+        raise LedgerBehind(behind(orphans, inbox.transport.address))
     return "the ledger knows every file of ours"

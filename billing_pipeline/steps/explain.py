@@ -15,7 +15,7 @@ from billing_pipeline.oms.evidence import extract_of_rows
 from billing_pipeline.problems import UsageError
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.wiring import LedgerAt
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def explain_order(settings: Settings, order_number: str, line: int | None = None
     """
     ledger = LedgerAt(settings.ledger_url_or_default).open()
     standing, document_sha256 = _found(ledger, order_number)
-    document = Document.from_json(Store(settings.store_url_or_default).get("document", document_sha256))
+    document = Document.from_json(BlobStore(settings.store_url_or_default).get("document", document_sha256))
     chosen = [one for one in document.lines if line in (None, one.position)]
     if not chosen:
         raise UsageError(f"order {order_number} has no line {line}: its lines are 1 to {len(document.lines)}")

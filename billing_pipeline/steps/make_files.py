@@ -24,9 +24,9 @@ from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_of
 from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.steps.wiring import Billing, Inbox, LedgerAt
+from billing_pipeline.steps.wiring import Billing, InboxSettings, LedgerAt
 from billing_pipeline.steps.without_file import outcomes_without_file
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 from billing_pipeline.store.month_frames import read_billed, read_extract
 
@@ -67,7 +67,7 @@ def make_files(
     *,
     frames: FrameStore,
     ledger: LedgerAt,
-    documents: Store,
+    documents: BlobStore,
     billing: Billing,
     run_id: str,
     correcting: bool = False,
@@ -124,9 +124,9 @@ def deliver_files(
     month: str,
     *,
     ledger: LedgerAt,
-    documents: Store,
+    documents: BlobStore,
     billing: Billing,
-    inbox: Inbox,
+    inbox: InboxSettings,
     easybill: EasyBill,
     run_id: str,
     month_is_over: bool,
@@ -174,7 +174,7 @@ def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
 
 
-def _stored(made: CustomerExport, month: str, documents: Store, rows: RowsById) -> Export:
+def _stored(made: CustomerExport, month: str, documents: BlobStore, rows: RowsById) -> Export:
     """The export as the ledger keeps it, once its bytes are stored, with the rows of the OMS behind them."""
     export = Export(
         month,
@@ -211,7 +211,7 @@ def _ids_by_kind(billed: Collection[BilledRow]) -> tuple[list[str], list[str]]:
     return services, fees
 
 
-def _parcel(export: Export, documents: Store, correction: Correction | None) -> Parcel:
+def _parcel(export: Export, documents: BlobStore, correction: Correction | None) -> Parcel:
     document = Document.from_json(documents.get("document", export.document_sha256))
     billed = billed_rows(document)
     if correction is None:
@@ -238,7 +238,7 @@ def billed_rows(document: Document) -> tuple[BilledRow, ...]:
     )
 
 
-def _verify(export: Export, data: bytes, documents: Store, billing: Billing) -> list[str]:
+def _verify(export: Export, data: bytes, documents: BlobStore, billing: Billing) -> list[str]:
     """The check of the file, once more, on the bytes that are about to be sent: a gate of its own.
 
     A check in Dagster guards only its own run; an upload by itself would go through.

@@ -18,7 +18,7 @@ from billing_pipeline.easybill.draft_comparison import Expected, Reconciled, day
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.steps.easybill_account import EasyBill
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 
 DraftOutcome = Literal["confirmed", "accepted", "waiting", "mismatch", "missing"]
 
@@ -44,7 +44,7 @@ class Reader:
 
     easybill: EasyBill
     ledger: Ledger
-    documents: Store
+    documents: BlobStore
     deadline: timedelta
     run_id: str
     now: datetime
@@ -79,7 +79,7 @@ def _sent(month: str, customer_numbers: Collection[str], ledger: Ledger) -> list
     ]
 
 
-def _expected(delivery: Delivery, documents: Store) -> Expected:
+def _expected(delivery: Delivery, documents: BlobStore) -> Expected:
     document = Document.from_json(documents.get("document", delivery.document_sha256))
     return Expected(
         customer_number=delivery.customer_number,

@@ -1,12 +1,12 @@
 """Looks at the files of ours in the inbox that the ledger does not know, and notes them: `billing-pipeline reconcile`.
 
-Nothing is sent, moved or removed. What follows for each file shows when its month runs again (`delivery.strays`): the
-same bytes count as delivered, others are held.
+Nothing is sent, moved or removed. What follows for each file shows when its month runs again (`orphans`):
+the same bytes count as delivered, others are held.
 """
 
 from dataclasses import dataclass
 
-from billing_pipeline.delivery.files.orphans import Stray, find_strays, sighting_of
+from billing_pipeline.delivery.files.orphans import OrphanFile, find_orphans, sighting_of
 from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.problems import UsageError
@@ -16,22 +16,22 @@ from billing_pipeline.steps.wiring import build_rooms
 
 @dataclass(frozen=True)
 class LookedAt:
-    """A stray, and what was seen of it."""
+    """An orphan file, and what was seen of it."""
 
-    stray: Stray
+    orphan: OrphanFile
     seen: Sighting
 
     def line(self) -> str:
         """For people: what was found, and what to run."""
-        month, number, _ = self.stray.key
+        month, number, _ = self.orphan.key
         content = f"sha256 {self.seen.sha256}" if self.seen.sha256 else "it may not be read"
-        return f"{self.stray.path}: {content}; noted: `billing-pipeline run {month} --customer {number}` compares it"
+        return f"{self.orphan.path}: {content}; noted: `billing-pipeline run {month} --customer {number}` compares it"
 
     def as_json(self) -> dict[str, str | int]:
         """For scripts; `sha256` is "" where the file may not be read."""
-        month, number, revision = self.stray.key
+        month, number, revision = self.orphan.key
         return {
-            "path": self.stray.path,
+            "path": self.orphan.path,
             "month": month,
             "customer_number": number,
             "revision": revision,
@@ -40,7 +40,7 @@ class LookedAt:
 
 
 def reconcile_inbox(settings: Settings, *, reason: str, author: str) -> list[LookedAt]:
-    """Notes every stray with its hash, author and reason; afterwards the ledger knows them.
+    """Notes every orphan file with its hash, author and reason; afterwards the ledger knows them.
 
     Raises: UsageError without reason or author, or where there is no inbox; DeliveryError, LedgerUnavailable.
     """
@@ -52,13 +52,13 @@ def reconcile_inbox(settings: Settings, *, reason: str, author: str) -> list[Loo
             "there is no inbox to look into: drafts are created through the API (BILLING_TRANSPORT=api)"
         )
     ledger = rooms.ledger.open()
-    strays = find_strays(inbox.transport, inbox.places, ledger, timeout_s=inbox.timeout_s)
-    if not strays:
+    orphans = find_orphans(inbox.transport, inbox.places, ledger, timeout_s=inbox.timeout_s)
+    if not orphans:
         return []
     with inbox.transport.connect() as connection:
-        seen = [(stray, sighting_of(stray, connection)) for stray in strays]
+        seen = [(orphan, sighting_of(orphan, connection)) for orphan in orphans]
     # Noted only when all have been seen: a look that broke off half-way must not lift the freeze.
-    looked_at = [LookedAt(stray, sighting) for stray, sighting in seen if sighting is not None]
+    looked_at = [LookedAt(orphan, sighting) for orphan, sighting in seen if sighting is not None]
     for one in looked_at:
-        ledger.sightings.record(one.stray.key, one.seen, reason=reason, author=author)
+        ledger.sightings.record(one.orphan.key, one.seen, reason=reason, author=author)
     return looked_at

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.delivery.api.queue import create_all
-from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_strays, first_written_by
-from billing_pipeline.delivery.files.pool import deliver_all, run_over
+from billing_pipeline.delivery.context import Verify
+from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_orphans, first_written_by
+from billing_pipeline.delivery.files.pool import context_over, deliver_all
 from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.delivery.files.upload import Verify
 from billing_pipeline.delivery.ledger import Ledger, utc_now
 from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Outcome, Parcel, State
 from billing_pipeline.delivery.results import outcome_of, result_of
@@ -30,18 +30,18 @@ from billing_pipeline.steps.all_or_nothing import (
     withdrawn,
 )
 from billing_pipeline.steps.easybill_account import EasyBill
-from billing_pipeline.steps.wiring import Inbox
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.steps.wiring import InboxSettings
+from billing_pipeline.store.blobs import BlobStore
 
 
 @dataclass(frozen=True)
 class Sending:
     """What one run sends with."""
 
-    inbox: Inbox
+    inbox: InboxSettings
     easybill: EasyBill
     ledger: Ledger
-    documents: Store
+    documents: BlobStore
     rules: Rules
     run_id: str
     verify: Verify
@@ -123,7 +123,7 @@ def _withdrawn(results: list[DeliveryResult], month: str, why: str, sending: Sen
     inbox = sending.inbox
     if inbox.is_api:
         return [kept(result, why, "a draft is never deleted from here") for result in results]
-    run = run_over(
+    context = context_over(
         inbox.transport,
         sending.ledger,
         sending.documents,
@@ -131,7 +131,7 @@ def _withdrawn(results: list[DeliveryResult], month: str, why: str, sending: Sen
         places=Places(inbox.directory, inbox.archive_directory, inbox.error_directory),
         timeout_s=inbox.timeout_s,
     )
-    return withdrawn(results, month, inbox.transport, run, why=why)
+    return withdrawn(results, month, inbox.transport, context, why=why)
 
 
 def _recorded(result: DeliveryResult, sending: Sending) -> DeliveryResult:
@@ -195,16 +195,16 @@ def _into_inbox(parcels: Sequence[Parcel], month: str, sending: Sending) -> Iter
 
 
 def _obstacle(sending: Sending) -> DeliveryError | None:
-    """Why nothing may be sent: strays of ours, or that nobody could look for any."""
+    """Why nothing may be sent: orphan files of ours, or that nobody could look for any."""
     inbox = sending.inbox
     try:
-        strays = find_strays(inbox.transport, inbox.places, sending.ledger, timeout_s=inbox.timeout_s)
+        orphans = find_orphans(inbox.transport, inbox.places, sending.ledger, timeout_s=inbox.timeout_s)
         ours = first_written_by(
-            lambda key, data: sending.rules.order_number(*key).encode() in data, strays, inbox.transport
+            lambda key, data: sending.rules.order_number(*key).encode() in data, orphans, inbox.transport
         )
     except DeliveryError as error:
         return error
-    return LedgerBehind(behind(strays, inbox.transport.address)) if ours else None
+    return LedgerBehind(behind(orphans, inbox.transport.address)) if ours else None
 
 
 def _standing(parcels: Sequence[Parcel], month: str, sending: Sending) -> _Standing:

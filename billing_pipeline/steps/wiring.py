@@ -27,7 +27,7 @@ from billing_pipeline.oms.period import last_complete_month, period_of
 from billing_pipeline.oms.source import open_source
 from billing_pipeline.settings import Settings, SettingsInvalid
 from billing_pipeline.steps.easybill_account import EasyBill
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 from billing_pipeline.store.home import first_use
 
@@ -145,7 +145,7 @@ def _layout(name: str) -> Layout:
 
 
 @dataclass(frozen=True)
-class Inbox:
+class InboxSettings:
     """Where files go: `transport` makes connections, the directories are the receiver's.
 
     `is_api`: there is no inbox, drafts are created through EASY Bill's API instead.
@@ -200,9 +200,9 @@ class Rooms:
     oms: Oms
     frames: FrameStore
     ledger: LedgerAt
-    documents: Store
+    documents: BlobStore
     billing: Billing
-    inbox: Inbox
+    inbox: InboxSettings
     easybill: EasyBill
     progress: Progress
 
@@ -222,9 +222,9 @@ def build_rooms(settings: Settings, progress: Progress | None = None) -> Rooms:
         oms=oms_of(settings),
         frames=FrameStore(settings.store_url_or_default),
         ledger=LedgerAt(settings.ledger_url_or_default),
-        documents=Store(settings.store_url_or_default),
+        documents=BlobStore(settings.store_url_or_default),
         billing=Billing(rules, settings.layout, settings.timezone),
-        inbox=Inbox(
+        inbox=InboxSettings(
             lambda: transport_of(settings),
             settings.remote_dir,
             settings.remote_archive_dir,

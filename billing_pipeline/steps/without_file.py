@@ -11,14 +11,14 @@ from billing_pipeline.delivery.records import Delivery, Export, Outcome
 from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.problems import Code, Problem
-from billing_pipeline.store.blobs import Store, StoreError, sha256_of
+from billing_pipeline.store.blobs import BlobStore, StoreError, sha256_of
 
 # What a person accepts as already delivered is known by its bytes; this stands for no file at all.
 NO_FILE = sha256_of(b"")
 
 
 def outcomes_without_file(
-    exports: Collection[Export], month: str, *, ledger: Ledger, documents: Store, run_id: str
+    exports: Collection[Export], month: str, *, ledger: Ledger, documents: BlobStore, run_id: str
 ) -> Iterator[tuple[Export, Outcome]]:
     """One outcome for each of these exports of a month, none of which has a file; who is held is logged.
 
@@ -54,7 +54,7 @@ def _as_exported(export: Export) -> Outcome:
     return Outcome(export.month, export.customer_number, "failed", (problem,))
 
 
-def _after_delivery(export: Export, sent: Delivery, documents: Store) -> Outcome:
+def _after_delivery(export: Export, sent: Delivery, documents: BlobStore) -> Outcome:
     number, month = export.customer_number, export.month
     if sent.accepted_sha256 == NO_FILE:
         return Outcome(month, number, "unchanged", sha256=NO_FILE, order_number=sent.order_number)
@@ -70,7 +70,7 @@ def _after_delivery(export: Export, sent: Delivery, documents: Store) -> Outcome
     return Outcome(month, number, "held", (problem,), sha256=NO_FILE, order_number=sent.order_number)
 
 
-def _all_gone(sent: Delivery, documents: Store) -> str:
+def _all_gone(sent: Delivery, documents: BlobStore) -> str:
     try:
         before = Document.from_json(documents.get("document", sent.document_sha256))
     except (StoreError, ValueError) as error:

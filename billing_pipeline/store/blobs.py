@@ -12,7 +12,7 @@ from typing import Literal
 
 from billing_pipeline.store.store_files import StoreError, StoreFiles
 
-__all__ = ["Kind", "Store", "StoreError", "sha256_of"]
+__all__ = ["BlobStore", "Kind", "StoreError", "sha256_of"]
 
 Kind = Literal["csv", "document"]
 
@@ -22,7 +22,7 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-class Store:
+class BlobStore:
     """Bytes by kind and SHA-256 under a folder or an fsspec URL; safe for several threads and processes."""
 
     def __init__(self, url: str | Path) -> None:

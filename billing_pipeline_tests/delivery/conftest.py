@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import hasty
 
 
@@ -50,6 +50,6 @@ def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> BlobStore:
     """An empty store in a local folder."""
-    return Store(tmp_path / "store")
+    return BlobStore(tmp_path / "store")

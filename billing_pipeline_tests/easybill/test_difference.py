@@ -9,7 +9,7 @@ from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Parcel
 from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.documents import a_customer, a_document, a_line
 from billing_pipeline_tests.support.parcels import parcel
@@ -65,7 +65,7 @@ def test_quantity_rate_and_text_are_written_for_people() -> None:
 
 
 def test_who_changes_a_month_after_delivery_is_told_the_difference(
-    sqlite_ledger: Ledger, store: Store
+    sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     def parcel_of(document: Document, data: bytes) -> Parcel:
         made = parcel(data=data, store=store)

@@ -22,7 +22,7 @@ from unittest.mock import patch
 from billing_pipeline.delivery.files.pool import deliver_all
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import DeliveryResult
-from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, Transport
+from billing_pipeline.delivery.transports.protocol import DeliveryError, InboxConnection, Transport
 from billing_pipeline.delivery.transports.ssh_connection import Wire
 from billing_pipeline_tests.faults.controls import CONTROLS
 from billing_pipeline_tests.faults.world import Case
@@ -116,7 +116,7 @@ def run(job: Job, answers: Connection) -> None:
 def outcome_of(
     case: Case,
     transport: Transport,
-    at_edge: Callable[[str], None] = lambda edge: None,
+    at_crash_point: Callable[[str], None] = lambda edge: None,
     *,
     late: bool = False,
 ) -> str:
@@ -138,7 +138,7 @@ def outcome_of(
             connections=1,
             timeout_s=address.timeout_s,
             clock=lambda: datetime.now(UTC) + shift,
-            at_edge=at_edge,
+            at_crash_point=at_crash_point,
         )
     except DeliveryError as error:
         return f"failed: {type(error).__name__}"
@@ -151,13 +151,13 @@ def _striker(blow: Blow | None) -> Callable[[str], None]:
     """Strikes the first time that the edge is reached."""
     due = blow
 
-    def at_edge(edge: str) -> None:
+    def at_crash_point(edge: str) -> None:
         nonlocal due
         if due is not None and edge == due.edge:
             struck, due = due, None
             _strike(struck)
 
-    return at_edge
+    return at_crash_point
 
 
 def _strike(blow: Blow) -> None:
@@ -175,7 +175,7 @@ class _StruckTransport:
         self.address = transport.address
 
     @contextmanager
-    def connect(self) -> Iterator[Inbox]:
+    def connect(self) -> Iterator[InboxConnection]:
         with self._transport.connect() as inbox:
             create = inbox.create
 

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from billing_pipeline.delivery.api.create import EDGES
+from billing_pipeline.delivery.api.create import CRASH_POINTS
 from billing_pipeline.delivery.api.queue import create_all
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import SENT_STATES, Parcel
@@ -35,7 +35,7 @@ from billing_pipeline.easybill.draft_request import draft_request
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.fault_injection import Trouble
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.faults.children import Child
 from billing_pipeline_tests.faults.world import child_context
 from billing_pipeline_tests.support.drafting import draft_parcel
@@ -45,7 +45,7 @@ IN_REQUEST = "in request"
 """EASY Bill has the request, and is slow to answer."""
 
 MACHINE = "the states of a draft"
-FIRST_RUN = (*(edge for edge in EDGES if edge not in {"adopted", "looked"}), IN_REQUEST)
+FIRST_RUN = (*(edge for edge in CRASH_POINTS if edge not in {"adopted", "looked"}), IN_REQUEST)
 TROUBLES = tuple(trouble for trouble in Trouble if trouble is not Trouble.SLOW)
 _FINISHED = ("delivered", "unchanged", "held")
 _RUNS_AFTERWARDS = 4
@@ -100,7 +100,7 @@ Plan = tuple[Place, ...]
 def all_plans() -> list[Plan]:
     """Every place of a death and every failing answer alone, and each with every one after it."""
     first: list[Place] = [*FIRST_RUN, *TROUBLES]
-    second: list[Place] = [*EDGES, IN_REQUEST, *TROUBLES]
+    second: list[Place] = [*CRASH_POINTS, IN_REQUEST, *TROUBLES]
     return [*((place,) for place in first), *itertools.product(first, second)]
 
 
@@ -112,7 +112,7 @@ class World:
         self.sandbox = sandbox
         self.context = context
         self.ledger = open_ledger(_ledger_url(folder))
-        self.store = Store(folder / "store")
+        self.store = BlobStore(folder / "store")
         self._numbers = map(str, itertools.count(30_001))
 
     def job(self, how: str) -> Job:
@@ -237,13 +237,13 @@ def _by_the_machine(job: Job, api: EasyBillApi, strike: Callable[[str], None]) -
             [job.parcel],
             api,
             ledger,
-            Store(job.home / "store"),
+            BlobStore(job.home / "store"),
             endpoint=job.url,
             customer_ids={number: job.customer_id},
             run_id=f"run {os.getpid()}",
             doubt_s=0.0,
             lease_s=0.0,
-            at_edge=strike,
+            at_crash_point=strike,
         )
     except PipelineError as error:
         return f"failed: {type(error).__name__}"
@@ -253,7 +253,7 @@ def _by_the_machine(job: Job, api: EasyBillApi, strike: Callable[[str], None]) -
 
 
 def _request(job: Job) -> dict[str, object]:
-    document = Store(job.home / "store").get("document", job.parcel.export.document_sha256)
+    document = BlobStore(job.home / "store").get("document", job.parcel.export.document_sha256)
     return draft_request(Document.from_json(document), customer_id=job.customer_id)
 
 

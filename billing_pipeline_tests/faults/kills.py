@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from billing_pipeline.delivery.files.upload import EDGES
+from billing_pipeline.delivery.files.upload import CRASH_POINTS
 from billing_pipeline_tests.faults.children import MACHINE, Blow, Job, start
 from billing_pipeline_tests.faults.judge import Verdict, judge
 from billing_pipeline_tests.faults.world import CONDUCTS, SIZES, Case, World
 from billing_pipeline_tests.support.pollers import Conduct
 
-FIRST_RUN_EDGES = tuple(edge for edge in EDGES if edge not in {"adopted", "looked"})
+FIRST_RUN_POINTS = tuple(edge for edge in CRASH_POINTS if edge not in {"adopted", "looked"})
 """The two others are of a run that finds a rename whose outcome nobody noted."""
 
 IN_WRITE = "write"
@@ -50,9 +50,9 @@ class Kills:
 
 def all_plans(sizes: Sequence[int] = SIZES, conducts: Sequence[Conduct] = CONDUCTS) -> list[Plan]:
     """Every place alone, and every first place with every second one, for every size and conduct."""
-    first = [*FIRST_RUN_EDGES, IN_WRITE]
-    second = [*EDGES, IN_WRITE]
-    alone = [*FIRST_RUN_EDGES, *[IN_WRITE] * _WRITES]
+    first = [*FIRST_RUN_POINTS, IN_WRITE]
+    second = [*CRASH_POINTS, IN_WRITE]
+    alone = [*FIRST_RUN_POINTS, *[IN_WRITE] * _WRITES]
     deaths = [*((place,) for place in alone), *itertools.product(first, second)]
     return [Plan(each, size, conduct) for each in deaths for size in sizes for conduct in conducts]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from threading import Barrier
 
-from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, Transport
+from billing_pipeline.delivery.transports.protocol import DeliveryError, InboxConnection, Transport
 from billing_pipeline_tests.faults.children import MACHINE, outcome_of
 from billing_pipeline_tests.faults.controls import CONTROLS
 from billing_pipeline_tests.faults.judge import Verdict, judge
@@ -93,12 +93,12 @@ class _KeptOpen(ExitStack):
     def __init__(self, transport: Transport) -> None:
         super().__init__()
         self._transport = transport
-        self._inbox: Inbox | None = None
+        self._inbox: InboxConnection | None = None
         self.name = transport.name
         self.address = transport.address
 
     @contextmanager
-    def connect(self) -> Iterator[Inbox]:
+    def connect(self) -> Iterator[InboxConnection]:
         if self._inbox is None:
             self._inbox = self.enter_context(self._transport.connect())
         try:

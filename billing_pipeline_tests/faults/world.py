@@ -19,7 +19,7 @@ from billing_pipeline.delivery.records import Export, Parcel
 from billing_pipeline.delivery.transports.ftps import FtpsTransport
 from billing_pipeline.delivery.transports.protocol import Transport
 from billing_pipeline.delivery.transports.sftp import SftpTransport
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.openssh import HOST, OpenSshServer
 from billing_pipeline_tests.support.pollers import Conduct, Seen, Watch, polling, seen_by
 from billing_pipeline_tests.support.vsftpd import Vsftpd
@@ -84,8 +84,8 @@ class Address:
     timeout_s: float = 5.0
 
     @property
-    def store(self) -> Store:
-        return Store(self.home / "store")
+    def store(self) -> BlobStore:
+        return BlobStore(self.home / "store")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class World:
                 # An FTP server may run as somebody else.
                 (self.local / conduct / folder).chmod(0o777)
         self.ledger: Ledger = open_ledger(self.ledger_url)
-        self.store = Store(self.home / "store")
+        self.store = BlobStore(self.home / "store")
 
     @contextmanager
     def receivers(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from billing_pipeline_tests.faults.children import MACHINE, Blow, Job, start
 from billing_pipeline_tests.faults.judge import Verdict, judge
-from billing_pipeline_tests.faults.kills import FIRST_RUN_EDGES, IN_WRITE
+from billing_pipeline_tests.faults.kills import FIRST_RUN_POINTS, IN_WRITE
 from billing_pipeline_tests.faults.world import CONDUCTS, SIZES, Case, World
 from billing_pipeline_tests.support.pollers import Conduct
 
@@ -39,7 +39,7 @@ class Zombies:
 
 def all_plans(sizes: Sequence[int] = SIZES[:2], conducts: Sequence[Conduct] = CONDUCTS) -> list[Plan]:
     """One sleeper at every edge, and two wherever a second one may rename what the first has committed."""
-    alone: list[tuple[tuple[str, ...], bool]] = [((place,), False) for place in (*FIRST_RUN_EDGES, IN_WRITE)]
+    alone: list[tuple[tuple[str, ...], bool]] = [((place,), False) for place in (*FIRST_RUN_POINTS, IN_WRITE)]
     alone += [((place,), True) for place in ("adopted", "looked", "renamed", "published")]
     second = ("verified", "committed", "adopted", "looked", "renamed")
     pairs: list[tuple[tuple[str, ...], bool]]

@@ -19,8 +19,8 @@ from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.read_drafts import Reader, read_drafts
 from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.steps.wiring import Inbox
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.steps.wiring import InboxSettings
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.golden.documents import GROSS
 from billing_pipeline_tests.support.delivering import hasty
 from billing_pipeline_tests.support.documents import a_document
@@ -40,14 +40,14 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         assert running.journal.violations == []
 
 
-def parcel_of(document: Document, store: Store) -> Parcel:
+def parcel_of(document: Document, store: BlobStore) -> Parcel:
     data = render_csv(document, GROSS)
     store.put("csv", data)
     export = rendered(document.customer_number, data)
     return Parcel(replace(export, document_sha256=store.put("document", document.to_json())), ())
 
 
-def imported(sandbox: Sandbox, parcels: list[Parcel], store: Store) -> None:
+def imported(sandbox: Sandbox, parcels: list[Parcel], store: BlobStore) -> None:
     """All files as one, which is quicker to import than a thousand."""
     files = [store.get("csv", parcel.export.sha256) for parcel in parcels]
     header = files[0][: files[0].index(b"\n") + 1]
@@ -58,13 +58,13 @@ def imported(sandbox: Sandbox, parcels: list[Parcel], store: Store) -> None:
 def test_a_thousand_customers_are_looked_up_and_confirmed_in_at_most_ten_list_calls(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    store, ledger = Store(tmp_path / "store"), hasty(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}"))
+    store, ledger = BlobStore(tmp_path / "store"), hasty(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}"))
     assert sandbox.api_url is not None
     easybill = EasyBill(sandbox.api_url, SecretStr(sandbox.api_key), 600, tmp_path)
     parcels = [parcel_of(a_document(customer_number=str(number)), store) for number in ALL]
     ledger.months.record_exports([parcel.export for parcel in parcels], "run")
     transport = FakeTransport(FakeServer())
-    inbox = Inbox(lambda: transport, "/import", None, None, connections=1, timeout_s=5)
+    inbox = InboxSettings(lambda: transport, "/import", None, None, connections=1, timeout_s=5)
     sending = Sending(inbox, easybill, ledger, store, load_rules(), "run", verify=lambda parcel, data: [])
 
     outcomes = [outcome for outcome, _ in send_parcels(parcels, MONTH, sending)]

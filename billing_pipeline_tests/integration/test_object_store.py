@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from billing_pipeline.store.blobs import Store, StoreError, sha256_of
+from billing_pipeline.store.blobs import BlobStore, StoreError, sha256_of
 from billing_pipeline.store.frames import FrameMissing, FrameStore
 from billing_pipeline_tests.support.installation import Installation, outcomes_in
 from billing_pipeline_tests.support.s3 import BUCKET, S3, s3_server
@@ -50,11 +50,11 @@ def test_a_frame_is_replaced_as_a_whole_and_leaves_nothing_else_behind(s3: S3) -
 
 
 def test_bytes_are_kept_once_and_verified_when_they_are_read(s3: S3) -> None:
-    store = Store(STORE)
+    store = BlobStore(STORE)
     sha256 = store.put("csv", b"data")
     (key,) = s3.objects()
     kept = s3.client().head_object(Bucket=BUCKET, Key=key)["LastModified"]
-    assert Store(STORE).put("csv", b"data") == sha256
+    assert BlobStore(STORE).put("csv", b"data") == sha256
     assert s3.client().head_object(Bucket=BUCKET, Key=key)["LastModified"] == kept
     assert store.get("csv", sha256) == b"data"
     with pytest.raises(StoreError, match="has no csv"):
@@ -68,12 +68,12 @@ def test_a_bucket_that_is_not_there_is_named_and_not_made(s3: S3) -> None:
     with pytest.raises(StoreError, match=r"s3://biling/store cannot keep .*bucket"):
         FrameStore("s3://biling/store").try_out()
     with pytest.raises(StoreError, match=r"s3://biling/store cannot keep .*bucket"):
-        Store("s3://biling/store").put("csv", b"data")
+        BlobStore("s3://biling/store").put("csv", b"data")
     assert s3.buckets() == [BUCKET]
 
 
 def test_a_store_out_of_reach_is_one_line_without_a_secret(s3: S3) -> None:
-    frames, store = FrameStore(STORE), Store(STORE)
+    frames, store = FrameStore(STORE), BlobStore(STORE)
     s3.server.stop()
     for ask in (lambda: frames.read("oms_customers", MONTH), lambda: store.put("csv", b"data")):
         with pytest.raises(StoreError, match=f"^the store {STORE} cannot .*check BILLING_STORE_URL") as told:

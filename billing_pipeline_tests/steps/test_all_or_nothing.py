@@ -16,8 +16,8 @@ from billing_pipeline.delivery.transports.protocol import InboxUnavailable, Perm
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.steps.wiring import Inbox
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.steps.wiring import InboxSettings
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import hasty
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, is_final
 from billing_pipeline_tests.support.ledgers import DONE, planned, taken
@@ -33,11 +33,11 @@ class Month:
         (folder / "rules.toml").write_text(f'delivery_policy = "{policy}"\n', encoding="utf-8")
         self.server = FakeServer()
         self.ledger: Ledger = hasty(open_ledger(f"sqlite:///{folder / 'ledger.db'}"))
-        self.store = Store(folder / "store")
+        self.store = BlobStore(folder / "store")
         self.parcels = [parcel(f"1002{n}", f"file {n}".encode(), store=self.store) for n in range(8)]
         self.ledger.months.record_exports([one.export for one in self.parcels], "run")
         transport = FakeTransport(self.server)
-        inbox = Inbox(lambda: transport, "/import", "/archive", None, connections=1, timeout_s=1)
+        inbox = InboxSettings(lambda: transport, "/import", "/archive", None, connections=1, timeout_s=1)
         easybill = EasyBill("https://api.invalid", None, 60, folder)
         rules = load_rules(folder / "rules.toml")
         self.sending = Sending(inbox, easybill, self.ledger, self.store, rules, "run", verify=_slowly)

@@ -8,7 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from billing_pipeline.store.blobs import Store, StoreError, sha256_of
+from billing_pipeline.store.blobs import BlobStore, StoreError, sha256_of
 from billing_pipeline.store.store_files import StoreFiles, StoreUrlInvalid
 
 
@@ -16,14 +16,14 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_bytes_are_found_under_their_own_hash(store: Store) -> None:
+def test_bytes_are_found_under_their_own_hash(store: BlobStore) -> None:
     sha256 = store.put("csv", b"data")
     assert sha256 == sha256_of(b"data")
     assert store.get("csv", sha256) == b"data"
     assert store.put("csv", b"") == sha256_of(b"")
 
 
-def test_what_is_there_is_not_written_again(store: Store, tmp_path: Path) -> None:
+def test_what_is_there_is_not_written_again(store: BlobStore, tmp_path: Path) -> None:
     store.put("csv", b"data")
     [file] = files_in(tmp_path / "store")
     before = file.stat()
@@ -32,7 +32,7 @@ def test_what_is_there_is_not_written_again(store: Store, tmp_path: Path) -> Non
     assert file.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_kinds_are_kept_apart(store: Store) -> None:
+def test_kinds_are_kept_apart(store: BlobStore) -> None:
     sha256 = store.put("csv", b"data")
     with pytest.raises(StoreError, match="has no document"):
         store.get("document", sha256)
@@ -40,7 +40,7 @@ def test_kinds_are_kept_apart(store: Store) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"dat", b"DATA"])
 def test_damaged_bytes_are_never_handed_out_nor_kept_for_good(
-    store: Store, tmp_path: Path, damage: bytes
+    store: BlobStore, tmp_path: Path, damage: bytes
 ) -> None:
     sha256 = store.put("csv", b"data")
     [file] = files_in(tmp_path / "store")
@@ -51,7 +51,7 @@ def test_damaged_bytes_are_never_handed_out_nor_kept_for_good(
         store.put("csv", b"data")
 
 
-def test_several_writers_of_the_same_bytes_leave_one_file(store: Store, tmp_path: Path) -> None:
+def test_several_writers_of_the_same_bytes_leave_one_file(store: BlobStore, tmp_path: Path) -> None:
     data = b"x" * 100_000
     writers = [threading.Thread(target=store.put, args=("csv", data)) for _ in range(8)]
     for writer in writers:
@@ -63,9 +63,9 @@ def test_several_writers_of_the_same_bytes_leave_one_file(store: Store, tmp_path
 
 
 def test_a_store_on_an_object_store_works_alike() -> None:
-    store = Store("memory://bucket/store")
+    store = BlobStore("memory://bucket/store")
     sha256 = store.put("csv", b"data")
-    assert Store("memory://bucket/store").get("csv", sha256) == b"data"
+    assert BlobStore("memory://bucket/store").get("csv", sha256) == b"data"
     fsspec.filesystem("memory").pipe_file(f"/bucket/store/csv/{sha256[:2]}/{sha256}", b"other")
     with pytest.raises(StoreError, match="is damaged"):
         store.get("csv", sha256)
@@ -74,9 +74,9 @@ def test_a_store_on_an_object_store_works_alike() -> None:
 def test_a_store_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match=r"cannot .* Not a directory: .*; check BILLING_STORE_URL$"):
-        Store(tmp_path / "file" / "store").put("csv", b"data")
+        BlobStore(tmp_path / "file" / "store").put("csv", b"data")
     with pytest.raises(StoreError, match="BILLING_STORE_URL") as refused:
-        Store("nosuchscheme://bucket")
+        BlobStore("nosuchscheme://bucket")
     assert refused.value.exit_status == 2
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import event
 
+from billing_pipeline.delivery.context import DeliveryContext, Verify, unverified
 from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.delivery.files.upload import Run, Verify, deliver, unverified
+from billing_pipeline.delivery.files.upload import deliver
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 
 
@@ -36,7 +37,7 @@ class Bench:
     """A ledger, a store and a fake server; every `send` is a run of its own."""
 
     ledger: Ledger
-    store: Store
+    store: BlobStore
     server: FakeServer = field(default_factory=FakeServer)
     archive_dir: str | None = "/archive"
     error_dir: str | None = "/error"
@@ -46,9 +47,9 @@ class Bench:
     verify: Verify = unverified
     runs: int = 0
 
-    def run(self, at_edge: Callable[[str], None] = lambda edge: None) -> Run:
+    def run(self, at_crash_point: Callable[[str], None] = lambda edge: None) -> DeliveryContext:
         self.runs += 1
-        return Run(
+        return DeliveryContext(
             ledger=self.ledger,
             store=self.store,
             places=Places("/import", self.archive_dir, self.error_dir),
@@ -58,17 +59,19 @@ class Bench:
             verify=self.verify,
             lease_s=self.lease_s,
             patience_s=self.patience_s,
-            at_edge=at_edge,
+            at_crash_point=at_crash_point,
         )
 
-    def send(self, parcel: Parcel, *, at_edge: Callable[[str], None] = lambda edge: None) -> DeliveryResult:
+    def send(
+        self, parcel: Parcel, *, at_crash_point: Callable[[str], None] = lambda edge: None
+    ) -> DeliveryResult:
         with FakeTransport(self.server).connect() as inbox:
-            return deliver(parcel, lambda: inbox, self.run(at_edge))
+            return deliver(parcel, lambda: inbox, self.run(at_crash_point))
 
     def send_and_die_at(self, edge: str, parcel: Parcel) -> bool:
         """Whether the run came as far as to die there."""
         try:
-            self.send(parcel, at_edge=dying_at(edge))
+            self.send(parcel, at_crash_point=dying_at(edge))
         except Crash:
             return True
         return False

@@ -16,7 +16,7 @@ from billing_pipeline.easybill.api_http import ApiHttp
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.drafts import Draft
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Crash, dying_at
 from billing_pipeline_tests.support.documents import a_document
 from billing_pipeline_tests.support.easybill_api import NoLimit
@@ -36,7 +36,7 @@ def api_of(sandbox: Sandbox, *, api_key: str = "", timeout_s: float = 10.0) -> E
     return EasyBillApi(http, sleep=lambda seconds: None)
 
 
-def draft_parcel(store: Store, customer_number: str, **changed: Any) -> Parcel:
+def draft_parcel(store: BlobStore, customer_number: str, **changed: Any) -> Parcel:
     """A parcel whose document is in the store, as a real export's is."""
     document = a_document(customer_number=customer_number, **changed)
     made = parcel(customer_number, f"the file of {customer_number}\n".encode(), store=store)
@@ -52,7 +52,7 @@ class DraftBench:
 
     sandbox: Sandbox
     ledger: Ledger
-    store: Store
+    store: BlobStore
     timeout_s: float = 10.0
     later: timedelta = timedelta()
     lease_s: float = 0.0
@@ -73,7 +73,7 @@ class DraftBench:
         *,
         api: EasyBillApi | None = None,
         customer_ids: Mapping[str, int] | None = None,
-        at_edge: Callable[[str], None] = lambda edge: None,
+        at_crash_point: Callable[[str], None] = lambda edge: None,
     ) -> list[DeliveryResult]:
         """One run over all of them; what ended it is in `error`."""
         results: list[DeliveryResult] = []
@@ -94,22 +94,24 @@ class DraftBench:
                         run_id="run",
                         lease_s=self.lease_s,
                         clock=lambda: datetime.now(UTC) + self.later,
-                        at_edge=at_edge,
+                        at_crash_point=at_crash_point,
                     )
                 )
             except PipelineError as error:
                 self.error = error
         return results
 
-    def send(self, each: Parcel, *, at_edge: Callable[[str], None] = lambda edge: None) -> DeliveryResult:
-        results = self.send_all([each], at_edge=at_edge)
+    def send(
+        self, each: Parcel, *, at_crash_point: Callable[[str], None] = lambda edge: None
+    ) -> DeliveryResult:
+        results = self.send_all([each], at_crash_point=at_crash_point)
         assert len(results) == 1, self.error
         return results[0]
 
     def send_and_die_at(self, edge: str, each: Parcel) -> bool:
         """Whether the run came as far as to die there."""
         with suppress(Crash):
-            self.send_all([each], at_edge=dying_at(edge))
+            self.send_all([each], at_crash_point=dying_at(edge))
             return False
         return True
 

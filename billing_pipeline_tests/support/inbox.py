@@ -15,7 +15,7 @@ from typing import Literal
 
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
-    Inbox,
+    InboxConnection,
     NameTaken,
     NotFound,
     RemoteFile,
@@ -170,7 +170,7 @@ class FakeTransport:
         self.address = address
 
     @contextmanager
-    def connect(self) -> Iterator[Inbox]:
+    def connect(self) -> Iterator[InboxConnection]:
         with self.server.lock:
             self.server.asked += 1
             fault = self.server.due("connect")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from billing_pipeline.delivery.records import BilledRow, Export, Parcel
-from billing_pipeline.store.blobs import Store, sha256_of
+from billing_pipeline.store.blobs import BlobStore, sha256_of
 
 MONTH = "2026-10"
 
@@ -46,7 +46,7 @@ def parcel(
     month: str = MONTH,
     revision: int = 1,
     billed: tuple[BilledRow, ...] | None = None,
-    store: Store | None = None,
+    store: BlobStore | None = None,
 ) -> Parcel:
     """A parcel of these bytes, which bills one service named after the customer; kept in `store` if given."""
     if store is not None:

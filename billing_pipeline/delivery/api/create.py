@@ -37,7 +37,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from billing_pipeline.delivery.files.upload import Run, carry_through
+from billing_pipeline.delivery.context import DeliveryContext
+from billing_pipeline.delivery.files.upload import carry_through
 from billing_pipeline.delivery.ledger import Note, new_token
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.delivery.transports.protocol import Permanent, Transient
@@ -48,8 +49,8 @@ from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.draft_request import draft_request
 from billing_pipeline.problems import Code
 
-EDGES: Final = ("planned", "taken", "committed", "created", "published", "adopted", "looked")
-"""Where `Run.at_edge` is called: after each step that something could die behind."""
+CRASH_POINTS: Final = ("planned", "taken", "committed", "created", "published", "adopted", "looked")
+"""Where `DeliveryContext.at_crash_point` is called: after each step that something could die behind."""
 
 DOUBT_S: Final = 900.0
 """How long a request without an answer may still come to something: longer than any try of ours lasts."""
@@ -85,7 +86,7 @@ class Account:
     doubt_s: float = DOUBT_S
 
 
-def create_draft(parcel: Parcel, account: Account, run: Run) -> DeliveryResult:
+def create_draft(parcel: Parcel, account: Account, context: DeliveryContext) -> DeliveryResult:
     """Create one draft, or say why not.
 
     A failed exchange is logged, and the delivery given back, before it is raised. Raises: ApiError and DeliveryError
@@ -93,43 +94,43 @@ def create_draft(parcel: Parcel, account: Account, run: Run) -> DeliveryResult:
     """
     return carry_through(
         parcel,
-        run,
-        send=lambda planned, _: _create(planned, account, run),
-        take_up=lambda found: _take_up(found, account, run),
+        context,
+        send=lambda planned, _: _create(planned, account, context),
+        take_up=lambda found: _take_up(found, account, context),
     )
 
 
-def _create(planned: Delivery, account: Account, run: Run) -> bool:
+def _create(planned: Delivery, account: Account, context: DeliveryContext) -> bool:
     """PLANNED or UPLOADING → PUBLISHED. False where it was held, or somebody else has taken it over."""
-    customer_id, request = _customer_id(planned, account), _request(planned, account, run)
-    taken = run.ledger.transitions.take(
+    customer_id, request = _customer_id(planned, account), _request(planned, account, context)
+    taken = context.ledger.transitions.take(
         planned,
         token=new_token(),
         temporary_path="",
         remote_path="",
         remote_dir="",
-        transport=run.transport,
-        endpoint=run.endpoint,
-        holder=run.holder,
-        run_id=run.run_id,
+        transport=context.transport,
+        endpoint=context.endpoint,
+        holder=context.holder,
+        run_id=context.run_id,
     )
     if taken is None:
         return False
-    run.at_edge("taken")
-    sender = _Sender(taken, run)
+    context.at_crash_point("taken")
+    sender = _Sender(taken, context)
     try:
-        if _held_for_namesake(taken, customer_id, account, run):
+        if _held_for_namesake(taken, customer_id, account, context):
             return False
         made = account.api.create_document(request, before_sending=sender.commit)
     except _TakenOver:
         return False
     except OutcomeUnknown as doubt:
-        return _look_for_late(sender.delivery, doubt, customer_id, account, run)
+        return _look_for_late(sender.delivery, doubt, customer_id, account, context)
     except ApiError as error:
         sender.give_up(error)
         raise
-    run.at_edge("created")
-    return _created(sender.delivery, made, "create", account, run)
+    context.at_crash_point("created")
+    return _created(sender.delivery, made, "create", account, context)
 
 
 def _customer_id(delivery: Delivery, account: Account) -> int:
@@ -141,9 +142,9 @@ def _customer_id(delivery: Delivery, account: Account) -> int:
         ) from None
 
 
-def _request(delivery: Delivery, account: Account, run: Run) -> dict[str, object]:
+def _request(delivery: Delivery, account: Account, context: DeliveryContext) -> dict[str, object]:
     try:
-        document = Document.from_json(run.store.get("document", delivery.document_sha256))
+        document = Document.from_json(context.store.get("document", delivery.document_sha256))
         return draft_request(
             document, customer_id=account.customer_ids[delivery.customer_number], template=account.template
         )
@@ -151,7 +152,7 @@ def _request(delivery: Delivery, account: Account, run: Run) -> dict[str, object
         raise DraftImpossible(f"{delivery.order_number} cannot be a draft of EASY Bill: {error}") from error
 
 
-def _held_for_namesake(taken: Delivery, customer_id: int, account: Account, run: Run) -> bool:
+def _held_for_namesake(taken: Delivery, customer_id: int, account: Account, context: DeliveryContext) -> bool:
     """Whether EASY Bill has a document of this order already, of which this ledger knows nothing."""
     try:
         found = account.known_before(taken)
@@ -159,11 +160,11 @@ def _held_for_namesake(taken: Delivery, customer_id: int, account: Account, run:
             # A person has seen that it is not there. It may have come since.
             found = account.api.find_document(customer_id=customer_id, order_number=taken.order_number)
     except SeveralDocuments as several:
-        return _hold(taken, Code.NAME_COLLISION, str(several), run)
+        return _hold(taken, Code.NAME_COLLISION, str(several), context)
     if found is None:
         return False
     reason = f"document {found.id} of EASY Bill has this order number already, and not from this ledger"
-    return _hold(taken, Code.NAME_COLLISION, reason, run)
+    return _hold(taken, Code.NAME_COLLISION, reason, context)
 
 
 @dataclass(slots=True)
@@ -171,123 +172,125 @@ class _Sender:
     """The one process that asks for the draft under a token; `delivery` is as the ledger had it at the last try."""
 
     delivery: Delivery
-    run: Run
+    context: DeliveryContext
     has_committed: bool = field(default=False, init=False)
 
     def commit(self) -> None:
         """To be called before each try, in the moment before it leaves. Raises: _TakenOver, and then nothing may."""
         if self.has_committed:
-            after = self.run.ledger.transitions.adopt(
-                self.delivery, holder=self.run.holder, run_id=self.run.run_id
+            after = self.context.ledger.transitions.adopt(
+                self.delivery, holder=self.context.holder, run_id=self.context.run_id
             )
         else:
-            note = Note("ask", f"POST /documents at {self.run.endpoint}")
-            after = self.run.ledger.transitions.commit(self.delivery, note)
+            note = Note("ask", f"POST /documents at {self.context.endpoint}")
+            after = self.context.ledger.transitions.commit(self.delivery, note)
         if after is None:
             raise _TakenOver
         self.delivery, self.has_committed = after, True
-        self.run.at_edge("committed")
+        self.context.at_crash_point("committed")
 
     def give_up(self, error: ApiError) -> None:
         """After the last try, which made nothing."""
         note = Note("attempt", str(error), outcome="failure")
         back = (
-            self.run.ledger.transitions.refused
+            self.context.ledger.transitions.refused
             if self.has_committed
-            else self.run.ledger.transitions.give_back
+            else self.context.ledger.transitions.give_back
         )
         if back(self.delivery, note) is None:
-            self.run.ledger.events.record_exchange(self.delivery, note, run_id=self.run.run_id)
+            self.context.ledger.events.record_exchange(self.delivery, note, run_id=self.context.run_id)
 
 
 def _look_for_late(
-    committed: Delivery, doubt: OutcomeUnknown, customer_id: int, account: Account, run: Run
+    committed: Delivery, doubt: OutcomeUnknown, customer_id: int, account: Account, context: DeliveryContext
 ) -> bool:
     """COMMITTING, and no answer came: → PUBLISHED if the draft is there. Raises: ApiError; the doubt, if it is not."""
-    run.ledger.events.record_exchange(
-        committed, Note("attempt", str(doubt), outcome="failure"), run_id=run.run_id
+    context.ledger.events.record_exchange(
+        committed, Note("attempt", str(doubt), outcome="failure"), run_id=context.run_id
     )
     try:
         found = account.api.find_late_document(customer_id=customer_id, order_number=committed.order_number)
     except SeveralDocuments as several:
-        _hold(committed, Code.DRAFT_MISMATCH, str(several), run)
+        _hold(committed, Code.DRAFT_MISMATCH, str(several), context)
         return False
     except ApiError as error:
-        _give_back(committed, str(error), run)
+        _give_back(committed, str(error), context)
         raise doubt from error
-    run.at_edge("looked")
+    context.at_crash_point("looked")
     if found is not None:
-        return _created(committed, found, "recover", account, run)
-    _give_back(committed, "the draft does not show yet", run)
+        return _created(committed, found, "recover", account, context)
+    _give_back(committed, "the draft does not show yet", context)
     raise doubt
 
 
-def _take_up(found: Delivery, account: Account, run: Run) -> bool:
+def _take_up(found: Delivery, account: Account, context: DeliveryContext) -> bool:
     """A delivery that was left in COMMITTING: → PUBLISHED if the draft is there, HELD once it has been long enough."""
-    adopted = run.ledger.transitions.adopt(found, holder=run.holder, run_id=run.run_id)
+    adopted = context.ledger.transitions.adopt(found, holder=context.holder, run_id=context.run_id)
     if adopted is None:
         return False
-    run.at_edge("adopted")
-    if adopted.endpoint != run.endpoint:
-        reason = f"it was sent to {adopted.endpoint}, and drafts are now made at {run.endpoint}: look there"
-        _hold(adopted, Code.DELIVERY_FAILED, reason, run)
+    context.at_crash_point("adopted")
+    if adopted.endpoint != context.endpoint:
+        reason = (
+            f"it was sent to {adopted.endpoint}, and drafts are now made at {context.endpoint}: look there"
+        )
+        _hold(adopted, Code.DELIVERY_FAILED, reason, context)
         return False
     try:
         document = account.api.find_document(
             customer_id=_customer_id(adopted, account), order_number=adopted.order_number
         )
     except SeveralDocuments as several:
-        _hold(adopted, Code.DRAFT_MISMATCH, str(several), run)
+        _hold(adopted, Code.DRAFT_MISMATCH, str(several), context)
         return False
     except (ApiError, DraftImpossible) as error:
-        _give_back(adopted, str(error), run)
+        _give_back(adopted, str(error), context)
         raise
-    run.at_edge("looked")
+    context.at_crash_point("looked")
     if document is not None:
-        return _created(adopted, document, "recover", account, run)
-    _wait_or_hold(adopted, account, run)
+        return _created(adopted, document, "recover", account, context)
+    _wait_or_hold(adopted, account, context)
     return False
 
 
-def _wait_or_hold(adopted: Delivery, account: Account, run: Run) -> None:
+def _wait_or_hold(adopted: Delivery, account: Account, context: DeliveryContext) -> None:
     """Not there: it may still appear, or a person has to decide. Raises: StillInDoubt."""
     asked_at = adopted.committed_at or adopted.updated_at
     until = asked_at + timedelta(seconds=account.doubt_s)
-    if run.clock() < until:
+    if context.clock() < until:
         what = (
             f"EASY Bill was asked for the draft of {adopted.order_number} at {asked_at:%Y-%m-%d %H:%M:%S} UTC and did "
             f"not answer; it may still appear: run the month again after {until:%H:%M:%S} UTC, which looks and does "
             "not ask again"
         )
-        _give_back(adopted, what, run)
+        _give_back(adopted, what, context)
         raise StillInDoubt(what)
     reason = (
         f"EASY Bill was asked for the draft at {asked_at:%Y-%m-%d %H:%M:%S} UTC, did not answer, "
         "and does not show it"
     )
-    _hold(adopted, Code.DELIVERY_FAILED, reason, run)
+    _hold(adopted, Code.DELIVERY_FAILED, reason, context)
 
 
 def _created(
-    committed: Delivery, document: EasyBillDocument, action: str, account: Account, run: Run
+    committed: Delivery, document: EasyBillDocument, action: str, account: Account, context: DeliveryContext
 ) -> bool:
     link = account.api.link(document)
     note = Note(action, f"document {document.id}, {link}")
-    after = run.ledger.transitions.created(committed, note, draft_id=document.id, link=link)
-    run.at_edge("published")
+    after = context.ledger.transitions.created(committed, note, draft_id=document.id, link=link)
+    context.at_crash_point("published")
     if after is None:
         second = Note(action, f"{note.detail}, while the ledger had gone on without it", outcome="failure")
-        run.ledger.events.record_exchange(committed, second, run_id=run.run_id)
+        context.ledger.events.record_exchange(committed, second, run_id=context.run_id)
     return after is not None
 
 
-def _hold(delivery: Delivery, code: Code, reason: str, run: Run) -> bool:
+def _hold(delivery: Delivery, code: Code, reason: str, context: DeliveryContext) -> bool:
     """True: it is held now, or somebody else has it; either way it is not ours to send."""
-    run.ledger.transitions.hold(delivery, code, reason, Note("hold", reason, outcome="failure"))
+    context.ledger.transitions.hold(delivery, code, reason, Note("hold", reason, outcome="failure"))
     return True
 
 
-def _give_back(delivery: Delivery, what: str, run: Run) -> None:
+def _give_back(delivery: Delivery, what: str, context: DeliveryContext) -> None:
     note = Note("attempt", what, outcome="failure")
-    if run.ledger.transitions.give_back(delivery, note) is None:
-        run.ledger.events.record_exchange(delivery, note, run_id=run.run_id)
+    if context.ledger.transitions.give_back(delivery, note) is None:
+        context.ledger.events.record_exchange(delivery, note, run_id=context.run_id)

@@ -15,9 +15,9 @@ from datetime import datetime
 from typing import Final
 
 from billing_pipeline.delivery.api.create import DOUBT_S, Account, create_draft
+from billing_pipeline.delivery.context import DeliveryContext, Verify, unverified
 from billing_pipeline.delivery.files.pool import FAILURES_IN_A_ROW
 from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.delivery.files.upload import Run, Verify, unverified
 from billing_pipeline.delivery.ledger import Ledger, utc_now
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.delivery.results import outcome_of, result_of
@@ -33,7 +33,7 @@ from billing_pipeline.easybill.api_errors import (
 from billing_pipeline.easybill.api_models import EasyBillDocument
 from billing_pipeline.easybill.draft_comparison import days_of_documents
 from billing_pipeline.problems import Code, PipelineError, Problem
-from billing_pipeline.store.blobs import Store, StoreError
+from billing_pipeline.store.blobs import BlobStore, StoreError
 
 TRANSPORT: Final = "api"
 
@@ -45,7 +45,7 @@ def create_all(
     parcels: Sequence[Parcel],
     api: EasyBillApi,
     ledger: Ledger,
-    store: Store,
+    store: BlobStore,
     *,
     endpoint: str,
     customer_ids: Mapping[str, int],
@@ -55,7 +55,7 @@ def create_all(
     doubt_s: float = DOUBT_S,
     lease_s: float = _LEASE_S,
     clock: Callable[[], datetime] = utc_now,
-    at_edge: Callable[[str], None] = lambda edge: None,
+    at_crash_point: Callable[[str], None] = lambda edge: None,
 ) -> Iterator[DeliveryResult]:
     """Create the parcels' drafts, and yield one result for each, as they come.
 
@@ -63,7 +63,7 @@ def create_all(
     ledger (`record_outcomes`) before it is yielded; the exports are recorded already. Raises: after every parcel's
     result, the ApiError that ended the delivery; at once, LedgerUnavailable.
     """
-    run = Run(
+    context = DeliveryContext(
         ledger=ledger,
         store=store,
         places=Places(""),
@@ -73,7 +73,7 @@ def create_all(
         verify=verify,
         lease_s=lease_s,
         clock=clock,
-        at_edge=at_edge,
+        at_crash_point=at_crash_point,
     )
     account = Account(api, customer_ids, _MonthsBefore(api).document, template=template, doubt_s=doubt_s)
     ended_by: PipelineError | None = None
@@ -82,15 +82,15 @@ def create_all(
         result = None
         if ended_by is None:
             try:
-                result = create_draft(parcel, account, run)
+                result = create_draft(parcel, account, context)
                 without_answer = 0
             except (ApiError, DeliveryError, StoreError) as error:
                 without_answer = without_answer + 1 if isinstance(error, _WITHOUT_ANSWER) else 0
                 if isinstance(error, _ENDS_ALL) or without_answer >= FAILURES_IN_A_ROW:
                     ended_by = error
-                result = _failed(parcel, str(error), run)
+                result = _failed(parcel, str(error), context)
         else:
-            result = _failed(parcel, f"not tried any more: {ended_by}", run)
+            result = _failed(parcel, f"not tried any more: {ended_by}", context)
         ledger.months.record_outcomes([outcome_of(result)], run_id)
         yield result
     if ended_by is not None:
@@ -101,9 +101,9 @@ _WITHOUT_ANSWER: Final = (ApiUnavailable, OutcomeUnknown)
 _ENDS_ALL: Final = (KeyRefused, RateLimitExhausted)
 
 
-def _failed(parcel: Parcel, why: str, run: Run) -> DeliveryResult:
+def _failed(parcel: Parcel, why: str, context: DeliveryContext) -> DeliveryResult:
     problem = Problem(Code.DELIVERY_FAILED, parcel.export.customer_number, why)
-    return result_of(parcel, run.clock(), "failed", (problem,))
+    return result_of(parcel, context.clock(), "failed", (problem,))
 
 
 @dataclass

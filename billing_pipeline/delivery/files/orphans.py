@@ -2,8 +2,8 @@
 
 The ledger then does not know either what else it has forgotten: files that the receiver took and deleted leave no
 name behind. So, where this pipeline has written one of them, nothing is sent until a person has had the inbox looked
-at (`billing-pipeline reconcile`), which notes every stray with its hash. What a later run wants to send under such a
-name is then known to have been sent, where the bytes are the same, and held otherwise. A file that somebody else put
+at (`billing-pipeline reconcile`), which notes every one with its hash. What a later run wants to send under such a name
+is then known to have been sent, where the bytes are the same, and held otherwise. A file that somebody else put
 under one of our names holds only its own customer.
 """
 
@@ -22,7 +22,7 @@ from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.sightings import FileKey, Sighting
 from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.delivery.transports.protocol import (
-    Inbox,
+    InboxConnection,
     NotFound,
     Permanent,
     PermissionRefused,
@@ -42,7 +42,7 @@ class LedgerBehind(Permanent):
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class OrphanFile:
     """A file in one of the inbox's directories, and what its name says."""
 
     path: str
@@ -50,8 +50,10 @@ class Stray:
     key: FileKey
 
 
-def find_strays(transport: Transport, places: Places, ledger: Ledger, *, timeout_s: float) -> list[Stray]:
-    """The strays in all directories that are known and may be listed. Raises: DeliveryError, LedgerUnavailable."""
+def find_orphans(
+    transport: Transport, places: Places, ledger: Ledger, *, timeout_s: float
+) -> list[OrphanFile]:
+    """The orphan files in every known directory that may be listed. Raises: DeliveryError, LedgerUnavailable."""
     tries = Retrying(
         retry=retry_if_exception_type(Transient),
         wait=wait_exponential(multiplier=0.2, max=5.0),
@@ -61,49 +63,49 @@ def find_strays(transport: Transport, places: Places, ledger: Ledger, *, timeout
     found = tries(_files, transport, places)
     # Asked after the listing: what another run has published meanwhile was committed before it had its name.
     known = ledger.sightings.known_files()
-    return [stray for stray in found if stray.key not in known]
+    return [orphan for orphan in found if orphan.key not in known]
 
 
 def first_written_by(
-    written_here: Callable[[FileKey, bytes], bool], strays: Sequence[Stray], transport: Transport
-) -> Stray | None:
-    """The first stray whose bytes this pipeline has written, or that may not be read; None where all are others'.
+    written_here: Callable[[FileKey, bytes], bool], orphans: Sequence[OrphanFile], transport: Transport
+) -> OrphanFile | None:
+    """The first orphan file whose bytes this pipeline has written, or that may not be read; None where all are others'.
 
     A file that somebody else put under one of our names says nothing of the ledger: it is held by itself, when its
     customer's turn comes. Raises: DeliveryError.
     """
-    if not strays:
+    if not orphans:
         return None
     with transport.connect() as inbox:
-        for stray in strays:
+        for orphan in orphans:
             try:
-                if written_here(stray.key, inbox.read(stray.path)):
-                    return stray
+                if written_here(orphan.key, inbox.read(orphan.path)):
+                    return orphan
             except NotFound:
                 continue
             except PermissionRefused:
-                return stray
+                return orphan
     return None
 
 
-def behind(strays: Sequence[Stray], address: str) -> str:
+def behind(orphans: Sequence[OrphanFile], address: str) -> str:
     """What is wrong and what to do, in one line."""
-    names = ", ".join(stray.path for stray in strays[:_NAMED])
-    more = f" and {len(strays) - _NAMED} more" if len(strays) > _NAMED else ""
+    names = ", ".join(orphan.path for orphan in orphans[:_NAMED])
+    more = f" and {len(orphans) - _NAMED} more" if len(orphans) > _NAMED else ""
     return (
         f"{address} has files that the ledger does not know ({names}{more}); was it restored from a backup? Nothing "
         "is sent until `billing-pipeline reconcile --reason TEXT --by NAME` has looked at them"
     )
 
 
-def sighting_of(stray: Stray, inbox: Inbox) -> Sighting | None:
-    """The stray and its hash; None where it is gone. Raises: Transient."""
+def sighting_of(orphan: OrphanFile, inbox: InboxConnection) -> Sighting | None:
+    """The orphan file and its hash; None where it is gone. Raises: Transient."""
     try:
-        return Sighting(stray.path, sha256_of(inbox.read(stray.path)))
+        return Sighting(orphan.path, sha256_of(inbox.read(orphan.path)))
     except NotFound:
         return None
     except PermissionRefused:
-        return Sighting(stray.path, "")
+        return Sighting(orphan.path, "")
 
 
 def seen_before(delivery: Delivery, ledger: Ledger, places: Places) -> Decision | None:
@@ -141,10 +143,10 @@ def key_of(name: str) -> FileKey | None:
     return (month, customer_number, revision) if file_name(month, customer_number, revision) == name else None
 
 
-def _files(transport: Transport, places: Places) -> list[Stray]:
+def _files(transport: Transport, places: Places) -> list[OrphanFile]:
     with transport.connect() as inbox:
         return [
-            Stray(join(directory, name), name, key)
+            OrphanFile(join(directory, name), name, key)
             # In the direction in which files move, so that one that moves meanwhile is seen twice, not missed.
             for directory in (places.remote_dir, places.archive_dir, places.error_dir)
             if directory is not None
@@ -153,7 +155,7 @@ def _files(transport: Transport, places: Places) -> list[Stray]:
         ]
 
 
-def _names(inbox: Inbox, directory: str) -> Iterator[str]:
+def _names(inbox: InboxConnection, directory: str) -> Iterator[str]:
     """Names in the directory; none where the account may only look for single names, as delivery itself does."""
     try:
         yield from inbox.list(directory)

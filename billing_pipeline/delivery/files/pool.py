@@ -26,21 +26,22 @@ from typing import Final, Self
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
 
+from billing_pipeline.delivery.context import DeliveryContext, Verify, unverified
 from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.delivery.files.upload import Run, Verify, deliver, unverified
+from billing_pipeline.delivery.files.upload import deliver
 from billing_pipeline.delivery.ledger import Ledger, utc_now
 from billing_pipeline.delivery.records import DeliveryResult, Parcel
 from billing_pipeline.delivery.results import outcome_of, result_of
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
-    Inbox,
+    InboxConnection,
     InboxTimeout,
     Permanent,
     Transient,
     Transport,
 )
 from billing_pipeline.problems import Code, Problem
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 
 FAILURES_IN_A_ROW: Final = 5
 _TRIES: Final = 6
@@ -50,7 +51,7 @@ def deliver_all(
     parcels: Sequence[Parcel],
     transport: Transport,
     ledger: Ledger,
-    store: Store,
+    store: BlobStore,
     *,
     run_id: str,
     remote_dir: str,
@@ -60,7 +61,7 @@ def deliver_all(
     connections: int = 4,
     timeout_s: float = 30.0,
     clock: Callable[[], datetime] = utc_now,
-    at_edge: Callable[[str], None] = lambda edge: None,
+    at_crash_point: Callable[[str], None] = lambda edge: None,
 ) -> Generator[DeliveryResult, None, None]:
     """Deliver the parcels, and yield one result for each, in the caller's thread, as they come.
 
@@ -68,7 +69,7 @@ def deliver_all(
     already. Raises: after every parcel's result, the DeliveryError that ended the delivery; at once,
     LedgerUnavailable.
     """
-    run = run_over(
+    context = context_over(
         transport,
         ledger,
         store,
@@ -77,26 +78,26 @@ def deliver_all(
         verify=verify,
         timeout_s=timeout_s,
         clock=clock,
-        at_edge=at_edge,
+        at_crash_point=at_crash_point,
     )
-    yield from deliver_over(parcels, transport, run, connections=connections, timeout_s=timeout_s)
+    yield from deliver_over(parcels, transport, context, connections=connections, timeout_s=timeout_s)
 
 
-def run_over(
+def context_over(
     transport: Transport,
     ledger: Ledger,
-    store: Store,
+    store: BlobStore,
     *,
     run_id: str,
     places: Places,
     verify: Verify = unverified,
     timeout_s: float = 30.0,
     clock: Callable[[], datetime] = utc_now,
-    at_edge: Callable[[str], None] = lambda edge: None,
-) -> Run:
+    at_crash_point: Callable[[str], None] = lambda edge: None,
+) -> DeliveryContext:
     """What all deliveries over this transport share; how long others are waited for follows from its time-out."""
     lease_s = 2 * timeout_s + 1
-    return Run(
+    return DeliveryContext(
         ledger=ledger,
         store=store,
         places=places,
@@ -108,38 +109,43 @@ def run_over(
         patience_s=lease_s + 1,
         lease_s=lease_s,
         clock=clock,
-        at_edge=at_edge,
+        at_crash_point=at_crash_point,
     )
 
 
 def deliver_over(
-    parcels: Sequence[Parcel], transport: Transport, run: Run, *, connections: int, timeout_s: float
+    parcels: Sequence[Parcel],
+    transport: Transport,
+    context: DeliveryContext,
+    *,
+    connections: int,
+    timeout_s: float,
 ) -> Generator[DeliveryResult, None, None]:
     """As `deliver_all`, for a run that is made already."""
-    crew = _Crew(run, transport, timeout_s)
+    pool = UploadPool(context, transport, timeout_s)
     for parcel in parcels:
-        crew.waiting.put(parcel)
+        pool.waiting.put(parcel)
     # A server may allow fewer connections than there are threads: what a thread that got none puts back is left
     # over when the others have gone already, and the next round sends it.
-    while not crew.waiting.empty():
-        yield from _round(crew, min(connections, crew.waiting.qsize()))
-    if crew.ended_by is not None:
-        raise crew.ended_by
+    while not pool.waiting.empty():
+        yield from _round(pool, min(connections, pool.waiting.qsize()))
+    if pool.ended_by is not None:
+        raise pool.ended_by
 
 
-def _round(crew: _Crew, count: int) -> Iterator[DeliveryResult]:
+def _round(pool: UploadPool, count: int) -> Iterator[DeliveryResult]:
     """The results of so many threads, until all of them have gone."""
-    with ThreadPoolExecutor(count, thread_name_prefix="delivery") as pool:
-        threads = [pool.submit(crew.work) for _ in range(count)]
+    with ThreadPoolExecutor(count, thread_name_prefix="delivery") as executor:
+        threads = [executor.submit(pool.work) for _ in range(count)]
         try:
             for _ in threads:
-                yield from iter(crew.results.get, None)
+                yield from iter(pool.results.get, None)
         finally:
             # The caller may have had enough of it: who is at work finishes the file in hand.
-            crew.stop.set()
+            pool.stop.set()
     for thread in threads:
         thread.result()
-    crew.stop.clear()
+    pool.stop.clear()
 
 
 _BACK_OFF: Final = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.3)
@@ -156,10 +162,10 @@ class _GivenUp(Permanent):
 
 
 @dataclass
-class _Crew:
+class UploadPool:
     """What the threads of one `deliver_all` share."""
 
-    run: Run
+    context: DeliveryContext
     transport: Transport
     timeout_s: float
     waiting: queue.SimpleQueue[Parcel] = field(default_factory=queue.SimpleQueue)
@@ -185,7 +191,7 @@ class _Crew:
                     if result is None:
                         self.waiting.put(parcel)
                         return
-                    self.run.ledger.months.record_outcomes([outcome_of(result)], self.run.run_id)
+                    self.context.ledger.months.record_outcomes([outcome_of(result)], self.context.run_id)
                     self.results.put(result)
         except BaseException:
             self.stop.set()
@@ -208,14 +214,14 @@ class _Crew:
             if not self._counted(error, connection):
                 return None
             problem = Problem(Code.DELIVERY_FAILED, parcel.export.customer_number, str(error))
-            return result_of(parcel, self.run.clock(), "failed", (problem,))
+            return result_of(parcel, self.context.clock(), "failed", (problem,))
         if connection.is_open:
             self.failed_in_a_row = 0
         return result
 
     def _once(self, parcel: Parcel, connection: _Connection) -> DeliveryResult:
         try:
-            return deliver(parcel, connection.inbox, self.run)
+            return deliver(parcel, connection.inbox, self.context)
         except Transient as error:
             if not error.connection_usable:
                 connection.close()
@@ -241,9 +247,9 @@ class _Crew:
 class _Connection:
     """One thread's connection: made when it is first needed, and again after it broke."""
 
-    def __init__(self, crew: _Crew) -> None:
-        self._crew = crew
-        self._inbox: Inbox | None = None
+    def __init__(self, pool: UploadPool) -> None:
+        self._crew = pool
+        self._inbox: InboxConnection | None = None
         self._context = ExitStack()
         self.refused = False
 
@@ -259,7 +265,7 @@ class _Connection:
     def is_open(self) -> bool:
         return self._inbox is not None
 
-    def inbox(self) -> Inbox:
+    def inbox(self) -> InboxConnection:
         """The open connection, or a new one. Raises: as `Transport.connect`, or _GivenUp."""
         if self._crew.ended_by is not None:
             raise _GivenUp(f"not tried any more: {self._crew.ended_by}")

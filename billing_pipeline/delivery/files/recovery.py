@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from billing_pipeline.delivery.records import Delivery
-from billing_pipeline.delivery.transports.protocol import Inbox, InboxUnavailable, NotFound, PermissionRefused
+from billing_pipeline.delivery.transports.protocol import (
+    InboxConnection,
+    InboxUnavailable,
+    NotFound,
+    PermissionRefused,
+)
 from billing_pipeline.problems import Code
 from billing_pipeline.store.blobs import sha256_of
 
@@ -75,7 +80,7 @@ class Decision:
     reason: str = ""
 
 
-def look(delivery: Delivery, inbox: Inbox, places: Places) -> Sights:
+def look(delivery: Delivery, inbox: InboxConnection, places: Places) -> Sights:
     """Look at the four places of a delivery.
 
     Raises: DeliveryError where looking itself fails; InboxUnavailable if the directory that had the files
@@ -143,7 +148,7 @@ def _collision(what: str) -> Decision:
     return Decision(Action.HOLD, Code.NAME_COLLISION, what)
 
 
-def _prove_there(inbox: Inbox, delivery: Delivery) -> None:
+def _prove_there(inbox: InboxConnection, delivery: Delivery) -> None:
     try:
         inbox.list(delivery.remote_dir)
     except NotFound as error:
@@ -155,7 +160,7 @@ def _prove_there(inbox: Inbox, delivery: Delivery) -> None:
         return
 
 
-def _sight(delivery: Delivery, inbox: Inbox, path: str) -> Sight:
+def _sight(delivery: Delivery, inbox: InboxConnection, path: str) -> Sight:
     if not path:
         return Sight.UNKNOWN
     try:

@@ -36,16 +36,15 @@ the death of a process is noticed on the same machine (`liveness`), and elsewher
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
+from billing_pipeline.delivery.context import DeliveryContext
 from billing_pipeline.delivery.files.orphans import seen_before
-from billing_pipeline.delivery.files.recovery import Action, Decision, Places, decide, join, look
-from billing_pipeline.delivery.ledger import Ledger, Note, Refusal, new_token
-from billing_pipeline.delivery.ledger.liveness import is_gone, this_process
+from billing_pipeline.delivery.files.recovery import Action, Decision, decide, join, look
+from billing_pipeline.delivery.ledger import Note, Refusal, new_token
 from billing_pipeline.delivery.records import (
     SENT_STATES,
     Delivery,
@@ -57,17 +56,17 @@ from billing_pipeline.delivery.records import (
 from billing_pipeline.delivery.results import changed, held, in_progress, result_of
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
-    Inbox,
     InboxBusy,
+    InboxConnection,
     NameRefused,
     NameTaken,
     NotFound,
     ReadBackMismatch,
 )
 from billing_pipeline.problems import Code, Problem
-from billing_pipeline.store.blobs import Store, StoreError, sha256_of
+from billing_pipeline.store.blobs import StoreError, sha256_of
 
-EDGES: Final = (
+CRASH_POINTS: Final = (
     "planned",
     "taken",
     "created",
@@ -78,50 +77,12 @@ EDGES: Final = (
     "adopted",
     "looked",
 )
-"""Where `Run.at_edge` is called: after each step that something could die behind."""
+"""Where `DeliveryContext.at_crash_point` is called: after each step that something could die behind."""
 
 _LOOKS = 5
 
-Verify = Callable[[Parcel, bytes], Sequence[str]]
-"""The check of a file's bytes: what is wrong with them, nothing if they may be sent."""
 
-
-def unverified(parcel: Parcel, data: bytes) -> Sequence[str]:
-    """Finds nothing wrong."""
-    return ()
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What all deliveries of one run share.
-
-    `transport` and `endpoint` are the transport's `name` and `address`. Another run at work on the same
-    delivery is waited for up to `patience_s`; one that has not moved for `lease_s`, or whose process has
-    ended, is taken over from. `at_edge` is told each of `EDGES`; tests die there.
-    """
-
-    ledger: Ledger
-    store: Store
-    places: Places
-    transport: str
-    endpoint: str
-    run_id: str
-    verify: Verify = unverified
-    patience_s: float = 30.0
-    lease_s: float = 61.0
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], None] = time.sleep
-    at_edge: Callable[[str], None] = lambda edge: None
-    holder: str = field(default_factory=this_process)
-
-    def may_take(self, delivery: Delivery) -> bool:
-        """Whether nobody who is alive is at work on the delivery, as far as can be known."""
-        if not delivery.holder or is_gone(delivery.holder):
-            return True
-        return self.clock() - delivery.updated_at >= timedelta(seconds=self.lease_s)
-
-
-def deliver(parcel: Parcel, inbox: Callable[[], Inbox], run: Run) -> DeliveryResult:
+def deliver(parcel: Parcel, inbox: Callable[[], InboxConnection], context: DeliveryContext) -> DeliveryResult:
     """Deliver one file, or say why not; `inbox` is asked for a connection only if one is needed.
 
     A failed exchange is logged, and the delivery given back, before it is raised. Raises: DeliveryError for
@@ -129,15 +90,15 @@ def deliver(parcel: Parcel, inbox: Callable[[], Inbox], run: Run) -> DeliveryRes
     """
     return carry_through(
         parcel,
-        run,
-        send=lambda planned, data: _upload(planned, data, inbox(), run),
-        take_up=lambda found: _take_up(found, inbox(), run),
+        context,
+        send=lambda planned, data: _upload(planned, data, inbox(), context),
+        take_up=lambda found: _take_up(found, inbox(), context),
     )
 
 
 def carry_through(
     parcel: Parcel,
-    run: Run,
+    context: DeliveryContext,
     *,
     send: Callable[[Delivery, bytes], bool],
     take_up: Callable[[Delivery], bool],
@@ -151,150 +112,152 @@ def carry_through(
     published_here = False
     attempt = 0
     while True:
-        planned = run.ledger.plans.plan(parcel, run_id=run.run_id, may_take=run.may_take)
+        planned = context.ledger.plans.plan(parcel, run_id=context.run_id, may_take=context.may_take)
         if isinstance(planned, Refusal):
-            return result_of(parcel, run.clock(), "failed", planned.problems)
-        run.at_edge("planned")
+            return result_of(parcel, context.clock(), "failed", planned.problems)
+        context.at_crash_point("planned")
         if planned.state in SENT_STATES or planned.state is State.HELD:
-            return _settled(parcel, planned, run, published_here=published_here)
-        if attempt > 0 and time.monotonic() - started >= run.patience_s:
-            return result_of(parcel, run.clock(), "failed", (in_progress(planned),))
+            return _settled(parcel, planned, context, published_here=published_here)
+        if attempt > 0 and time.monotonic() - started >= context.patience_s:
+            return result_of(parcel, context.clock(), "failed", (in_progress(planned),))
         # Planned with other bytes, the lease has expired since the ledger was asked: ask it again.
         superseded = planned.state is State.UPLOADING and planned.sha256 != parcel.export.sha256
-        if superseded or not run.may_take(planned):
-            run.sleep(0.05 * 2 ** min(attempt, 3))
+        if superseded or not context.may_take(planned):
+            context.sleep(0.05 * 2 ** min(attempt, 3))
         elif planned.state is State.COMMITTING:
             published_here |= take_up(planned)
         else:
-            data, problems = _bytes_to_send(parcel, run)
+            data, problems = _bytes_to_send(parcel, context)
             if problems:
-                return result_of(parcel, run.clock(), "failed", problems)
+                return result_of(parcel, context.clock(), "failed", problems)
             published_here |= send(planned, data)
         attempt += 1
 
 
-def _bytes_to_send(parcel: Parcel, run: Run) -> tuple[bytes, tuple[Problem, ...]]:
+def _bytes_to_send(parcel: Parcel, context: DeliveryContext) -> tuple[bytes, tuple[Problem, ...]]:
     """The stored bytes, proven anew; or what is wrong with them."""
     export = parcel.export
     try:
-        data = run.store.get("csv", export.sha256)
+        data = context.store.get("csv", export.sha256)
     except StoreError as error:
         return b"", (Problem(Code.DELIVERY_FAILED, export.customer_number, str(error)),)
     return data, tuple(
-        Problem(Code.LAYOUT_INVALID, export.customer_number, fault) for fault in run.verify(parcel, data)
+        Problem(Code.LAYOUT_INVALID, export.customer_number, fault) for fault in context.verify(parcel, data)
     )
 
 
-def _upload(planned: Delivery, data: bytes, inbox: Inbox, run: Run) -> bool:
+def _upload(planned: Delivery, data: bytes, inbox: InboxConnection, context: DeliveryContext) -> bool:
     """PLANNED or UPLOADING → PUBLISHED. False where it was held, or somebody else has taken it over."""
     if "/" in planned.file_name:
-        raise NameRefused(f"the file name {planned.file_name!r} would leave {run.places.remote_dir}")
+        raise NameRefused(f"the file name {planned.file_name!r} would leave {context.places.remote_dir}")
     token = new_token()
-    taken = run.ledger.transitions.take(
+    taken = context.ledger.transitions.take(
         planned,
         token=token,
-        temporary_path=join(run.places.remote_dir, f".{planned.file_name}.{token}.tmp"),
-        remote_path=join(run.places.remote_dir, planned.file_name),
-        remote_dir=run.places.remote_dir,
-        transport=run.transport,
-        endpoint=run.endpoint,
-        holder=run.holder,
-        run_id=run.run_id,
+        temporary_path=join(context.places.remote_dir, f".{planned.file_name}.{token}.tmp"),
+        remote_path=join(context.places.remote_dir, planned.file_name),
+        remote_dir=context.places.remote_dir,
+        transport=context.transport,
+        endpoint=context.endpoint,
+        holder=context.holder,
+        run_id=context.run_id,
     )
     if taken is None:
         return False
-    run.at_edge("taken")
-    committed = _write_and_commit(taken, data, inbox, run)
+    context.at_crash_point("taken")
+    committed = _write_and_commit(taken, data, inbox, context)
     if committed is None:
         return False
-    run.at_edge("committed")
-    with _GivenBack(committed, run):
+    context.at_crash_point("committed")
+    with _GivenBack(committed, context):
         try:
             inbox.rename(committed.temporary_path, committed.remote_path)
         except (NameTaken, NotFound):
-            return _resolve(committed, inbox, run)
-        run.at_edge("renamed")
-        return _published(committed, Note("publish", committed.remote_path), run, renamed=True)
+            return _resolve(committed, inbox, context)
+        context.at_crash_point("renamed")
+        return _published(committed, Note("publish", committed.remote_path), context, renamed=True)
     return False
 
 
-def _write_and_commit(taken: Delivery, data: bytes, inbox: Inbox, run: Run) -> Delivery | None:
+def _write_and_commit(
+    taken: Delivery, data: bytes, inbox: InboxConnection, context: DeliveryContext
+) -> Delivery | None:
     """UPLOADING → COMMITTING. None where it was held or recognised, or somebody else has taken it over."""
-    with _GivenBack(taken, run):
+    with _GivenBack(taken, context):
         for leftover in taken.leftovers:
             inbox.remove(leftover)
-        seen = seen_before(taken, run.ledger, run.places)
+        seen = seen_before(taken, context.ledger, context.places)
         if seen is not None:
-            _recognise(taken, seen, run)
+            _recognise(taken, seen, context)
             return None
-        foreign = _foreign_file(taken, inbox, run)
+        foreign = _foreign_file(taken, inbox, context)
         if foreign:
-            _hold(taken, Decision(Action.HOLD, Code.NAME_COLLISION, foreign), run)
+            _hold(taken, Decision(Action.HOLD, Code.NAME_COLLISION, foreign), context)
             return None
-        _write(taken, data, inbox, run)
+        _write(taken, data, inbox, context)
         note = Note("upload", f"{taken.temporary_path}: {len(data)} bytes, read back, sha256 {taken.sha256}")
-        committed = run.ledger.transitions.commit(taken, note)
+        committed = context.ledger.transitions.commit(taken, note)
         if committed is None:
             inbox.remove(taken.temporary_path)
         return committed
     return None
 
 
-def _recognise(taken: Delivery, seen: Decision, run: Run) -> None:
+def _recognise(taken: Delivery, seen: Decision, context: DeliveryContext) -> None:
     """UPLOADING → PUBLISHED, with nothing sent, or HELD: the file was seen before this ledger knew of it."""
     if seen.action is Action.HOLD:
-        _hold(taken, seen, run)
+        _hold(taken, seen, context)
         return
     # Should we die in between, the next run finds no temporary file, and concludes the same.
-    committed = run.ledger.transitions.commit(taken, Note("recognise", seen.reason))
+    committed = context.ledger.transitions.commit(taken, Note("recognise", seen.reason))
     if committed is not None:
         consumed = seen.action is Action.CONSUMED
-        _published(committed, Note("recognise", "nothing was sent again"), run, consumed=consumed)
+        _published(committed, Note("recognise", "nothing was sent again"), context, consumed=consumed)
 
 
-def _foreign_file(taken: Delivery, inbox: Inbox, run: Run) -> str:
+def _foreign_file(taken: Delivery, inbox: InboxConnection, context: DeliveryContext) -> str:
     """Whose file has our name already, before anything of ours was published; "" if nobody's."""
     if inbox.stat(taken.remote_path) is not None:
         return f"{taken.remote_path} is there already, and not from this ledger"
-    archived = join(run.places.archive_dir, taken.file_name)
+    archived = join(context.places.archive_dir, taken.file_name)
     if archived and taken.released_as != "send" and inbox.stat(archived) is not None:
         return f"{archived} says that the receiver has taken a file of this name, of which this ledger knows nothing"
     return ""
 
 
-def _write(taken: Delivery, data: bytes, inbox: Inbox, run: Run) -> None:
+def _write(taken: Delivery, data: bytes, inbox: InboxConnection, context: DeliveryContext) -> None:
     """The temporary file, proven to be whole."""
     inbox.create(taken.temporary_path, data)
-    run.at_edge("created")
+    context.at_crash_point("created")
     if sha256_of(inbox.read(taken.temporary_path)) != taken.sha256:
         inbox.remove(taken.temporary_path)
         raise ReadBackMismatch(
-            f"{run.endpoint} did not keep what was written to {taken.temporary_path}: what was read back differs; "
+            f"{context.endpoint} did not keep what was written to {taken.temporary_path}: what was read back differs; "
             "its disk may be full or failing"
         )
-    run.at_edge("verified")
+    context.at_crash_point("verified")
 
 
-def _take_up(found: Delivery, inbox: Inbox, run: Run) -> bool:
+def _take_up(found: Delivery, inbox: InboxConnection, context: DeliveryContext) -> bool:
     """A delivery whose run left it in COMMITTING: find out what became of the rename, and finish it."""
-    adopted = run.ledger.transitions.adopt(found, holder=run.holder, run_id=run.run_id)
+    adopted = context.ledger.transitions.adopt(found, holder=context.holder, run_id=context.run_id)
     if adopted is None:
         return False
-    run.at_edge("adopted")
-    with _GivenBack(adopted, run):
-        return _resolve(adopted, inbox, run)
+    context.at_crash_point("adopted")
+    with _GivenBack(adopted, context):
+        return _resolve(adopted, inbox, context)
     return False
 
 
-def _resolve(committed: Delivery, inbox: Inbox, run: Run) -> bool:
+def _resolve(committed: Delivery, inbox: InboxConnection, context: DeliveryContext) -> bool:
     """COMMITTING → whatever the inbox says. False where it was held, or somebody else was first."""
-    if committed.endpoint != run.endpoint:
-        reason = f"it was sent to {committed.endpoint}, and the inbox is now {run.endpoint}: look there"
-        _hold(committed, Decision(Action.HOLD, Code.DELIVERY_FAILED, reason), run)
+    if committed.endpoint != context.endpoint:
+        reason = f"it was sent to {committed.endpoint}, and the inbox is now {context.endpoint}: look there"
+        _hold(committed, Decision(Action.HOLD, Code.DELIVERY_FAILED, reason), context)
         return False
     for _ in range(_LOOKS):
-        sights = look(committed, inbox, run.places)
-        run.at_edge("looked")
+        sights = look(committed, inbox, context.places)
+        context.at_crash_point("looked")
         decision = decide(sights)
         match decision.action:
             case Action.RENAME:
@@ -302,35 +265,40 @@ def _resolve(committed: Delivery, inbox: Inbox, run: Run) -> bool:
                     inbox.rename(committed.temporary_path, committed.remote_path)
                 except (NameTaken, NotFound):
                     continue
-                run.at_edge("renamed")
+                context.at_crash_point("renamed")
                 note = Note("publish", f"{committed.remote_path} ({sights})")
-                return _published(committed, note, run, renamed=True)
+                return _published(committed, note, context, renamed=True)
             case Action.HOLD:
-                if _hold(committed, decision, run):
+                if _hold(committed, decision, context):
                     inbox.remove(committed.temporary_path)
                 return False
             case _:
                 inbox.remove(committed.temporary_path)
                 consumed = decision.action is Action.CONSUMED
                 note = Note("recover", f"{decision.action.name.lower()}: {sights}")
-                return _published(committed, note, run, consumed=consumed)
-    raise InboxBusy(f"{run.endpoint} changed {committed.remote_path} each time it was looked at")
+                return _published(committed, note, context, consumed=consumed)
+    raise InboxBusy(f"{context.endpoint} changed {committed.remote_path} each time it was looked at")
 
 
 def _published(
-    committed: Delivery, note: Note, run: Run, *, consumed: bool = False, renamed: bool = False
+    committed: Delivery,
+    note: Note,
+    context: DeliveryContext,
+    *,
+    consumed: bool = False,
+    renamed: bool = False,
 ) -> bool:
-    published = run.ledger.transitions.publish(committed, note, consumed=consumed, renamed=renamed)
-    run.at_edge("published")
+    published = context.ledger.transitions.publish(committed, note, consumed=consumed, renamed=renamed)
+    context.at_crash_point("published")
     if published is None and renamed:
-        run.ledger.events.record_exchange(committed, note, run_id=run.run_id)
+        context.ledger.events.record_exchange(committed, note, run_id=context.run_id)
     return published is not None
 
 
-def _hold(delivery: Delivery, decision: Decision, run: Run) -> bool:
+def _hold(delivery: Delivery, decision: Decision, context: DeliveryContext) -> bool:
     code = decision.code or Code.DELIVERY_FAILED
     note = Note("hold", decision.reason, outcome="failure")
-    return run.ledger.transitions.hold(delivery, code, decision.reason, note) is not None
+    return context.ledger.transitions.hold(delivery, code, decision.reason, note) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +310,7 @@ class _GivenBack:
     """
 
     delivery: Delivery
-    run: Run
+    context: DeliveryContext
 
     def __enter__(self) -> None:
         return
@@ -353,20 +321,22 @@ class _GivenBack:
         if not isinstance(error, DeliveryError):
             return False
         note = Note("attempt", str(error), outcome="failure")
-        if self.run.ledger.transitions.give_back(self.delivery, note) is not None:
+        if self.context.ledger.transitions.give_back(self.delivery, note) is not None:
             return False
-        self.run.ledger.events.record_exchange(self.delivery, note, run_id=self.run.run_id)
+        self.context.ledger.events.record_exchange(self.delivery, note, run_id=self.context.run_id)
         return True
 
 
-def _settled(parcel: Parcel, found: Delivery, run: Run, *, published_here: bool) -> DeliveryResult:
+def _settled(
+    parcel: Parcel, found: Delivery, context: DeliveryContext, *, published_here: bool
+) -> DeliveryResult:
     """What the ledger says of a delivery that is over, or that a person has to decide about."""
     if found.state is State.HELD:
-        return result_of(parcel, run.clock(), "held", (held(found),))
+        return result_of(parcel, context.clock(), "held", (held(found),))
     if parcel.export.sha256 in {found.sha256, found.accepted_sha256}:
         outcome: DeliveryOutcome = "delivered" if published_here else "unchanged"
-        return result_of(parcel, run.clock(), outcome, remote_path=found.remote_path)
-    problem = changed(parcel, found, run.store)
+        return result_of(parcel, context.clock(), outcome, remote_path=found.remote_path)
+    problem = changed(parcel, found, context.store)
     note = Note("hold", problem.message, outcome="failure", kind="decision")
-    run.ledger.events.record_exchange(found, note, run_id=run.run_id)
-    return result_of(parcel, run.clock(), "held", (problem,))
+    context.ledger.events.record_exchange(found, note, run_id=context.run_id)
+    return result_of(parcel, context.clock(), "held", (problem,))

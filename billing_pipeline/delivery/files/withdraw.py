@@ -21,11 +21,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from billing_pipeline.delivery.context import DeliveryContext
 from billing_pipeline.delivery.files.recovery import Action, decide, join, look
-from billing_pipeline.delivery.files.upload import Run
 from billing_pipeline.delivery.ledger import Note, new_token
 from billing_pipeline.delivery.records import Delivery, State
-from billing_pipeline.delivery.transports.protocol import DeliveryError, Inbox, NotFound, Transient, Transport
+from billing_pipeline.delivery.transports.protocol import (
+    DeliveryError,
+    InboxConnection,
+    NotFound,
+    Transient,
+    Transport,
+)
 from billing_pipeline.store.blobs import sha256_of
 
 _TAKEN = "the receiver had taken it"
@@ -39,7 +45,9 @@ class Withdrawal:
     why_not: str = ""
 
 
-def withdraw_month(month: str, transport: Transport, run: Run, *, why: str) -> list[Withdrawal]:
+def withdraw_month(
+    month: str, transport: Transport, context: DeliveryContext, *, why: str
+) -> list[Withdrawal]:
     """Withdraw every file of the month that can be, and tell of each that was published, by customer number.
 
     An inbox that fails leaves the rest where it is, and says so: nothing is raised for it. Raises: LedgerUnavailable.
@@ -47,20 +55,20 @@ def withdraw_month(month: str, transport: Transport, run: Run, *, why: str) -> l
     withdrawals: list[Withdrawal] = []
     given_up = ""
     with ExitStack() as connection:
-        inbox: Inbox | None = None
-        for delivery in published(run.ledger.deliveries.of_month(month), run.endpoint):
+        inbox: InboxConnection | None = None
+        for delivery in published(context.ledger.deliveries.of_month(month), context.endpoint):
             why_not = given_up
             if not given_up:
                 try:
                     inbox = inbox or connection.enter_context(transport.connect())
-                    why_not = withdraw(delivery, inbox, run, why=why)
+                    why_not = withdraw(delivery, inbox, context, why=why)
                 except DeliveryError as error:
                     why_not = str(error)
                     note = Note("withdraw", why_not, outcome="failure")
-                    run.ledger.events.record_exchange(delivery, note, run_id=run.run_id)
+                    context.ledger.events.record_exchange(delivery, note, run_id=context.run_id)
                     if inbox is None or (isinstance(error, Transient) and not error.connection_usable):
                         given_up = why_not
-            now = run.ledger.deliveries.of_order(delivery.order_number) or delivery
+            now = context.ledger.deliveries.of_order(delivery.order_number) or delivery
             withdrawals.append(Withdrawal(now, "" if now.state is State.HELD else why_not))
     return withdrawals
 
@@ -78,7 +86,7 @@ def published(deliveries: Sequence[Delivery], endpoint: str) -> list[Delivery]:
     ]
 
 
-def withdraw(delivery: Delivery, inbox: Inbox, run: Run, *, why: str) -> str:
+def withdraw(delivery: Delivery, inbox: InboxConnection, context: DeliveryContext, *, why: str) -> str:
     """PUBLISHED → HELD, with the file under an ignored name; or why not.
 
     Raises: DeliveryError. If it happens after the ledger has said HELD, it stays so: where the file is, is not known.
@@ -89,7 +97,7 @@ def withdraw(delivery: Delivery, inbox: Inbox, run: Run, *, why: str) -> str:
     except NotFound:
         return _TAKEN
     token = new_token()
-    begun = run.ledger.transitions.begin_withdrawal(
+    begun = context.ledger.transitions.begin_withdrawal(
         delivery,
         token=token,
         temporary_path=join(delivery.remote_dir, f".{delivery.file_name}.{token}.tmp"),
@@ -98,26 +106,26 @@ def withdraw(delivery: Delivery, inbox: Inbox, run: Run, *, why: str) -> str:
     )
     if begun is None:
         return "another run, or a person, was at work on it"
-    run.at_edge("withdrawing")
+    context.at_crash_point("withdrawing")
     try:
         inbox.rename(begun.remote_path, begun.temporary_path)
     except NotFound:
-        return _taken_meanwhile(begun, inbox, run)
-    run.at_edge("withdrawn")
+        return _taken_meanwhile(begun, inbox, context)
+    context.at_crash_point("withdrawn")
     note = Note("withdraw", f"{begun.remote_path} → {begun.temporary_path}: {why}")
-    run.ledger.events.record_exchange(begun, note, run_id=run.run_id)
+    context.ledger.events.record_exchange(begun, note, run_id=context.run_id)
     return ""
 
 
-def _taken_meanwhile(begun: Delivery, inbox: Inbox, run: Run) -> str:
+def _taken_meanwhile(begun: Delivery, inbox: InboxConnection, context: DeliveryContext) -> str:
     """HELD → PUBLISHED or CONSUMED, where the inbox agrees that the receiver has it; else it stays HELD."""
-    sights = look(begun, inbox, run.places)
+    sights = look(begun, inbox, context.places)
     decision = decide(sights)
     note = Note("withdraw", f"{_TAKEN}: {sights}", outcome="failure")
     if decision.action not in (Action.PUBLISHED, Action.CONSUMED):
-        run.ledger.events.record_exchange(begun, note, run_id=run.run_id)
+        context.ledger.events.record_exchange(begun, note, run_id=context.run_id)
         return decision.reason
-    back = run.ledger.transitions.not_withdrawn(begun, note)
+    back = context.ledger.transitions.not_withdrawn(begun, note)
     if back is not None and decision.action is Action.CONSUMED:
-        run.ledger.transitions.consumed(back, Note("recover", f"consumed: {sights}"))
+        context.ledger.transitions.consumed(back, Note("recover", f"consumed: {sights}"))
     return _TAKEN

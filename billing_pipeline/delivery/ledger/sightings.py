@@ -1,7 +1,7 @@
 """Files that a person had looked at in the inbox (`reconcile`), of which this ledger did not know.
 
 A sighting is an event, for nothing but the log has to remember it; its detail is written and read here alone. What
-follows from one is decided in `delivery.strays`.
+follows from one is decided in `delivery.files.orphans`.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from typing import Any, Final
 from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
     DeliveryError,
-    Inbox,
     InboxBusy,
+    InboxConnection,
     InboxUnavailable,
     NameRefused,
     NameTaken,
@@ -73,7 +73,7 @@ class FolderTransport:
         return f"folder:{self._root}"
 
     @contextmanager
-    def connect(self) -> Iterator[Inbox]:
+    def connect(self) -> Iterator[InboxConnection]:
         """The folder. Raises: InboxUnavailable if it is not there, as when a share is not mounted."""
         if not self._root.is_dir():
             raise InboxUnavailable(f"{self.address} is not there; mount the share, or check BILLING_FOLDER")
@@ -81,7 +81,7 @@ class FolderTransport:
 
 
 class FolderInbox:
-    """The folder, as `inbox.Inbox` describes it."""
+    """The folder, as `inbox.InboxConnection` describes it."""
 
     def __init__(self, root: Path, address: str) -> None:
         self._root = root

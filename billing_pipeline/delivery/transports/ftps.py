@@ -92,7 +92,7 @@ class FtpsTransport:
 
 
 class FtpsInbox:
-    """One open connection, as `inbox.Inbox` describes it, as far as FTP can keep it (see the module)."""
+    """One open connection, as `inbox.InboxConnection` describes it, as far as FTP can keep it (see the module)."""
 
     def __init__(self, ftp: Ftp, address: str) -> None:
         self._ftp = ftp

@@ -1,6 +1,6 @@
 """What the state machine needs of a remote inbox, and what can go wrong there: protocol and error types.
 
-Each transport (`sftp`, `ftps`, `folder`) implements `Transport` and `Inbox` and translates its library's
+Each transport (`sftp`, `ftps`, `folder`) implements `Transport` and `InboxConnection` and translates its library's
 errors into the types below; every error names host and path, and the remedy. Nothing about states or the
 ledger here.
 """
@@ -110,7 +110,7 @@ class RemoteFile:
     modified: datetime | None
 
 
-class Inbox(Protocol):
+class InboxConnection(Protocol):
     """One open connection. Paths are the server's own, with "/". Used by one thread at a time.
 
     Any method may raise `Transient`, `PermissionRefused` or `NameRefused`; the others are named where they
@@ -159,7 +159,7 @@ class Transport(Protocol):
         delivery that was begun at one.
         """
 
-    def connect(self) -> AbstractContextManager[Inbox]:
+    def connect(self) -> AbstractContextManager[InboxConnection]:
         """A connection, closed at the end of the context.
 
         Raises: `InboxRefused` and its kinds, `InboxUnavailable`, `InboxTimeout`, `ConnectionLost`.

@@ -124,7 +124,7 @@ class _TimedChannel:
 
 
 class SftpInbox:
-    """One open connection, as `inbox.Inbox` describes it."""
+    """One open connection, as `inbox.InboxConnection` describes it."""
 
     def __init__(self, session: SftpSession, wire: Wire, address: str) -> None:
         self._session = session

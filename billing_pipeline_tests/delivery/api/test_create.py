@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.delivery.api.create import EDGES
+from billing_pipeline.delivery.api.create import CRASH_POINTS
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.records import Parcel, State
 from billing_pipeline.easybill.api_errors import KeyRefused, OutcomeUnknown
 from billing_pipeline.problems import Code
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.fault_injection import Trouble
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import hasty
 from billing_pipeline_tests.support.documents import a_customer
 from billing_pipeline_tests.support.drafting import DraftBench, api_of
@@ -39,7 +39,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def bench(sandbox: Sandbox, sqlite_ledger: Ledger, store: Store) -> DraftBench:
+def bench(sandbox: Sandbox, sqlite_ledger: Ledger, store: BlobStore) -> DraftBench:
     sandbox.faults.clear()
     return DraftBench(sandbox, sqlite_ledger, store)
 
@@ -65,7 +65,7 @@ def test_many_customers_cost_one_request_each_beside_the_lists(bench: DraftBench
     assert len(bench.sandbox.journal.exchanges) - before == 5 + 2
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", CRASH_POINTS)
 def test_a_run_that_dies_anywhere_makes_at_most_one_draft(bench: DraftBench, edge: str) -> None:
     parcel = bench.parcel(next(numbers))
     in_recovery = edge in {"adopted", "looked"}
@@ -192,14 +192,14 @@ def test_who_was_refused_does_not_ask_again_once_another_has_taken_over(bench: D
     bench.sandbox.faults.on_request(Trouble.TOO_MANY_REQUESTS, method="POST", path="/documents")
     others: list[str] = []
 
-    def at_edge(edge: str) -> None:
+    def at_crash_point(edge: str) -> None:
         if edge == "committed" and not others:
             others.append("on its way")
             bench.later = timedelta(hours=1)
             others.append(bench.send(parcel).outcome)
 
     bench.lease_s = 60
-    assert bench.send(parcel, at_edge=at_edge).outcome == "held"
+    assert bench.send(parcel, at_crash_point=at_crash_point).outcome == "held"
     assert others == ["on its way", "held"]
     assert (bench.asked(parcel), bench.drafts(parcel)) == (1, [])
 
@@ -213,7 +213,7 @@ def test_who_wakes_up_late_makes_the_one_draft_and_the_doubt_is_over(bench: Draf
             bench.later = timedelta(hours=1)
             meanwhile.append(bench.send(parcel).outcome)
 
-    assert bench.send(parcel, at_edge=asleep).outcome == "delivered"
+    assert bench.send(parcel, at_crash_point=asleep).outcome == "delivered"
     assert meanwhile == ["held"]
     assert (bench.asked(parcel), len(bench.drafts(parcel))) == (1, 1)
     assert (bench.row(parcel).state, bench.row(parcel).held_code) == (State.PUBLISHED, None)
@@ -228,7 +228,7 @@ def test_who_wakes_up_before_asking_has_lost_the_delivery(bench: DraftBench) -> 
             meanwhile.append("asleep")
             meanwhile.append(bench.send(parcel).outcome)
 
-    assert bench.send(parcel, at_edge=asleep).outcome == "unchanged"
+    assert bench.send(parcel, at_crash_point=asleep).outcome == "unchanged"
     assert meanwhile == ["asleep", "delivered"]
     assert (bench.asked(parcel), len(bench.drafts(parcel))) == (1, 1)
 

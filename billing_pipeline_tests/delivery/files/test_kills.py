@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.delivery.files.pool import deliver_all
-from billing_pipeline.delivery.files.upload import EDGES
+from billing_pipeline.delivery.files.upload import CRASH_POINTS
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import Parcel
 from billing_pipeline.delivery.transports.folder import FolderTransport
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.parcels import parcel
 
 DATA = b"order_number\n2026-10-10023\n" * 1000
@@ -41,17 +41,17 @@ class Receiver:
                 file.rename(self.archive / file.name)
 
 
-def run(home: Path, one: Parcel, archive_dir: str | None, at_edge: Callable[[str], None]) -> list[str]:
+def run(home: Path, one: Parcel, archive_dir: str | None, at_crash_point: Callable[[str], None]) -> list[str]:
     ledger = open_ledger(f"sqlite:///{home / 'ledger.db'}")
     results = deliver_all(
         [one],
         FolderTransport(home / "share"),
         ledger,
-        Store(home / "store"),
+        BlobStore(home / "store"),
         run_id="run",
         remote_dir="/import",
         archive_dir=archive_dir,
-        at_edge=at_edge,
+        at_crash_point=at_crash_point,
     )
     outcomes = [str(result.outcome) for result in results]
     ledger.close()
@@ -75,14 +75,14 @@ def run_and_be_killed_at(edge: str, home: Path, one: Parcel, archive_dir: str | 
 
 
 @pytest.mark.parametrize("archive_dir", ["/archive", None])
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", CRASH_POINTS)
 def test_a_killed_run_is_finished_by_the_next_without_a_wait(
     tmp_path: Path, edge: str, archive_dir: str | None
 ) -> None:
     """Twice: at the edge, then in the recovery; a receiver looks between any two."""
     for folder in ("import", "archive"):
         (tmp_path / "share" / folder).mkdir(parents=True)
-    one = parcel(data=DATA, store=Store(tmp_path / "store"))
+    one = parcel(data=DATA, store=BlobStore(tmp_path / "store"))
     open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}").close()
     receiver = Receiver(tmp_path / "share", tmp_path / "share" / "archive" if archive_dir else None)
     killed = run_and_be_killed_at(edge, tmp_path, one, archive_dir)

@@ -19,8 +19,8 @@ from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
     DeliveryError,
     HostKeyUnknown,
-    Inbox,
     InboxBusy,
+    InboxConnection,
     InboxTimeout,
     InboxUnavailable,
     LoginRefused,
@@ -28,14 +28,14 @@ from billing_pipeline.delivery.transports.protocol import (
     Transport,
 )
 from billing_pipeline.problems import Code
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, refusing
 from billing_pipeline_tests.support.parcels import MONTH, parcel
 
 
 @pytest.fixture
-def parcels(sqlite_ledger: Ledger, store: Store) -> list[Parcel]:
+def parcels(sqlite_ledger: Ledger, store: BlobStore) -> list[Parcel]:
     parcels = [parcel(f"{number:05}", f"file {number}".encode(), store=store) for number in range(12)]
     sqlite_ledger.months.record_exports([parcel.export for parcel in parcels], "run")
     return parcels
@@ -45,7 +45,7 @@ def delivering(
     parcels: list[Parcel],
     transport: Transport,
     ledger: Ledger,
-    store: Store,
+    store: BlobStore,
     *,
     connections: int = 3,
     timeout_s: float = 5.0,
@@ -74,7 +74,7 @@ def until_it_ends(results: Iterator[DeliveryResult]) -> tuple[list[DeliveryResul
 
 
 def test_every_parcel_is_delivered_once_and_recorded(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     server = FakeServer()
     results = list(delivering(parcels, FakeTransport(server), sqlite_ledger, store))
@@ -85,7 +85,7 @@ def test_every_parcel_is_delivered_once_and_recorded(
 
 
 def test_each_connection_serves_many_files(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     server = FakeServer()
     list(delivering(parcels, FakeTransport(server), sqlite_ledger, store))
@@ -93,7 +93,7 @@ def test_each_connection_serves_many_files(
 
 
 def test_no_connection_is_made_where_nothing_is_to_be_sent(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     list(delivering(parcels, FakeTransport(FakeServer()), sqlite_ledger, store))
     nobody = refusing(InboxUnavailable("must not be asked"))
@@ -103,7 +103,7 @@ def test_no_connection_is_made_where_nothing_is_to_be_sent(
 
 
 def test_results_come_in_the_callers_thread_while_others_are_sent(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     server = FakeServer()
     results = delivering(parcels, FakeTransport(server), sqlite_ledger, store)
@@ -114,7 +114,7 @@ def test_results_come_in_the_callers_thread_while_others_are_sent(
 
 @pytest.mark.parametrize("edge", ["taken", "created", "committed", "renamed"])
 def test_a_run_that_died_on_another_machine_is_outwaited(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store, edge: str
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore, edge: str
 ) -> None:
     """Nothing tells that it is dead; only that it has not moved for as long as nobody alive would stand still."""
     bench = Bench(sqlite_ledger, store)
@@ -125,13 +125,13 @@ def test_a_run_that_died_on_another_machine_is_outwaited(
     assert [path for path, _ in bench.server.published] == [f"/import/{parcels[0].export.file_name}"]
 
 
-def test_nothing_to_deliver_is_fine(sqlite_ledger: Ledger, store: Store) -> None:
+def test_nothing_to_deliver_is_fine(sqlite_ledger: Ledger, store: BlobStore) -> None:
     assert list(delivering([], FakeTransport(FakeServer()), sqlite_ledger, store)) == []
 
 
 @pytest.mark.parametrize("error", [ConnectionLost, InboxTimeout, InboxBusy])
 def test_a_transient_fault_is_tried_again(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store, error: type[DeliveryError]
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore, error: type[DeliveryError]
 ) -> None:
     server = FakeServer()
     server.fail("rename", error("fake: renaming"), when="after", skip=3)
@@ -142,7 +142,7 @@ def test_a_transient_fault_is_tried_again(
 
 
 def test_a_broken_connection_is_made_anew_and_a_busy_server_is_not_left(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     broken, busy = FakeServer(), FakeServer()
     broken.fail("stat", ConnectionLost("fake: gone"), skip=4)
@@ -153,7 +153,7 @@ def test_a_broken_connection_is_made_anew_and_a_busy_server_is_not_left(
 
 
 def test_a_permanent_fault_fails_its_customer_alone_and_is_not_tried_again(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     server = FakeServer()
     server.fail("create", PermissionRefused("fake: may not write /import; ask its operator"), skip=4)
@@ -169,11 +169,11 @@ def test_a_permanent_fault_fails_its_customer_alone_and_is_not_tried_again(
 
 @pytest.mark.parametrize("error", [LoginRefused, HostKeyUnknown])
 def test_an_inbox_that_refuses_everybody_is_asked_once(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store, error: type[DeliveryError]
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore, error: type[DeliveryError]
 ) -> None:
     class Slow(FakeTransport):
         @contextmanager
-        def connect(self) -> Iterator[Inbox]:
+        def connect(self) -> Iterator[InboxConnection]:
             time.sleep(0.05)
             with super().connect() as inbox:
                 yield inbox
@@ -189,7 +189,7 @@ def test_an_inbox_that_refuses_everybody_is_asked_once(
 
 
 def test_an_inbox_out_of_reach_is_tried_a_few_times_and_then_ends_the_delivery(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     nobody = refusing(InboxUnavailable("fake://inbox: connection refused"))
     started = time.monotonic()
@@ -203,13 +203,13 @@ def test_an_inbox_out_of_reach_is_tried_a_few_times_and_then_ends_the_delivery(
 
 
 def test_a_server_that_lets_fewer_connections_in_still_gets_everything(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     class OneAtATime(FakeTransport):
         seats = threading.Semaphore(1)
 
         @contextmanager
-        def connect(self) -> Iterator[Inbox]:
+        def connect(self) -> Iterator[InboxConnection]:
             if not self.seats.acquire(blocking=False):
                 raise LoginRefused("fake: too many connections")
             try:
@@ -225,7 +225,7 @@ def test_a_server_that_lets_fewer_connections_in_still_gets_everything(
 
 
 def test_a_server_on_which_every_file_breaks_off_is_given_up(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     server = FakeServer()
     server.fail("create", InboxTimeout("fake: no answer within 1 s"), times=-1)
@@ -241,7 +241,7 @@ def test_a_server_on_which_every_file_breaks_off_is_given_up(
 
 
 def test_a_server_that_stalls_costs_twice_the_time_out_and_a_second(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     timeout_s = 0.5
 
@@ -259,7 +259,7 @@ def test_a_server_that_stalls_costs_twice_the_time_out_and_a_second(
 
 
 def test_after_a_time_out_the_next_try_comes_at_once(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     """Three pauses of the back-off would take more than a second, and so leave no time for a fourth try."""
     server = FakeServer()
@@ -270,7 +270,7 @@ def test_after_a_time_out_the_next_try_comes_at_once(
 
 
 def test_a_ledger_out_of_reach_ends_it_at_once(
-    parcels: list[Parcel], store: Store, sqlite_ledger: Ledger
+    parcels: list[Parcel], store: BlobStore, sqlite_ledger: Ledger
 ) -> None:
     class Broken(Transitions):
         def commit(self, delivery: Delivery, note: Note) -> Delivery | None:
@@ -285,7 +285,7 @@ def test_a_ledger_out_of_reach_ends_it_at_once(
 
 
 def test_a_caller_who_has_had_enough_leaves_nothing_half_done(
-    parcels: list[Parcel], sqlite_ledger: Ledger, store: Store
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
     server = FakeServer()
     results = delivering(parcels, FakeTransport(server), sqlite_ledger, store)
@@ -296,7 +296,7 @@ def test_a_caller_who_has_had_enough_leaves_nothing_half_done(
     assert len(server.published) == len(parcels)
 
 
-def test_results_carry_the_time(parcels: list[Parcel], sqlite_ledger: Ledger, store: Store) -> None:
+def test_results_carry_the_time(parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore) -> None:
     before = datetime.now(UTC)
     for result in delivering(parcels, FakeTransport(FakeServer()), sqlite_ledger, store):
         assert before <= result.at <= datetime.now(UTC)

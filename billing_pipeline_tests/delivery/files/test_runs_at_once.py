@@ -14,7 +14,7 @@ import pytest
 from billing_pipeline.delivery.files.pool import deliver_all
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import DeliveryResult, Parcel, State
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 from billing_pipeline_tests.support.parcels import parcel
@@ -23,12 +23,12 @@ RUNS = 3
 
 
 @pytest.fixture
-def parcels(store: Store) -> list[Parcel]:
+def parcels(store: BlobStore) -> list[Parcel]:
     return [parcel(f"{number:05}", f"file {number}".encode(), store=store) for number in range(15)]
 
 
 def test_three_runs_at_once_deliver_each_file_once(
-    open_at: Callable[[], Ledger], store: Store, parcels: list[Parcel]
+    open_at: Callable[[], Ledger], store: BlobStore, parcels: list[Parcel]
 ) -> None:
     server = FakeServer(after_each=lambda server, *_: server.poll("archive"))
     together = threading.Barrier(RUNS)
@@ -63,7 +63,7 @@ def test_three_runs_at_once_deliver_each_file_once(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_runs_that_take_over_from_each_other_all_the_time_publish_once(
-    open_at: Callable[[], Ledger], store: Store, parcels: list[Parcel], seed: int
+    open_at: Callable[[], Ledger], store: BlobStore, parcels: list[Parcel], seed: int
 ) -> None:
     """No lease at all: each run takes every other one for dead, and each is slow at every edge by chance."""
     server = FakeServer(after_each=lambda server, *_: server.poll("delete"))
@@ -72,7 +72,7 @@ def test_runs_that_take_over_from_each_other_all_the_time_publish_once(
         chance = random.Random(f"{seed} {number}")
         bench = Bench(open_at(), store, server, archive_dir=None, lease_s=0.0, patience_s=20.0)
         for one in parcels[:5]:
-            bench.send(one, at_edge=lambda edge: time.sleep(chance.random() * 0.01))
+            bench.send(one, at_crash_point=lambda edge: time.sleep(chance.random() * 0.01))
 
     with ThreadPoolExecutor(RUNS) as pool:
         list(pool.map(run, range(RUNS)))
@@ -83,7 +83,7 @@ def test_runs_that_take_over_from_each_other_all_the_time_publish_once(
 
 
 def test_runs_with_different_bytes_at_once_send_one_of_them_and_tell_the_other(
-    open_at: Callable[[], Ledger], store: Store
+    open_at: Callable[[], Ledger], store: BlobStore
 ) -> None:
     server = FakeServer()
     together = threading.Barrier(2)

@@ -13,7 +13,7 @@ from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Parcel, State
 from billing_pipeline.delivery.transports.protocol import PermissionRefused
 from billing_pipeline.problems import Code
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 from billing_pipeline_tests.support.parcels import MONTH, parcel, service
@@ -23,12 +23,12 @@ FINAL = "/import/easybill_2026-10_10023.csv"
 
 
 @pytest.fixture
-def bench(sqlite_ledger: Ledger, store: Store) -> Bench:
+def bench(sqlite_ledger: Ledger, store: BlobStore) -> Bench:
     return Bench(sqlite_ledger, store)
 
 
 @pytest.fixture
-def one(store: Store) -> Parcel:
+def one(store: BlobStore) -> Parcel:
     return parcel(data=DATA, store=store)
 
 
@@ -130,7 +130,7 @@ def test_what_is_held_may_be_accepted_as_delivered(bench: Bench, one: Parcel) ->
 
 
 def test_other_bytes_before_anything_was_sent_replace_the_plan(
-    bench: Bench, one: Parcel, store: Store
+    bench: Bench, one: Parcel, store: BlobStore
 ) -> None:
     bench.send_and_die_at("planned", one)
     newer = parcel(data=b"newer", billed=(service("S-9"),), store=store)
@@ -140,7 +140,7 @@ def test_other_bytes_before_anything_was_sent_replace_the_plan(
 
 
 def test_other_bytes_after_delivery_are_held_and_what_was_sent_stands(
-    bench: Bench, one: Parcel, store: Store
+    bench: Bench, one: Parcel, store: BlobStore
 ) -> None:
     bench.send(one)
     newer = parcel(data=b"newer", store=store)
@@ -155,7 +155,7 @@ def test_other_bytes_after_delivery_are_held_and_what_was_sent_stands(
     assert [event.action for event in bench.ledger.events.find() if event.outcome == "failure"] == ["hold"]
 
 
-def test_a_correction_is_delivered_beside_what_was_sent(bench: Bench, one: Parcel, store: Store) -> None:
+def test_a_correction_is_delivered_beside_what_was_sent(bench: Bench, one: Parcel, store: BlobStore) -> None:
     bench.send(one)
     corrected = replace(parcel(data=b"newer", revision=2, store=store), reason="wrong price", author="Ann")
     result = bench.send(corrected)
@@ -167,14 +167,14 @@ def test_a_correction_is_delivered_beside_what_was_sent(bench: Bench, one: Parce
     assert bench.send(replace(corrected, reason="", author="")).outcome == "unchanged"
 
 
-def test_a_correction_of_what_was_never_delivered_is_refused(bench: Bench, store: Store) -> None:
+def test_a_correction_of_what_was_never_delivered_is_refused(bench: Bench, store: BlobStore) -> None:
     result = bench.send(parcel(revision=2, store=store))
     assert result.outcome == "failed"
     assert [problem.code for problem in result.problems] == [Code.NOT_DELIVERED_YET]
 
 
 def test_a_row_that_another_file_bills_fails_the_customer_and_names_the_order(
-    bench: Bench, one: Parcel, store: Store
+    bench: Bench, one: Parcel, store: BlobStore
 ) -> None:
     bench.send(one)
     again = parcel("20001", b"again", billed=(service("S-10023"), service("S-2")), store=store)
@@ -245,7 +245,7 @@ def test_a_run_whose_process_has_ended_is_not_waited_for(bench: Bench, one: Parc
 
 
 def test_a_lease_that_ends_while_it_is_looked_at_does_not_mix_two_plans(
-    bench: Bench, one: Parcel, store: Store
+    bench: Bench, one: Parcel, store: BlobStore
 ) -> None:
     """The ledger is asked for a plan just before the lease of another run's ends, and the answer read just after."""
     assert bench.send_and_die_at("taken", one)

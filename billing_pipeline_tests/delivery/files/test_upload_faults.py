@@ -13,8 +13,9 @@ from typing import Literal
 
 import pytest
 
-from billing_pipeline.delivery.files.upload import EDGES
+from billing_pipeline.delivery.files.upload import CRASH_POINTS
 from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.ledger.transitions import Transitions
 from billing_pipeline.delivery.records import SENT_STATES, Parcel, State
 from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
@@ -24,7 +25,7 @@ from billing_pipeline.delivery.transports.protocol import (
     NoSpace,
     PermissionRefused,
 )
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Bench, Crash
 from billing_pipeline_tests.support.inbox import FakeServer, Operation
 from billing_pipeline_tests.support.parcels import parcel
@@ -37,7 +38,7 @@ When = Literal["before", "midway", "after"]
 
 
 @pytest.fixture
-def one(store: Store) -> Parcel:
+def one(store: BlobStore) -> Parcel:
     return parcel(data=DATA, store=store)
 
 
@@ -60,9 +61,9 @@ def assert_known_to_be_published_once(bench: Bench, one: Parcel) -> None:
 
 
 @pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", CRASH_POINTS)
 def test_a_run_that_dies_at_an_edge_is_finished_by_the_next(
-    sqlite_ledger: Ledger, store: Store, one: Parcel, edge: str, poller: Poller
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel, edge: str, poller: Poller
 ) -> None:
     bench = Bench(sqlite_ledger, store)
     bench.server.after_each = polling(poller)
@@ -73,8 +74,10 @@ def test_a_run_that_dies_at_an_edge_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
-def test_two_deaths_in_a_row_are_survived_too(sqlite_ledger: Ledger, store: Store, poller: Poller) -> None:
-    for number, (first, second) in enumerate(product(EDGES, EDGES)):
+def test_two_deaths_in_a_row_are_survived_too(
+    sqlite_ledger: Ledger, store: BlobStore, poller: Poller
+) -> None:
+    for number, (first, second) in enumerate(product(CRASH_POINTS, CRASH_POINTS)):
         one = parcel(str(number), DATA, store=store)
         bench = Bench(sqlite_ledger, store)
         bench.server.after_each = polling(poller)
@@ -87,7 +90,7 @@ def test_two_deaths_in_a_row_are_survived_too(sqlite_ledger: Ledger, store: Stor
 @pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
 @pytest.mark.parametrize("operation", ["stat", "create", "read", "rename", "remove"])
 def test_a_fault_in_any_operation_ends_published_once(
-    sqlite_ledger: Ledger, store: Store, operation: Operation, poller: Poller
+    sqlite_ledger: Ledger, store: BlobStore, operation: Operation, poller: Poller
 ) -> None:
     whens: list[When] = ["before", "midway", "after"]
     errors = [ConnectionLost, InboxTimeout, InboxBusy, NoSpace, PermissionRefused]
@@ -107,7 +110,7 @@ def test_a_fault_in_any_operation_ends_published_once(
 @pytest.mark.parametrize("operation", ["create", "rename"])
 @pytest.mark.parametrize("when", ["before", "midway"])
 def test_a_server_that_silently_does_nothing_is_found_out(
-    sqlite_ledger: Ledger, store: Store, one: Parcel, operation: Operation, when: When
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel, operation: Operation, when: When
 ) -> None:
     """A rename that was confirmed and not done cannot be told from one that a poller has followed: only lost."""
     bench = Bench(sqlite_ledger, store)
@@ -122,7 +125,9 @@ def test_a_server_that_silently_does_nothing_is_found_out(
     assert len(bench.server.published) <= 1
 
 
-def test_a_file_that_the_receiver_rejected_is_held(sqlite_ledger: Ledger, store: Store, one: Parcel) -> None:
+def test_a_file_that_the_receiver_rejected_is_held(
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel
+) -> None:
     bench = Bench(sqlite_ledger, store)
     bench.send_and_die_at("renamed", one)
     bench.server.poll("error")
@@ -133,7 +138,7 @@ def test_a_file_that_the_receiver_rejected_is_held(sqlite_ledger: Ledger, store:
 
 
 def test_a_damaged_temporary_file_is_never_published(
-    sqlite_ledger: Ledger, store: Store, one: Parcel
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel
 ) -> None:
     bench = Bench(sqlite_ledger, store)
     bench.send_and_die_at("committed", one)
@@ -145,7 +150,7 @@ def test_a_damaged_temporary_file_is_never_published(
 
 
 def test_a_receiver_that_takes_the_file_at_once_is_noted_as_such(
-    sqlite_ledger: Ledger, store: Store, one: Parcel
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel
 ) -> None:
     bench = Bench(sqlite_ledger, store)
     bench.send_and_die_at("renamed", one)
@@ -155,30 +160,30 @@ def test_a_receiver_that_takes_the_file_at_once_is_noted_as_such(
 
 
 @pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
-@pytest.mark.parametrize("sleeps", EDGES)
+@pytest.mark.parametrize("sleeps", CRASH_POINTS)
 def test_a_run_that_wakes_up_late_publishes_nothing_more(
-    sqlite_ledger: Ledger, store: Store, sleeps: str, poller: Poller
+    sqlite_ledger: Ledger, store: BlobStore, sleeps: str, poller: Poller
 ) -> None:
     """Asleep at each edge, while a second run dies at each edge and a third one does the work."""
-    for number, (dies, wakes) in enumerate(product((*EDGES, "never"), EDGES)):
+    for number, (dies, wakes) in enumerate(product((*CRASH_POINTS, "never"), CRASH_POINTS)):
         one = parcel(f"{sleeps}{number}", DATA, store=store)
         bench = Bench(sqlite_ledger, store)
         bench.server.after_each = polling(poller)
-        bench.send(one, at_edge=asleep(bench, one, sleeps=sleeps, dies=dies, wakes=wakes))
+        bench.send(one, at_crash_point=asleep(bench, one, sleeps=sleeps, dies=dies, wakes=wakes))
         assert bench.send(one).outcome == "unchanged"
         assert_published_once(bench, one)
 
 
 @pytest.mark.parametrize("poller", ["archive", "delete", "ignore"])
 def test_a_recovery_that_is_overtaken_by_one_that_dies_looks_again(
-    sqlite_ledger: Ledger, store: Store, one: Parcel, poller: Poller
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel, poller: Poller
 ) -> None:
     """It has seen the temporary file and is about to rename it; another recovery has, and died before it noted so."""
     bench = Bench(sqlite_ledger, store)
     bench.server.after_each = polling(poller)
     bench.send_and_die_at("committed", one)
     overtaking = asleep(bench, one, sleeps="looked", dies="renamed", wakes="never")
-    assert bench.send(one, at_edge=overtaking).outcome == "delivered"
+    assert bench.send(one, at_crash_point=overtaking).outcome == "delivered"
     assert_published_once(bench, one)
 
 
@@ -186,7 +191,7 @@ def asleep(bench: Bench, one: Parcel, *, sleeps: str, dies: str, wakes: str) -> 
     """What happens while a run sleeps: once at edge `sleeps`, and once more when it comes to `wakes`."""
     slept: list[str] = []
 
-    def at_edge(reached: str) -> None:
+    def at_crash_point(reached: str) -> None:
         if reached == sleeps and not slept:
             slept.append(reached)
             bench.send_and_die_at(dies, one)
@@ -194,12 +199,12 @@ def asleep(bench: Bench, one: Parcel, *, sleeps: str, dies: str, wakes: str) -> 
             slept.append(reached)
             bench.send(one)
 
-    return at_edge
+    return at_crash_point
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_fails_and_dies_in_whatever_order_it_is_published_once(
-    sqlite_ledger: Ledger, store: Store, seed: int
+    sqlite_ledger: Ledger, store: BlobStore, seed: int
 ) -> None:
     """Random faults, deaths, sleepers within sleepers, and pollers; in the end one quiet run."""
     for number in range(100):
@@ -236,7 +241,7 @@ class Life:
                 skip = self.chance.randrange(3)
                 self.bench.server.fail(operation, error, when=self.chance.choice(whens), skip=skip)
         try:
-            self.bench.send(self.one, at_edge=lambda edge: self._something_happens(edge, depth))
+            self.bench.send(self.one, at_crash_point=lambda edge: self._something_happens(edge, depth))
         except (Crash, DeliveryError):
             return
 
@@ -253,10 +258,10 @@ class Life:
 
 @pytest.mark.parametrize("edge", ["created", "verified", "committed", "renamed"])
 def test_the_judge_finds_a_run_that_does_not_commit_before_it_renames(
-    sqlite_ledger: Ledger, store: Store, one: Parcel, monkeypatch: pytest.MonkeyPatch, edge: str
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel, monkeypatch: pytest.MonkeyPatch, edge: str
 ) -> None:
     """The negative control: the same deaths and the same judge, with a ledger that forgets the commit."""
-    monkeypatch.setattr(Ledger, "commit", lambda self, delivery, note: delivery)
+    monkeypatch.setattr(Transitions, "commit", lambda self, delivery, note: delivery)
     bench = Bench(sqlite_ledger, store, archive_dir=None, patience_s=0.2)
     bench.server.after_each = polling("delete")
     bench.send_and_die_at(edge, one)

@@ -11,7 +11,7 @@ from billing_pipeline.delivery.files.withdraw import Withdrawal, withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.delivery.transports.protocol import ConnectionLost, InboxUnavailable, PermissionRefused
-from billing_pipeline.store.blobs import Store
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Bench, Crash, dying_at
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, is_final
 from billing_pipeline_tests.support.ledgers import DONE
@@ -23,7 +23,7 @@ NAME = "/import/easybill_2026-10_10021.csv"
 
 
 @pytest.fixture
-def bench(sqlite_ledger: Ledger, store: Store) -> Bench:
+def bench(sqlite_ledger: Ledger, store: BlobStore) -> Bench:
     """Three customers' files in the inbox."""
     bench = Bench(sqlite_ledger, store)
     sqlite_ledger.months.record_exports([rendered(number, number.encode()) for number in NUMBERS], "run")

@@ -33,7 +33,7 @@ def confirmed(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
     )
 
 
-EDGES: dict[str, Callable[[Ledger, Delivery | None], Delivery | None]] = {
+TRANSITIONS: dict[str, Callable[[Ledger, Delivery | None], Delivery | None]] = {
     "take": lambda ledger, delivery: delivery and taken(ledger, delivery),
     "commit": committed,
     "adopt": lambda ledger, delivery: (
@@ -74,22 +74,22 @@ ALLOWED: dict[tuple[State, str], State] = {
 
 
 @pytest.mark.parametrize("state", list(State))
-@pytest.mark.parametrize("edge", list(EDGES))
+@pytest.mark.parametrize("edge", list(TRANSITIONS))
 def test_each_state_is_left_only_by_its_own_edges(sqlite_ledger: Ledger, state: State, edge: str) -> None:
     before = STATES[state](sqlite_ledger)
     assert before is not None
     assert before.state is state
-    after = EDGES[edge](sqlite_ledger, before)
+    after = TRANSITIONS[edge](sqlite_ledger, before)
     assert (after and after.state) == ALLOWED.get((state, edge))
     assert sqlite_ledger.deliveries.of_order(before.order_number) == (after or before)
 
 
-@pytest.mark.parametrize("edge", list(EDGES))
+@pytest.mark.parametrize("edge", list(TRANSITIONS))
 def test_an_edge_is_lost_with_a_token_that_is_no_longer_valid(ledger: Ledger, edge: str) -> None:
     stale = taken(ledger, planned(ledger, parcel()))
     assert stale is not None
     now = taken(ledger, stale)
-    assert EDGES[edge](ledger, stale) is None
+    assert TRANSITIONS[edge](ledger, stale) is None
     assert ledger.deliveries.of_order(stale.order_number) == now
     assert ledger.events.find() == []
 

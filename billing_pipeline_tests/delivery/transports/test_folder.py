@@ -15,7 +15,7 @@ from billing_pipeline.delivery.transports.folder import FolderInbox, FolderTrans
 from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
     DeliveryError,
-    Inbox,
+    InboxConnection,
     InboxUnavailable,
     NameRefused,
     NameTaken,
@@ -33,12 +33,12 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def inbox(root: Path) -> Iterator[Inbox]:
+def inbox(root: Path) -> Iterator[InboxConnection]:
     with FolderTransport(root).connect() as inbox:
         yield inbox
 
 
-def test_a_file_is_created_found_read_renamed_listed_and_removed(inbox: Inbox, root: Path) -> None:
+def test_a_file_is_created_found_read_renamed_listed_and_removed(inbox: InboxConnection, root: Path) -> None:
     inbox.create("/import/.a.tmp", b"data")
     found = inbox.stat("/import/.a.tmp")
     assert found is not None
@@ -53,7 +53,7 @@ def test_a_file_is_created_found_read_renamed_listed_and_removed(inbox: Inbox, r
     assert inbox.stat("/import/a.csv") is None
 
 
-def test_creating_never_overwrites(inbox: Inbox) -> None:
+def test_creating_never_overwrites(inbox: InboxConnection) -> None:
     inbox.create("/import/a", b"first")
     with pytest.raises(NameTaken):
         inbox.create("/import/a", b"second")
@@ -81,7 +81,7 @@ def no_links_either(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("lacking", [lambda _: None, no_renameat2, no_flags, no_links_either])
 def test_renaming_never_overwrites_whatever_the_file_system_offers(
-    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, lacking: Callable[[pytest.MonkeyPatch], None]
+    inbox: InboxConnection, monkeypatch: pytest.MonkeyPatch, lacking: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     lacking(monkeypatch)
     inbox.create("/import/.a.tmp", b"ours")
@@ -96,7 +96,7 @@ def test_renaming_never_overwrites_whatever_the_file_system_offers(
         inbox.rename("/import/.a.tmp", "/import/b")
 
 
-def test_what_is_not_there_is_said_so(inbox: Inbox) -> None:
+def test_what_is_not_there_is_said_so(inbox: InboxConnection) -> None:
     assert inbox.stat("/nowhere/a") is None
     with pytest.raises(NotFound):
         inbox.read("/import/a")
@@ -109,12 +109,12 @@ def test_what_is_not_there_is_said_so(inbox: Inbox) -> None:
 @pytest.mark.parametrize(
     "path", ["/import/../../etc/passwd", "/import/..", "import/a", "/import/a\nb", "/import//a"]
 )
-def test_a_path_that_would_lead_elsewhere_is_refused(inbox: Inbox, path: str) -> None:
+def test_a_path_that_would_lead_elsewhere_is_refused(inbox: InboxConnection, path: str) -> None:
     with pytest.raises(NameRefused):
         inbox.create(path, b"")
 
 
-def test_a_name_that_is_too_long_is_refused(inbox: Inbox) -> None:
+def test_a_name_that_is_too_long_is_refused(inbox: InboxConnection) -> None:
     with pytest.raises(NameRefused, match="File name too long"):
         inbox.create(f"/import/{'a' * 300}", b"")
 
@@ -130,7 +130,7 @@ def test_a_name_that_is_too_long_is_refused(inbox: Inbox) -> None:
     ],
 )
 def test_what_the_system_says_becomes_an_error_of_the_inbox(
-    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[DeliveryError]
+    inbox: InboxConnection, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[DeliveryError]
 ) -> None:
     def fails(handle: int) -> None:
         raise OSError(code, os.strerror(code))
@@ -148,7 +148,7 @@ def test_a_share_that_is_not_mounted_is_unavailable(tmp_path: Path) -> None:
         pass
 
 
-def test_the_receiver_may_read_what_was_written(inbox: Inbox, root: Path) -> None:
+def test_the_receiver_may_read_what_was_written(inbox: InboxConnection, root: Path) -> None:
     inbox.create("/import/a", b"data")
     assert stat.S_IMODE((root / "import" / "a").stat().st_mode) & 0o400
 
