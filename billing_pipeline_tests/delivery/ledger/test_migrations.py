@@ -17,6 +17,7 @@ from alembic.runtime.migration import MigrationContext
 
 from billing_pipeline.delivery.ledger import Ledger, LedgerTooNew, LedgerUnavailable, open_ledger
 from billing_pipeline.delivery.ledger.database import make_engine
+from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.ledger.tables import VERSION_TABLE, metadata
 from billing_pipeline.problems import UsageError
 from billing_pipeline_tests.support.parcels import parcel, rendered
@@ -68,6 +69,11 @@ def test_no_row_of_the_ledger_can_be_deleted(ledger: Ledger, ledger_url: str) ->
         reason="goodwill",
         author="Ann",
     )
+    extract = ledger.billings.record_extract("2026-10", "complete", {}, "run")
+    ledger.billings.record(extract, "complete", {}, "run", rules_sha256="", layouts={})
+    ledger.sightings.record(
+        ("2026-10", "1", 1), Sighting("/import/x.csv", ""), reason="restored", author="Ann"
+    )
     for table in metadata.tables.values():
         with make_engine(ledger_url).begin() as connection:
             assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() > 0
@@ -114,7 +120,7 @@ def test_the_ledger_and_dagsters_own_migrations_share_one_database(ledger_url: s
 
 
 def test_an_installed_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
-    repository = Path(__file__).parents[2]
+    repository = Path(__file__).parents[3]
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     subprocess.run(build, cwd=repository, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")

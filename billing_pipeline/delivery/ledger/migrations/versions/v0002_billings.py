@@ -71,7 +71,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sightings")),
         comment="Files that a person had looked at in the inbox, and that the ledger did not know",
     )
-    op.create_index(op.f("ix_sightings_month"), "sightings", ["month", "customer_number"])
+    op.create_index(op.f("ix_sightings_month_customer_number"), "sightings", ["month", "customer_number"])
     op.add_column("month_customers", sa.Column("billing_id", sa.BigInteger(), nullable=True))
     op.add_column("deliveries", sa.Column("billing_id", sa.BigInteger(), nullable=True))
     _take_over_sightings()
