@@ -19,7 +19,7 @@ from billing_pipeline.billing.customers import TAX_FREE, supported_exponent
 from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, service_ids
 from billing_pipeline.billing.tasks import tasks_of
 from billing_pipeline.money import format_minor
-from billing_pipeline.oms.row_faults import row_problems
+from billing_pipeline.oms.row_rules import row_problems
 from billing_pipeline.problems import Code, Problem
 
 _NAMES: Final = {SERVICE: "Service", FEE: "Cancellation fee", ADJUSTMENT: "Adjustment"}

@@ -21,7 +21,7 @@ from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.money import format_minor
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.period import months_back, period_of
-from billing_pipeline.oms.row_faults import row_problems
+from billing_pipeline.oms.row_rules import row_problems
 from billing_pipeline.problems import PipelineError, Problem
 from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.store.frames import FrameMissing, FrameStore
