@@ -54,9 +54,9 @@ def test_a_good_month_passes_all_its_checks(house: Installation) -> None:
         ("invoice_lines", "month_size"),
     }
     assert all(one.passed for one in said.values())
-    heaps = said["invoice_lines", "reconciliation"].metadata["heaps"].records
-    assert heaps[0].data == {"rows of the month": "billed", "count": 1, "net": "150,00 EUR"}
-    assert heaps[-1].data["count"] == sum(record.data["count"] for record in heaps[:-1]) == 1
+    dispositions = said["invoice_lines", "reconciliation"].metadata["dispositions"].records
+    assert dispositions[0].data == {"rows of the month": "billed", "count": 1, "net": "150,00 EUR"}
+    assert dispositions[-1].data["count"] == sum(record.data["count"] for record in dispositions[:-1]) == 1
 
 
 def test_a_faulty_row_warns_with_the_row_as_a_table_and_blocks_its_customer_only(house: Installation) -> None:
