@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO, TypeVar
 
@@ -38,18 +38,6 @@ class Steps:
                 self._bars.advance(task)
         if self._bars is None:
             self.say(f"{what}: {done} of {total}")
-
-    def counter(self, what: str) -> Callable[[int, int], None]:
-        """Something to call with (done, total) as a long step goes on."""
-        task = self._bars.add_task(what, total=None) if self._bars is not None else None
-
-        def counted(done: int, total: int) -> None:
-            if self._bars is not None and task is not None:
-                self._bars.update(task, completed=done, total=total)
-            elif done == total:
-                self.say(f"{what}: {done} of {total}")
-
-        return counted
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from billing_pipeline_tests.support.postgres import fresh_database, postgres_server
 
-# A busy machine is no reason for a law to fail.
+# A busy machine is no reason for a property to fail.
 settings.register_profile("billing", deadline=None)
 settings.load_profile("billing")
 

@@ -1,8 +1,4 @@
-"""Adjustments: rows that a person adds to a customer's month, such as a discount or a forgotten item.
-
-Belongs here: what an adjustment may say. Does not: keeping them, editing and undoing (`delivery/`), nor their
-place among the rows of the month (`rows`).
-"""
+"""Adjustments: rows that a person adds to a customer's month, such as a discount or a forgotten item."""
 
 from __future__ import annotations
 
@@ -18,10 +14,10 @@ _MOST: Final = Decimal("9999999999.99")
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """One row that a person adds to a customer's month, in the customer's currency; a discount has a price below 0.
+    """One added row, in the customer's currency; a discount has a negative price.
 
-    `vat_percent` None: as with the OMS's rows, allowed only where the customer's tax type makes it 0.
-    Raises UsageError, naming what does not fit the contract's columns.
+    `vat_percent` None is allowed, as in OMS rows, only if the customer's tax type makes it 0.
+    Raises UsageError for a value that does not fit the columns of the OMS contract.
     """
 
     adjustment_id: str

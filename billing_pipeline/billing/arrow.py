@@ -1,7 +1,6 @@
-"""Between pandas and Arrow: the few moves that the rules share.
+"""Helpers between pandas and Arrow.
 
-Frames are Arrow-backed pandas; what pandas has no words for (exact decimals, joined text) is done on the Arrow
-arrays beneath. Belongs here: those moves. Does not: anything that knows what is billed.
+Frames are pandas with Arrow columns; what pandas cannot do (exact decimals, joining text) is done on the Arrow arrays.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ FILE_PRICE: Final = pa.decimal128(18, 3)
 
 
 def array(column: pd.Series[Any]) -> pa.Array:
-    """The Arrow array beneath an Arrow-backed column, in one piece."""
+    """The Arrow array of an Arrow-backed column, in one chunk."""
     return column.array.__arrow_array__().combine_chunks()
 
 
 def with_columns(frame: pd.DataFrame, **columns: pa.Array) -> pd.DataFrame:
-    """The frame with these Arrow arrays as further (or other) columns."""
+    """The frame with these Arrow arrays as columns, added or replaced."""
     return frame.assign(
         **{
             name: pd.Series(pd.arrays.ArrowExtensionArray(values), index=frame.index)
@@ -53,14 +52,14 @@ def where(frame: pd.DataFrame, mask: pa.Array) -> pd.DataFrame:
 
 
 def each_row(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows, with the columns as attributes; what is null is None. For the few rows that a person is told of."""
+    """The rows, with the columns as attributes and None for null. Slow: for the few rows of a message."""
     names = list(frame.columns)
     for values in zip(*(array(frame[name]).to_pylist() for name in names), strict=True):
         yield SimpleNamespace(**dict(zip(names, values, strict=True)))
 
 
 def constant(value: object, kind: pa.DataType, length: int) -> pa.Array:
-    """An array that says the same in every place."""
+    """An array with the same value `length` times."""
     return pa.repeat(pa.scalar(value, kind), length)
 
 
@@ -88,7 +87,7 @@ def negation(mask: pa.Array) -> pa.Array:
 def by_distinct(function: Callable[..., object], kind: pa.DataType, *columns: pa.Array) -> pa.Array:
     """`function(*values)` for every row, called once for each distinct combination of values.
 
-    For what only Python can say (a rule, a number in words), where few combinations occur.
+    For what only Python can compute (a customer's rule, a formatted number), where few combinations occur.
     """
     codes = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:

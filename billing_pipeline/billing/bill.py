@@ -1,14 +1,12 @@
-"""A month of the OMS becomes invoice lines, totals, a roster and problems: one pass over all rows.
-
-Belongs here: who of the month's customers is billed, blocked, omitted, or has nothing to bill. Does not: the rules
-by which lines are made, each of which has a module of its own.
-"""
+"""Bills a month: OMS rows become invoice lines, totals, problems, and a roster with each customer's outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
@@ -16,37 +14,42 @@ import pyarrow.compute as pc
 
 from billing_pipeline.billing import row_problems
 from billing_pipeline.billing.adjustments import Adjustment
-from billing_pipeline.billing.amounts import with_nets
+from billing_pipeline.billing.amounts import totals_of, with_nets, with_rates
 from billing_pipeline.billing.arrow import (
     TEXT,
     all_of,
     any_of,
     array,
+    frame_of,
     negation,
     where,
     with_columns,
 )
-from billing_pipeline.billing.customers import with_customers, without_test_customers
-from billing_pipeline.billing.drift import drift
-from billing_pipeline.billing.late import LedgerView, with_standing
-from billing_pipeline.billing.line_schema import proven
-from billing_pipeline.billing.lines import invoice_lines
+from billing_pipeline.billing.late import LedgerView, drift, with_ledger_status
+from billing_pipeline.billing.lines import invoice_lines, validated
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
-from billing_pipeline.billing.roster import members_of, omitted_of, roster_of
-from billing_pipeline.billing.rows import source_rows
+from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.billing.totals import totals_of
-from billing_pipeline.billing.vat import with_rates
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_frame
+
+ROSTER: Final = pa.schema(
+    [
+        ("customer_number", TEXT),
+        ("outcome", TEXT),  # to_bill, nothing_to_bill, omitted, blocked
+        ("late_rows", pa.int32()),  # rows too late for this month, which wait for the next open one
+        ("reason", TEXT),  # why the customer, or some of their rows, are left out; else ""
+    ]
+)
+"""One row per customer of the month, by customer_number (code point)."""
 
 
 @dataclass(frozen=True)
 class BilledMonth:
-    """What is billed of a month; every frame by customer_number (code point).
+    """A billed month; every frame is sorted by customer_number (code point).
 
-    `lines`: `lines.LINES`. `totals`: `totals.TOTALS`. `roster`: `roster.ROSTER`. `problems`: why customers are
-    blocked, as `problems.problems_frame`. `drift`: billed rows that have changed since, likewise; they block nobody.
+    `lines`: `lines.LINES`. `totals`: `amounts.TOTALS`. `roster`: `ROSTER`. `problems`: why customers are blocked, as
+    `problems.problems_frame`. `drift`: rows that have changed since they were billed, likewise; they block nobody.
     """
 
     lines: pd.DataFrame
@@ -67,20 +70,20 @@ def bill_month(
     adjustments: Iterable[Adjustment] = (),
     only_services: Collection[str] = (),
 ) -> BilledMonth:
-    """What is billed of `month`, by the rules and what the ledger knows. Pure: the same input, the same frames.
+    """Bills `month` by the rules and what the ledger knows. Pure: the same input gives the same frames.
 
-    `extract` holds the rows of the month and of the earlier months in which late rows are looked for, and the
-    customers of these and of the adjustments. `only_services`: bill these services and their fees alone.
-    Raises LinesInvalid for a fault of this program; what is wrong with a customer's rows is a problem.
+    `extract`: the rows of the month and of the earlier months in which late rows are looked for, with the customers of
+    these rows and of the adjustments. `only_services`: bill only these services and their fees, if any are named.
+    Raises LinesInvalid for a bug of this program; whatever is wrong with a customer's rows is a problem.
     """
     ledger = ledger_view or LedgerView.empty()
     customers = without_test_customers(extract.customers, extract.customers)
     rows = (
         source_rows(extract, rules, month, timezone, adjustments)
         .pipe(without_test_customers, extract.customers)
-        .pipe(with_standing, month, ledger)
+        .pipe(with_ledger_status, month, ledger)
         .pipe(leave_out, month, omissions, rules.only_customers, only_services)
-        .pipe(with_verdicts)
+        .pipe(with_billing_flags)
     )
     billed = (
         where(rows, array(rows["is_billed"]))
@@ -95,7 +98,9 @@ def bill_month(
         rows, billed, customers[customers["customer_number"].isin(judged)], extract.service_tasks
     )
     blocked = {problem.customer_number for problem in problems}
-    lines = invoice_lines(_of_others(billed, blocked), extract.service_tasks, timezone).pipe(proven)
+    lines = invoice_lines(_without_customers(billed, blocked), extract.service_tasks, timezone).pipe(
+        validated
+    )
     return BilledMonth(
         lines=lines,
         totals=totals_of(lines),
@@ -105,11 +110,11 @@ def bill_month(
     )
 
 
-def with_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with what becomes of them.
+def with_billing_flags(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with flags for what becomes of each.
 
-    `is_billed`: a line is made of it. `is_proven`: its faults are problems, since it is billed or stands in an open
-    month. `is_left_out`, `is_waiting`: it would be billed, but was left out, or came too late.
+    `is_billed`: it becomes a line. `is_validated`: its faults are problems, because it is billed or belongs to the open
+    month. `is_left_out`, `is_waiting`: it would be billed, but is left out, or comes too late.
     """
     billable, here, due, waiting, of_month = (
         array(rows[name]) for name in ("billable", "billed_here", "due", "waiting", "is_of_month")
@@ -119,9 +124,51 @@ def with_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     return with_columns(
         rows,
         is_billed=is_billed,
-        is_proven=any_of(is_billed, all_of(due, kept, of_month)),
+        is_validated=any_of(is_billed, all_of(due, kept, of_month)),
         is_left_out=all_of(billable, due, negation(kept), of_month),
         is_waiting=all_of(billable, waiting, kept),
+    )
+
+
+def members_of(rows: pd.DataFrame) -> list[str]:
+    """The customers of the month, sorted: those with a row in it, or with a late row that it bills."""
+    return sorted(_numbers(rows, "is_of_month") | _numbers(rows, "is_billed"))
+
+
+def omitted_of(rows: pd.DataFrame, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Fully omitted customers with their reason, except those already delivered."""
+    billed = _numbers(rows, "is_billed")
+    return {number: reason for number, reason in reasons.items() if number not in billed}
+
+
+def roster_of(
+    rows: pd.DataFrame, members: Sequence[str], omitted: Mapping[str, str], blocked: Collection[str]
+) -> pd.DataFrame:
+    """`ROSTER` of these customers, by the flags of their rows."""
+    waiting = Counter(array(rows["customer_number"]).filter(array(rows["is_waiting"])).to_pylist())
+    to_bill = _numbers(rows, "is_billed")
+    reasons: dict[str, set[str]] = {}
+    left_out = where(rows, array(rows["is_left_out"]))
+    for number, reason in zip(left_out["customer_number"], left_out["left_out"], strict=True):
+        reasons.setdefault(number, set()).add(reason)
+
+    def outcome(number: str) -> str:
+        if number in omitted:
+            return "omitted"
+        if number in blocked:
+            return "blocked"
+        if number in to_bill:
+            return "to_bill"
+        return "omitted" if number in reasons else "nothing_to_bill"
+
+    columns = (
+        members,
+        [outcome(number) for number in members],
+        [waiting[number] for number in members],
+        [omitted.get(number, "; ".join(sorted(reasons.get(number, ())))) for number in members],
+    )
+    return frame_of(
+        {field.name: pa.array(column, field.type) for field, column in zip(ROSTER, columns, strict=True)}
     )
 
 
@@ -129,15 +176,15 @@ def _problems(
     rows: pd.DataFrame, billed: pd.DataFrame, customers: pd.DataFrame, tasks: pd.DataFrame
 ) -> list[Problem]:
     """Every problem of the rows and of these customers."""
-    proven = where(rows, array(rows["is_proven"]))
+    validated_rows = where(rows, array(rows["is_validated"]))
     return row_problems.all_problems(
         faults=chain(
-            row_problems.row_faults(proven),
-            row_problems.task_faults(proven, tasks),
+            row_problems.row_faults(validated_rows),
+            row_problems.task_faults(validated_rows, tasks),
             row_problems.customer_faults(customers),
         ),
-        judged=chain(
-            row_problems.unknown_customers(proven, customers),
+        found=chain(
+            row_problems.unknown_customers(validated_rows, customers),
             row_problems.customer_problems(customers),
             row_problems.name_problems(billed, tasks),
             row_problems.price_problems(billed),
@@ -148,6 +195,11 @@ def _problems(
     )
 
 
-def _of_others(rows: pd.DataFrame, customer_numbers: Collection[str]) -> pd.DataFrame:
+def _without_customers(rows: pd.DataFrame, customer_numbers: Collection[str]) -> pd.DataFrame:
     named = pa.array(sorted(customer_numbers), TEXT)
     return where(rows, negation(pc.is_in(array(rows["customer_number"]), named)))
+
+
+def _numbers(rows: pd.DataFrame, flag: str) -> set[str]:
+    """The customers with a row for which the flag is true."""
+    return set(pc.unique(array(rows["customer_number"]).filter(array(rows[flag]))).to_pylist())

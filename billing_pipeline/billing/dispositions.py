@@ -1,7 +1,7 @@
-"""The month added up once more, another way: every row is in a line or in a named heap, and amounts tie to the cent.
+"""Reconciles a billed month with its extract: each row has one disposition, and amounts agree to the cent.
 
-An auditor's look at what `bill` made, row by row in plain Python, sharing none of its steps. It changes nothing;
-who acts on what it finds is not decided here.
+A disposition is where a row of the month ended: billed, not billable, blocked customer and so on. This is an audit, row
+by row in plain Python, that shares no step with `bill`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from billing_pipeline.billing.rules import Rules
 from billing_pipeline.money import exponent_of, round_half_up
 from billing_pipeline.oms.extract import Extract
 
-HEAPS: Final = (
+DISPOSITIONS: Final = (
     "billed",
     "billed before",
     "blocked customer",
@@ -29,7 +29,7 @@ HEAPS: Final = (
     "not billable",
     "test customer",
 )
-"""Where a row of the month ends, in the order in which the question is asked; no row ends in two."""
+"""Every row has exactly one: the first, in the order of `_Dispositions.of`, that applies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Heap:
-    """How many rows of the month ended here, and what they come to, in minor units by currency."""
+class Disposition:
+    """How many rows of the month ended here, and their net in minor units by currency."""
 
     name: str
     rows: int
@@ -59,9 +59,9 @@ class Heap:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The rows of the month by heap, and what does not add up, one sentence each."""
+    """The rows of the month by disposition, and what does not add up, one sentence each."""
 
-    heaps: tuple[Heap, ...]
+    dispositions: tuple[Disposition, ...]
     rows: int
     faults: tuple[str, ...]
 
@@ -75,36 +75,36 @@ def reconcile(
     billed_before: Collection[tuple[str, str]] = (),
     in_part: Collection[str] = (),
 ) -> Reconciliation:
-    """Holds what was billed of `month` against the extract it was billed from.
+    """Compares the billed `month` with the extract that it was made from.
 
-    `billed_before`: (kind, id) of rows that a delivery of another month bills. `in_part`: customers of whom this
-    run was told to bill certain services only.
+    `billed_before`: (kind, id) of rows billed by a delivery of another month. `in_part`: customers for whom this run
+    bills only certain services.
     """
-    rows = {(row.kind, row.source_id): row for row in source_rows(extract)}
+    rows = {(row.kind, row.source_id): row for row in _source_rows(extract)}
     lines = _line_groups(billed.lines)
     faults = [*_sources_faults(lines, rows), *_amount_faults(lines, rows)]
     in_lines = {source for sources in lines for source in sources}
     counted: Counter[str] = Counter()
-    nets: dict[str, Counter[str]] = {heap: Counter() for heap in HEAPS}
-    where = _Heaps(extract, billed, rules, in_lines, frozenset(billed_before), frozenset(in_part))
+    nets: dict[str, Counter[str]] = {name: Counter() for name in DISPOSITIONS}
+    where = _Dispositions(extract, billed, rules, in_lines, frozenset(billed_before), frozenset(in_part))
     of_month = [row for row in rows.values() if row.month == month]
     for row in of_month:
-        heap = where.heap_of(row)
-        if heap is None:
+        name = where.of(row)
+        if name is None:
             faults.append(
                 f"{row.kind} {row.source_id} of customer {row.customer_number} is billable, in no line, and nothing "
                 "says why"
             )
             continue
-        counted[heap] += 1
-        if row.currency and (net := net_of(row)) is not None:
-            nets[heap][row.currency] += net
-    heaps = tuple(Heap(name, counted[name], dict(nets[name])) for name in HEAPS)
-    return Reconciliation(heaps, len(of_month), tuple(faults))
+        counted[name] += 1
+        if row.currency and (net := _net_of(row)) is not None:
+            nets[name][row.currency] += net
+    dispositions = tuple(Disposition(name, counted[name], dict(nets[name])) for name in DISPOSITIONS)
+    return Reconciliation(dispositions, len(of_month), tuple(faults))
 
 
 def accounting_faults(extract: Extract, billed: BilledMonth, month: str) -> Iterator[str]:
-    """Whether every customer of the month is accounted for, with one outcome, and lines and a total if billed."""
+    """What is wrong where a customer of the month has not exactly one outcome, or is billed without lines or total."""
     test = _test_customers(extract)
     owners = {
         number
@@ -125,8 +125,8 @@ def accounting_faults(extract: Extract, billed: BilledMonth, month: str) -> Iter
             yield f"customer {number} has {name} and is not to be billed"
 
 
-def source_rows(extract: Extract) -> Iterator[SourceRow]:
-    """The services and fees of an extract, whatever their month and state."""
+def _source_rows(extract: Extract) -> Iterator[SourceRow]:
+    """All services and fees of an extract."""
     for cells in _records(
         extract.services,
         *("service_id", "customer_number", "month", "quantity", "unit_price_net", "currency"),
@@ -139,8 +139,8 @@ def source_rows(extract: Extract) -> Iterator[SourceRow]:
         yield SourceRow("fee", source_id, number, month, Decimal(1), amount, currency)
 
 
-def net_of(row: SourceRow) -> int | None:
-    """What the row comes to in minor units, rounded once; None where a cell cannot tell."""
+def _net_of(row: SourceRow) -> int | None:
+    """The row's net in minor units, rounded once; None where quantity or currency is unknown."""
     if row.currency is None or row.quantity is None:
         return None
     try:
@@ -150,8 +150,8 @@ def net_of(row: SourceRow) -> int | None:
     return int(round_half_up(row.quantity * (row.price or Decimal(0)), exponent).scaleb(exponent))
 
 
-class _Heaps:
-    """Which heap a row of the month belongs to."""
+class _Dispositions:
+    """Finds the disposition of a row of the month."""
 
     def __init__(
         self,
@@ -174,7 +174,8 @@ class _Heaps:
         self._billed_before = billed_before
         self._in_part = in_part
 
-    def heap_of(self, row: SourceRow) -> str | None:
+    def of(self, row: SourceRow) -> str | None:
+        """The name of the row's disposition; None where nothing says why a billable row is in no line."""
         source = (row.kind, row.source_id)
         if source in self._in_lines:
             return "billed"
@@ -190,7 +191,7 @@ class _Heaps:
             "late, waiting": late_rows > 0,
             "not in this run": row.customer_number in self._in_part,
         }
-        return next((heap for heap, explains in explanations.items() if explains), None)
+        return next((name for name, explains in explanations.items() if explains), None)
 
     def _is_billable(self, row: SourceRow) -> bool:
         rules = self._rules.for_customer(row.customer_number)
@@ -205,7 +206,7 @@ class _Heaps:
 
 
 def _line_groups(lines: pd.DataFrame) -> dict[tuple[tuple[str, str], ...], int]:
-    """Net in minor units by the rows that it comes from; several lines of the same rows (tasks) are one entry."""
+    """Net in minor units by source rows; several lines of the same rows (itemised tasks) are one entry."""
     groups: dict[tuple[tuple[str, str], ...], int] = {}
     for line_type, ids, net in _records(lines, "line_type", "source_ids", "net"):
         if line_type != "adjustment":
@@ -231,7 +232,7 @@ def _amount_faults(
 ) -> Iterator[str]:
     for sources, net in lines.items():
         known = [rows[source] for source in sources if source in rows]
-        nets = [net_of(row) for row in known]
+        nets = [_net_of(row) for row in known]
         expected = sum(known_net for known_net in nets if known_net is not None)
         if len(known) == len(sources) and (None in nets or expected != net):
             names = ", ".join(source_id for _, source_id in sources)

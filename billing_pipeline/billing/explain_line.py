@@ -1,7 +1,6 @@
-"""Why a line says what it says: from the line on the invoice back to its OMS rows, step by step, for operators.
+"""Explains an invoice line step by step, from its OMS rows to the amounts in the file; always in English.
 
-Belongs here: the steps in words, in English, whatever the invoice's language. They are worked out anew from the line
-and the stored extract; one that does not lead to the line says so. Does not: finding line and extract.
+The steps are computed again from the line and the stored extract; where one does not lead to the line, it says so.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from billing_pipeline.billing.amounts import PER_WHOLE, RECEIVER_DECIMALS
 from billing_pipeline.billing.arrow import each_row
-from billing_pipeline.billing.fold import RECEIVER_DECIMALS
 from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, fingerprints_now
-from billing_pipeline.billing.vat import PER_WHOLE
 from billing_pipeline.money import exponent_of, format_minor, from_minor, round_half_up, to_minor
 from billing_pipeline.oms.extract import Extract
 
@@ -36,8 +34,8 @@ def explain_line(
 ) -> list[str]:
     """The steps from the OMS rows to the line, one text each.
 
-    `line`: a line of a document as a mapping (`easybill.document.DocumentLine` by `dataclasses.asdict`), with
-    `sources` as mappings of `source_id` and `fingerprint`. `extract`: the stored one of `month`, which was billed.
+    `line`: a `DocumentLine` as a mapping (`dataclasses.asdict`), whose `sources` have `source_id` and `fingerprint`.
+    `extract`: the stored one of `month`, the month that was billed.
     """
     kind = SOURCE_KIND_OF[line["line_type"]]
     ids = [source["source_id"] for source in line["sources"]]
@@ -54,7 +52,7 @@ def explain_line(
 
 
 def _rows(kind: str, ids: list[str], extract: Extract) -> dict[str, Any]:
-    """The rows of the extract by id; those that it does not have are missing. An adjustment has none."""
+    """The rows of the extract by id, as far as it has them. An adjustment has none."""
     if kind == ADJUSTMENT:
         return {}
     frame, key = (
@@ -179,5 +177,5 @@ def _money(minor: int, currency: str) -> str:
 
 
 def _plain(number: Decimal) -> str:
-    """With as few decimals as it needs, and no exponent."""
+    """The number with as few decimals as it needs, without exponent."""
     return f"{number.normalize():f}"

@@ -1,14 +1,15 @@
-"""Which rows a month bills, by what the ledger says: rows of the month, late rows, rows that wait, rows done.
+"""Which rows a month bills, by what the ledger says: its own, late ones, those that wait, those billed already.
 
-A month is closed for a customer once their file was committed for sending, or a delivery found nothing to bill. What
-comes to a closed month later is late: it joins the customer's next open month, once. Belongs here: that decision,
-and the facts from the ledger it needs. Does not: the ledger (`delivery/`), or whether a row is billable (`rows`).
+A month is closed for a customer once their file was committed for sending, or a delivery found nothing to bill. A row
+that appears later is late: it is billed once, in its customer's next open month. A row that has changed since it was
+billed is reported, and never billed again silently.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from hashlib import sha256
 from typing import Final, Self
 
 import pandas as pd
@@ -21,19 +22,25 @@ from billing_pipeline.billing.arrow import (
     any_of,
     array,
     constant,
+    each_row,
     frame_of,
     in_pairs,
     negation,
+    where,
     with_columns,
 )
+from billing_pipeline.problems import Code, Problem
+
+# A character that no valid text contains.
+_BETWEEN_CELLS = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
 class BilledSource:
     """An OMS row or adjustment that a delivery has billed and not released; one per (source_kind, source_id).
 
-    `source_kind`: "service", "fee" or "adjustment". `customer_number` and `billed_month`: the delivery's.
-    `month`: the row's own when it was billed. `fingerprint`: of its cells then.
+    `source_kind`: "service", "fee" or "adjustment". `customer_number`, `billed_month`: those of the delivery.
+    `month` and `fingerprint`: those of the row at the time it was billed.
     """
 
     source_kind: str
@@ -52,8 +59,8 @@ BILLED: Final = pa.schema([(name, TEXT) for name in BilledSource.__slots__])
 class LedgerView:
     """What the ledger knows when a month is billed.
 
-    `closed`: (customer_number, month) for which no row may come any more. `billed`: `BilledSource` rows as a
-    frame, at least of all months from which rows are extracted.
+    `closed`: (customer_number, month) that take no more rows. `billed`: `BilledSource` as a frame, of at least the
+    months from which rows are extracted.
     """
 
     closed: frozenset[tuple[str, str]]
@@ -68,23 +75,24 @@ class LedgerView:
 
     @classmethod
     def empty(cls) -> Self:
-        """Of a ledger in which nothing has been billed."""
+        """The view of a ledger that has billed nothing."""
         return cls.of((), ())
 
     def reopened(self, customer_number: str, month: str) -> LedgerView:
-        """As if this customer's month had not been delivered: what a correction starts from."""
+        """The view as if this customer's month had not been delivered; a correction starts from it."""
         billed = self.billed
         kept = ~((billed["customer_number"] == customer_number) & (billed["billed_month"] == month))
         return LedgerView(self.closed - {(customer_number, month)}, billed[kept].reset_index(drop=True))
 
 
-def with_standing(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd.DataFrame:
-    """The source rows with their standing in `month`, which is billed; at most one of the four is true.
+def with_ledger_status(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd.DataFrame:
+    """The source rows with flags that say how each stands to the billing of `month`; at most one of four is true:
 
-    `billed_here`: the month's own delivery billed it. `due`: its turn is now, as a row of the month, or as a
-    late one. `waiting`: it came too late for this month. `billed_elsewhere`: another delivery billed it. None of them:
-    a row of an earlier month that is still open. Beside them: `is_of_month`, which a row without a month, whose
-    instant is faulty, is too, and `is_late`, of an earlier month.
+    `billed_here`: billed by a delivery of this month. `billed_elsewhere`: billed by another one. `due`: to be billed
+    now, as a row of the month or as a late row. `waiting`: too late for this month, which is closed. A row of an
+    earlier month that is still open has none of them.
+
+    Also `is_of_month`, true too for a row without a month (its instant is faulty), and `is_late`: of an earlier month.
     """
     kinds, ids, numbers = (array(rows[name]) for name in ("source_kind", "source_id", "customer_number"))
     months = array(rows["month"])
@@ -106,9 +114,65 @@ def with_standing(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd.Data
     )
 
 
+def drift(rows: pd.DataFrame, month: str, ledger: LedgerView) -> list[Problem]:
+    """One CHANGED_AFTER_DELIVERY per billed row that has changed since, is no longer billable, or has disappeared.
+
+    `rows`: all source rows of the extract and the adjustments. Only rows of `month` can be found to have disappeared:
+    of earlier months the extract has only some rows. The customer is the one who was billed.
+    """
+    billed = ledger.billed
+    place = _index_of(
+        *(array(billed["source_kind"]), array(billed["source_id"])),
+        *(array(rows["source_kind"]), array(rows["source_id"])),
+    )
+    found = pc.is_valid(place)
+    same = pc.equal(array(rows["fingerprint"]).take(place), array(billed["fingerprint"]))
+    still_billable = array(rows["billable"]).take(place)
+    told = with_columns(
+        billed,
+        says=pc.case_when(
+            pc.make_struct(
+                all_of(found, negation(same)),
+                all_of(found, negation(still_billable)),
+                all_of(negation(found), pc.equal(array(billed["month"]), month)),
+            ),
+            pa.scalar("has changed"),
+            pa.scalar("is not billable any more"),
+            pa.scalar("is no longer among the rows of its month"),
+        ),
+    ).pipe(lambda frame: where(frame, pc.is_valid(array(frame["says"]))))
+    return [
+        Problem(
+            code=Code.CHANGED_AFTER_DELIVERY,
+            customer_number=row.customer_number,
+            source_id=row.source_id,
+            message=f"{row.source_kind} {row.source_id} {row.says} since order {row.order_number} billed it, and is "
+            f"not billed again: correct {row.billed_month} for customer {row.customer_number}, or leave it",
+        )
+        for row in each_row(told)
+    ]
+
+
+def cells_text(*cells: pa.Array, between: str = _BETWEEN_CELLS) -> pa.Array:
+    """The cells of each row as one text. Instants are microseconds UTC; null is like an empty text.
+
+    Different valid cells give different texts, null and empty aside, which look the same on an invoice.
+    """
+    texts = [_as_text(column).fill_null("") for column in cells]
+    return pc.binary_join_element_wise(*texts, between)
+
+
+def fingerprints(*cells: pa.Array) -> pa.Array:
+    """The SHA-256 (hex) of each row's billing-relevant cells; status is not among them.
+
+    The ledger keeps fingerprints: how they are made must not change without a migration.
+    """
+    return pa.array([sha256(text.encode()).hexdigest() for text in cells_text(*cells).to_pylist()], TEXT)
+
+
 def _billed(kinds: pa.Array, ids: pa.Array, billed: pd.DataFrame) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Whether each row is billed, and then for which customer and in which month. 1:1 by kind and id."""
-    place = place_of(kinds, ids, array(billed["source_kind"]), array(billed["source_id"]))
+    """For each row: whether it is billed, for which customer, in which month. 1:1 by kind and id."""
+    place = _index_of(kinds, ids, array(billed["source_kind"]), array(billed["source_id"]))
     return (
         pc.is_valid(place),
         array(billed["customer_number"]).take(place),
@@ -116,7 +180,13 @@ def _billed(kinds: pa.Array, ids: pa.Array, billed: pd.DataFrame) -> tuple[pa.Ar
     )
 
 
-def place_of(kinds: pa.Array, ids: pa.Array, known_kinds: pa.Array, known_ids: pa.Array) -> pa.Array:
-    """For each (kind, id) its place among the known ones, or null."""
+def _index_of(kinds: pa.Array, ids: pa.Array, known_kinds: pa.Array, known_ids: pa.Array) -> pa.Array:
+    """For each (kind, id) its index among the known ones, or null."""
     wanted = pc.binary_join_element_wise(kinds, ids, "/")
     return pc.index_in(wanted, pc.binary_join_element_wise(known_kinds, known_ids, "/"))
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    return column.cast(TEXT)

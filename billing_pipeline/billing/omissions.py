@@ -1,8 +1,4 @@
-"""Omissions and selections: what is left out of a month by decision, with its reason.
-
-Belongs here: what an omission names, and which rows it leaves out. Does not: keeping omissions (`delivery/`), or
-what is never billed by its status (`rows`).
-"""
+"""Omissions and selections: rows that are left out of a month by decision, with the reason."""
 
 from __future__ import annotations
 
@@ -20,10 +16,10 @@ from billing_pipeline.problems import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """A customer or a service that a person leaves out, of one month or (`month` None) for good.
+    """A customer or a service that a person leaves out of one month, or of all months (`month` None).
 
-    A service is left out with the cancellation fees that name it. An omission of one month holds for the rows of
-    that month wherever they would be billed: what was left out does not come back as a late row.
+    A service is left out together with its cancellation fees. An omission of one month also holds where rows of that
+    month would be billed later: they do not come back as late rows.
     Raises UsageError unless it names either a customer or a service, and a reason.
     """
 
@@ -40,8 +36,8 @@ class Omission:
             raise UsageError("an omission needs a reason: it is shown in the report")
 
     @property
-    def words(self) -> str:
-        """The reason, and who decided: "already invoiced by hand (Kim)"."""
+    def reason_and_author(self) -> str:
+        """For the report: "already invoiced by hand (Kim)"."""
         return f"{self.reason} ({self.author})" if self.author else self.reason
 
 
@@ -55,11 +51,11 @@ def customer_reasons(
     omissions: Iterable[Omission],
     only_customers: Collection[str],
 ) -> dict[str, str]:
-    """Of these customers, those who are left out of the month as a whole, and why; the first omission speaks."""
+    """The customers who are left out of the month as a whole, with the reason; of several omissions the first."""
     reasons: dict[str, str] = {}
     for omission in omissions:
         if omission.customer_number and omission.month in (None, month):
-            reasons.setdefault(omission.customer_number, omission.words)
+            reasons.setdefault(omission.customer_number, omission.reason_and_author)
     return {
         number: reasons.get(number, _NOT_A_CUSTOMER)
         for number in customer_numbers
@@ -74,31 +70,31 @@ def leave_out(
     only_customers: Collection[str],
     only_services: Collection[str],
 ) -> pd.DataFrame:
-    """The source rows with `left_out`: why a row is left out by an omission or a selection, else null.
+    """The source rows with `left_out`: why an omission or a selection leaves a row out, else null.
 
-    `month`: the one that is billed. What the month's own delivery has billed is not left out any more. Of a
-    selection nothing is selected away by an empty one; adjustments have no service.
+    `month`: the one being billed. Rows that its own delivery has billed already are not left out. An empty selection
+    excludes nothing; `only_services` excludes adjustments, which have no service.
     """
     numbers, services = array(rows["customer_number"]), array(rows["service_id"])
     by_customer: dict[tuple[str, str | None], str] = {}
     by_service: dict[tuple[str, str | None], str] = {}
     for omission in omissions:
         if omission.customer_number:
-            by_customer.setdefault((omission.customer_number, omission.month), omission.words)
+            by_customer.setdefault((omission.customer_number, omission.month), omission.reason_and_author)
         else:
-            words = f"{omission.service_id}: {omission.words}"
-            by_service.setdefault((omission.service_id, omission.month), words)
+            reason = f"{omission.service_id}: {omission.reason_and_author}"
+            by_service.setdefault((omission.service_id, omission.month), reason)
     reasons = [
         _reasons(by_customer, numbers, array(rows["month"]), month),
         _reasons(by_service, services, array(rows["month"]), month),
     ]
-    for asked_for, names, words in (
+    for selected, names, reason in (
         (only_customers, numbers, _NOT_A_CUSTOMER),
         (only_services, services, _NOT_A_SERVICE),
     ):
-        if asked_for:
-            chosen = pc.is_in(names, pa.array(sorted(asked_for), TEXT))
-            reasons.append(pc.if_else(chosen, pa.scalar(None, TEXT), words))
+        if selected:
+            chosen = pc.is_in(names, pa.array(sorted(selected), TEXT))
+            reasons.append(pc.if_else(chosen, pa.scalar(None, TEXT), reason))
     left_out = pc.if_else(array(rows["billed_here"]), pa.scalar(None, TEXT), pc.coalesce(*reasons))
     return with_columns(rows, left_out=left_out)
 
@@ -106,9 +102,9 @@ def leave_out(
 def _reasons(
     reasons: Mapping[tuple[str, str | None], str], names: pa.Array, months: pa.Array, month: str
 ) -> pa.Array:
-    """The reason by which each name is left out: of its own month, of the one that is billed, or for good."""
+    """For each name the reason to leave it out: for its own month, for the month being billed, or for all months."""
     known = pa.array(sorted({name for name, _ in reasons}), TEXT)
-    # All that no omission names are one case, so that few distinct ones are left.
+    # Names without an omission become null, so that few distinct combinations are left.
     omitted = pc.if_else(pc.is_in(names, known), names, pa.scalar(None, TEXT))
     return by_distinct(
         lambda name, own: next(

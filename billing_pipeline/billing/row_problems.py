@@ -1,7 +1,6 @@
-"""What is wrong with the rows of a month: every problem, each with its row, field, value and remedy.
+"""Every problem of a month's rows and customers, each with row, field, value and what to do.
 
-Belongs here: the judgements that need more than one cell, or the rules. Does not: what the OMS room has proven of
-each row already, which arrives in the `faults` columns and is passed on.
+Found here is what needs several cells or the rules; what `oms/` found in each row is in `faults` and is passed on.
 """
 
 from __future__ import annotations
@@ -15,11 +14,17 @@ import pyarrow.compute as pc
 
 from billing_pipeline.billing.amounts import MAX_MINOR, minor_units_per_whole
 from billing_pipeline.billing.arrow import all_of, array, each_row, negation, where, with_columns
-from billing_pipeline.billing.customers import TAX_FREE, supported_exponent
-from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, service_ids
-from billing_pipeline.billing.tasks import tasks_of
+from billing_pipeline.billing.rows import (
+    ADJUSTMENT,
+    FEE,
+    SERVICE,
+    TAX_FREE,
+    service_ids,
+    supported_exponent,
+    tasks_of,
+)
 from billing_pipeline.money import format_minor
-from billing_pipeline.oms.row_faults import row_problems
+from billing_pipeline.oms.row_rules import row_problems
 from billing_pipeline.problems import Code, Problem
 
 _NAMES: Final = {SERVICE: "Service", FEE: "Cancellation fee", ADJUSTMENT: "Adjustment"}
@@ -28,19 +33,19 @@ _PRICE_FIELDS: Final = {SERVICE: "unit_price_net", FEE: "amount_net", ADJUSTMENT
 
 
 def row_faults(rows: pd.DataFrame) -> Iterator[Problem]:
-    """What the OMS room found in these source rows."""
+    """The faults that `oms/` found in these source rows."""
     yield from row_problems(rows, "source_id")
 
 
 def task_faults(services: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
-    """What the OMS room found in the tasks of these services (source rows); the problem names the service."""
+    """The faults that `oms/` found in the tasks of these services (source rows); a problem names the service."""
     place = pc.index_in(array(tasks["service_id"]), array(services["source_id"]))
     owned = with_columns(tasks, customer_number=array(services["customer_number"]).take(place))
     yield from row_problems(where(owned, pc.is_valid(place)), "service_id")
 
 
 def name_problems(rows: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
-    """Services and tasks that are called nothing: nobody could tell what they are on the invoice."""
+    """Rows and tasks whose name is empty: nobody could tell what they are on the invoice."""
     for row in _flagged(rows, _is_blank(array(rows["head"]))):
         field = _NAME_FIELDS[row.source_kind]
         yield _problem(row, Code.TEXT_INVALID, field, row.head, f"has an empty {field}: fill it in the OMS")
@@ -57,7 +62,7 @@ def _is_blank(texts: pa.Array) -> pa.Array:
 
 
 def price_problems(rows: pd.DataFrame) -> Iterator[Problem]:
-    """Prices that are missing, or cannot be counted in minor units. Rows are to be billed, with their nets."""
+    """Prices that are missing, or are no whole number of minor units. The rows need their nets (`with_nets`)."""
     unit_net = array(rows["unit_net"])
     missing = all_of(pc.is_null(array(rows["unit_price"])), negation(array(rows["zero_price"])))
     for row in _flagged(rows, missing):
@@ -88,10 +93,9 @@ def price_problems(rows: pd.DataFrame) -> Iterator[Problem]:
 
 
 def task_problems(rows: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
-    """Services whose tasks all have a price, but do not add up to the net of the service; and prices of tasks that
-    cannot be counted in minor units.
+    """Tasks that all have a price but do not add up to the service's net; task prices that are no whole minor units.
 
-    A service without a price is not held against its tasks: its price is set elsewhere.
+    A service without a price is not compared with its tasks: its price is set elsewhere.
     """
     for row in _flagged(rows, _has_uncountable_task(rows, tasks)):
         yield _problem(
@@ -130,7 +134,7 @@ def _has_uncountable_task(rows: pd.DataFrame, tasks: pd.DataFrame) -> pa.Array:
 
 
 def vat_problems(rows: pd.DataFrame) -> Iterator[Problem]:
-    """Rates that are missing, or not allowed. Rows have their rates."""
+    """VAT rates that are missing or not allowed. The rows need their rates (`with_rates`)."""
     rate = array(rows["vat_basis_points"])
     for row in _flagged(rows, pc.is_null(rate)):
         yield _problem(
@@ -152,7 +156,7 @@ def vat_problems(rows: pd.DataFrame) -> Iterator[Problem]:
 
 
 def currency_problems(rows: pd.DataFrame) -> Iterator[Problem]:
-    """Rows in another currency than their customer's."""
+    """Rows whose currency is not their customer's."""
     mixed = pc.not_equal(array(rows["currency"]), array(rows["customer_currency"]))
     for row in _flagged(rows, mixed):
         yield _problem(
@@ -165,7 +169,7 @@ def currency_problems(rows: pd.DataFrame) -> Iterator[Problem]:
 
 
 def unknown_customers(rows: pd.DataFrame, customers: pd.DataFrame) -> Iterator[Problem]:
-    """Rows of customers whom the customers relation does not know."""
+    """Rows of customers who are not in the customers relation."""
     known = pc.is_in(array(rows["customer_number"]), array(customers["customer_number"]))
     for row in _flagged(rows, negation(known)):
         yield _problem(
@@ -179,12 +183,12 @@ def unknown_customers(rows: pd.DataFrame, customers: pd.DataFrame) -> Iterator[P
 
 
 def customer_faults(customers: pd.DataFrame) -> Iterator[Problem]:
-    """What the OMS room found in these customers."""
+    """The faults that `oms/` found in these customers."""
     yield from row_problems(customers)
 
 
 def customer_problems(customers: pd.DataFrame) -> Iterator[Problem]:
-    """Tax types and currencies in which nobody can be billed."""
+    """Tax types and currencies with which nobody can be billed."""
     for row in each_row(customers):
         number = row.customer_number
         if row.tax_type is not None and row.tax_type not in TAX_FREE:
@@ -207,14 +211,14 @@ def customer_problems(customers: pd.DataFrame) -> Iterator[Problem]:
             )
 
 
-def all_problems(faults: Iterable[Problem], judged: Iterable[Problem]) -> list[Problem]:
-    """All problems, by customer, row, field and code: the OMS room's faults, and what was judged here.
+def all_problems(faults: Iterable[Problem], found: Iterable[Problem]) -> list[Problem]:
+    """All problems, by customer, row, field and code: the `faults` from `oms/`, and those `found` here.
 
-    Of a cell with a fault nothing else is told: what is judged of it follows from the value that was lost.
+    For a cell with a fault nothing else is reported: it would only follow from the lost value.
     """
     faults = set(faults)
     cells = {_cell(fault) for fault in faults}
-    told = faults | {problem for problem in judged if _cell(problem) not in cells}
+    told = faults | {problem for problem in found if _cell(problem) not in cells}
     return sorted(told, key=lambda one: (*_cell(one), one.code, one.value, one.message))
 
 

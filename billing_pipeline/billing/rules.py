@@ -1,7 +1,6 @@
-"""The billing rules as one typed object, and reading them strictly from TOML.
+"""The billing rules as one typed object, read strictly from TOML; order numbers, whose format is a rule.
 
-Belongs here: what may be set, and for whom. The defaults, and what each rule does, are `rules.toml`, which is
-loaded first. Does not: applying a rule, which is the business of the module it is about.
+`rules.toml` has the defaults and says what each rule does. A rule is applied by the module it is about.
 """
 
 from __future__ import annotations
@@ -9,20 +8,20 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
+from string import Formatter
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from billing_pipeline.billing.order_numbers import check_order_number_format, order_number
-from billing_pipeline.billing.toml_lines import line_of
 from billing_pipeline.problems import UsageError
 
 Language = Literal["de", "en"]
@@ -35,19 +34,26 @@ DeliveryPolicy = Literal["best_effort", "all_or_nothing"]
 NotInEasyBill = Literal["warn", "block", "off"]
 
 
+_FEE_TITLES: Final[Mapping[str, str]] = MappingProxyType({"de": "Stornogebühr", "en": "Cancellation fee"})
+_ORDER_NUMBERS: Final = "order_numbers"
+_DUPLICATES: Final = "duplicates"
+_REQUIRED_PLACEHOLDERS: Final = ("month", "customer", "revision")
+_PLACEHOLDERS: Final = ("prefix", *_REQUIRED_PLACEHOLDERS)
+
+
 class RulesInvalid(UsageError):
     """A rules file is missing or wrong; the message names file, line and key, and what the value may be."""
 
 
-def _no_twins(names: tuple[str, ...]) -> tuple[str, ...]:
-    twins = sorted({name for name in names if names.count(name) > 1})
-    if twins:
-        raise PydanticCustomError("twins", f"must not name {twins[0]!r} twice")
+def _no_duplicates(names: tuple[str, ...]) -> tuple[str, ...]:
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise PydanticCustomError(_DUPLICATES, f"must not name {duplicates[0]!r} twice")
     return names
 
 
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f\ufeff]+$")]
-Names = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_no_twins)]
+Names = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_no_duplicates)]
 
 
 class _Strict(BaseModel):
@@ -55,7 +61,7 @@ class _Strict(BaseModel):
 
 
 class FeeText(_Strict):
-    """What a type of cancellation fee is called on the invoice; None leaves it as without an entry."""
+    """Article number and title of a type of cancellation fee; None: as without an entry."""
 
     item_number: Text | None = None
     title: Text | None = None
@@ -77,9 +83,18 @@ class CustomerRules(_Strict):
     layout: Text | None = None
     cancellation_fees: Mapping[Text, FeeText]
 
+    def fee_item_number(self, fee_type: str) -> str:
+        """The article number of a fee: the one set for its type, or the type in capitals."""
+        return self.cancellation_fees.get(fee_type, FeeText()).item_number or fee_type.upper()
+
+    def fee_title(self, fee_type: str) -> str:
+        """The title of a fee: the one set for its type, or "Stornogebühr (no_show)" in the customer's language."""
+        title = self.cancellation_fees.get(fee_type, FeeText()).title
+        return title or f"{_FEE_TITLES[self.language]} ({fee_type})"
+
 
 class Rules(CustomerRules):
-    """All rules: those of every customer without rules of their own, and those of the month."""
+    """All rules: those for customers without rules of their own, and those for the month as a whole."""
 
     only_customers: Names
     late_months: Annotated[int, Field(ge=0, le=36)]
@@ -105,7 +120,7 @@ class Rules(CustomerRules):
         return self
 
     def for_customer(self, customer_number: str) -> CustomerRules:
-        """The rules by which this customer's lines are made."""
+        """The rules for this customer's lines."""
         return self.customers.get(customer_number, self)
 
     def order_number(self, month: str, customer_number: str, revision: int) -> str:
@@ -115,7 +130,6 @@ class Rules(CustomerRules):
         )
 
 
-_ORDER_NUMBERS: Final = "order_numbers"
 _SECTIONS: Final = "customers"
 _FEES: Final = "cancellation_fees"
 
@@ -167,7 +181,7 @@ def _rules_of(own: Mapping[str, Any], text: str, path: Path) -> Rules:
         return Rules.model_validate({**general, _SECTIONS: sections})
     except ValidationError as fault:
         faults = [_Fault.of(error, text) for error in fault.errors()]
-    # A customer's section shares the general rules, and so their faults: what was not written is not told.
+    # A customer's section inherits the general rules and their faults: only what the file itself sets is reported.
     first, *others = sorted({fault for fault in faults if fault.line}) or faults
     place = f"{path}, line {first.line}" if first.line else str(path)
     more = f" (and {len(others)} more)" if others else ""
@@ -175,16 +189,71 @@ def _rules_of(own: Mapping[str, Any], text: str, path: Path) -> Rules:
 
 
 def _over(general: Mapping[str, Any], special: Mapping[str, Any]) -> dict[str, Any]:
-    """`special` over `general`, in which fee types are added to those of `general`."""
+    """`general` overridden by `special`; fee types are added to those of `general`."""
     fees = special.get(_FEES)
     if not isinstance(fees, Mapping):
         return {**general, **special}
     return {**general, **special, _FEES: {**general[_FEES], **fees}}
 
 
+def order_number(template: str, prefix: str, month: str, customer_number: str, revision: int) -> str:
+    """The order number of a document; `{revision}` is empty for the first one, `-r2`, `-r3` … for corrections.
+
+    `template` must have passed `check_order_number_format`. Then numbers of different documents differ, unless a
+    customer number itself looks like one with a revision; the ledger refuses a number that it already has.
+    """
+    return template.format(
+        prefix=prefix,
+        month=month,
+        customer=customer_number,
+        revision="" if revision == 1 else f"-r{revision}",
+    )
+
+
+def check_order_number_format(template: str, prefix: str) -> None:
+    """Raises ValueError, saying what to do, where two documents could get the same number with this format."""
+    parts = _parts(template)
+    named = [name for name, _ in parts if name]
+    for name in _REQUIRED_PLACEHOLDERS:
+        if name not in named:
+            raise ValueError(f"without {{{name}}} two documents could get the same number: add it")
+    for name in _PLACEHOLDERS:
+        if named.count(name) > 1:
+            raise ValueError(f"{{{name}}} stands twice: once is enough")
+    if prefix and "prefix" not in named:
+        raise ValueError(f"order_number_prefix is {prefix!r}, but the format has no {{prefix}}: add it")
+    after = parts[[name for name, _ in parts].index("revision") + 1 :]
+    fixed = list(takewhile(lambda part: part[0] in ("", "prefix"), after))
+    text = "".join(prefix if name else literal for name, literal in fixed)
+    follower = after[len(fixed)][0] if len(fixed) < len(after) else ""
+    if text[:1].isdigit() or (not text and follower == "customer"):
+        raise ValueError("after {revision} a digit could be read as part of it: put a separator between them")
+
+
+def line_of(text: str, path: Sequence[str]) -> int | None:
+    """The number (from 1) of the line that sets the key at `path`; None where no line does.
+
+    Python's TOML parser does not tell lines. So the text, which must be valid TOML, is parsed up to each line until the
+    key is there: slow, and only for messages.
+    """
+    lines = text.splitlines(keepends=True)
+    statement = 0
+    for end in range(1, len(lines) + 1):
+        try:
+            known = tomllib.loads("".join(lines[:end]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the middle of a value of several lines
+        if _has(known, path):
+            while lines[statement].lstrip().startswith(("#", "\n", "\r")) or not lines[statement].strip():
+                statement += 1
+            return statement + 1
+        statement = end
+    return None
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class _Fault:
-    """A fault of the file. `line`: from 1; 0 where the file itself sets no such key."""
+    """A fault of the file. `line`: from 1; 0 where the file does not set the key."""
 
     line: int
     key: str
@@ -213,7 +282,7 @@ def _message(error: ErrorDetails, place: list[str]) -> str:
         return f"is {value!r}; it must be a table"
     if kind.startswith("string_pattern"):
         return f"is {value!r}; it must be text without control characters"
-    if kind in (_ORDER_NUMBERS, "twins"):
+    if kind in (_ORDER_NUMBERS, _DUPLICATES):
         return error["msg"]
     must = error["msg"].replace("Input should be", "it must be").replace("String should", "it must")
     return f"is {value!r}; {must}"
@@ -231,3 +300,30 @@ def _unknown(place: list[str]) -> str:
         known = list(Rules.model_fields)
     near = get_close_matches(key, known, 1)
     return "is unknown; " + (f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}")
+
+
+def _has(table: object, path: Sequence[str]) -> bool:
+    for key in path:
+        if not isinstance(table, dict) or key not in table:
+            return False
+        table = table[key]
+    return True
+
+
+def _parts(template: str) -> list[tuple[str, str]]:
+    """The parts of a format in order: (placeholder, "") or ("", literal text)."""
+    try:
+        parsed = list(Formatter().parse(template))
+    except ValueError as fault:
+        raise ValueError(f"{fault}; write placeholders such as {{month}}") from None
+    parts = []
+    for literal, name, form, conversion in parsed:
+        if literal:
+            parts.append(("", literal))
+        if name is not None:
+            if name not in _PLACEHOLDERS or form or conversion:
+                raise ValueError(
+                    f"{{{name}}} is no placeholder as it stands; known: {', '.join(_PLACEHOLDERS)}"
+                )
+            parts.append((name, ""))
+    return parts

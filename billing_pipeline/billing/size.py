@@ -1,6 +1,6 @@
-"""Whether a month is suspiciously empty or large against its own history: a half-loaded OMS, a wrong filter.
+"""Whether a month has suspiciously few or many lines compared with the months before it.
 
-Pure; how many lines a month has is counted elsewhere, and what follows from the verdict is not decided here.
+The cause is usually an OMS that was loaded only in part, or a wrong filter.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from statistics import median
 from typing import Final, Literal
 
 HISTORY_MONTHS: Final = 12
-# With fewer months nobody can say what is usual.
+# With fewer months before, it is unknown what is usual.
 FEWEST_MONTHS: Final = 3
-# A month with a handful of lines doubles for no reason.
+# The number of lines of a small month varies a lot.
 FEWEST_LINES: Final = 20
 UNUSUAL_FACTOR: Final = 3
 ABSURD_FACTOR: Final = 10
@@ -28,9 +28,10 @@ class SizeVerdict:
 
 
 def judge_size(lines: int, before: Sequence[int]) -> SizeVerdict:
-    """The verdict on a month of so many lines, after months of so many.
+    """Compares a month's number of lines with those of the months `before`.
 
-    Unusual: beyond a factor of 3; absurd: beyond 10, or empty. Where both are small or the months few: usual.
+    Unusual: more than 3 times larger or smaller than their median; absurd: more than 10 times, or empty. Usual, too, if
+    both are small or there are too few months before.
     """
     if len(before) < FEWEST_MONTHS:
         return SizeVerdict("usual", f"{lines} lines; too few months before it to compare with")

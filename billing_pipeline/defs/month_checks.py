@@ -20,7 +20,7 @@ from billing_pipeline.defs.partitions import Partitions
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.money import format_minor
 from billing_pipeline.oms.extract import Extract
-from billing_pipeline.oms.row_faults import row_problems
+from billing_pipeline.oms.row_rules import row_problems
 from billing_pipeline.problems import Problem
 
 VALID_ROWS = "valid_rows"
@@ -32,8 +32,8 @@ INVOICE_LINES = "invoice_lines"
 SHOWN_FAULTS = 20
 
 _ON_LINES = {
-    RECONCILIATION: "Every service and fee of the month is in a line or in a named heap, and amounts tie to the "
-    "cent.",
+    RECONCILIATION: "Every service and fee of the month is in a line or has another disposition, and amounts "
+    "tie to the cent.",
     CUSTOMERS_ACCOUNTED_FOR: "Every customer with a row in the month has one outcome, and lines if they are billed.",
     MONTH_SIZE: "The month is neither much smaller nor much larger than the months before it.",
 }
@@ -93,7 +93,7 @@ def line_checks(
         if row.committed and row.delivery_month != month
     }
     found = reconcile(extract, billed, month, rules, billed_before=elsewhere)
-    yield _verdict(RECONCILIATION, found.faults, _heaps(found, rules.language))
+    yield _verdict(RECONCILIATION, found.faults, _dispositions(found, rules.language))
     yield _verdict(CUSTOMERS_ACCOUNTED_FOR, list(accounting_faults(extract, billed, month)), {})
     yield dg.AssetCheckResult(
         asset_key=INVOICE_LINES,
@@ -143,23 +143,23 @@ def _verdict(check: str, faults: Sequence[str], metadata: dict[str, Any]) -> dg.
     )
 
 
-def _heaps(found: Reconciliation, language: str) -> dict[str, Any]:
+def _dispositions(found: Reconciliation, language: str) -> dict[str, Any]:
     """Where the rows of the month ended, as a table whose first rows add up to its last."""
     rows = [
         dg.TableRecord(
             {
-                "rows of the month": heap.name,
-                "count": heap.rows,
+                "rows of the month": one.name,
+                "count": one.rows,
                 "net": "; ".join(
-                    format_minor(net, currency, language) for currency, net in sorted(heap.net.items())
+                    format_minor(net, currency, language) for currency, net in sorted(one.net.items())
                 ),
             }
         )
-        for heap in found.heaps
+        for one in found.dispositions
     ]
     total = dg.TableRecord({"rows of the month": "all", "count": found.rows, "net": ""})
     return {
-        "heaps": dg.MetadataValue.table(
+        "dispositions": dg.MetadataValue.table(
             records=[*rows, total],
             schema=dg.TableSchema(
                 columns=[

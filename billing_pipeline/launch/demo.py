@@ -19,7 +19,7 @@ from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.launch.instance import prepare_instance
 from billing_pipeline.launch.read_back import read_back
 from billing_pipeline.launch.run_month import run_month, status_now
-from billing_pipeline.oms.demo import create_demo_oms
+from billing_pipeline.oms.demo import MONTHS, demo_oms_months
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.progress import Steps
@@ -149,7 +149,8 @@ def _make_oms(file: Path, month: str, progress: Steps) -> None:
     made_for = file.with_suffix(".month")
     if file.exists() and made_for.exists() and made_for.read_text(encoding="utf-8") == month:
         return
-    create_demo_oms(file, until_month=month, on_progress=progress.counter("demo OMS, months made"))
+    for _ in progress.over(demo_oms_months(file, until_month=month), "demo OMS, months made", MONTHS):
+        pass
     made_for.write_text(month, encoding="utf-8")
 
 

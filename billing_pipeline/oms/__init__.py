@@ -1,1 +1,1 @@
-"""Reads one month from the order management system and proves its shape; see `extract.extract_month`."""
+"""Reads one month from the order management system (OMS) and validates every row; see `extract.extract_month`."""

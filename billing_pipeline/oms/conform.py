@@ -1,25 +1,24 @@
-"""Text → typed Arrow columns, vectorised and exact; what cannot be typed becomes null and a fault of its row.
+"""Cells of the OMS: what a driver returns, as text; and that text as typed Arrow columns.
 
-Belongs here: how a decimal, an instant, a flag or a position may be written. Does not: whether the value makes
-sense (`schemas`). Decimals go from text to decimal128 without a float on the way; trailing zeros are no decimals.
+Sources hand over every cell as text, NULL apart from ''. `conform` types that text, vectorised and exact: decimals
+become decimal128 without passing through a float, instants UTC. What has no exact text (a float in a decimal column,
+bytes that are not UTF-8) is marked, and what cannot be typed becomes null: both are faults of the row.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
-from types import MappingProxyType
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.oms.cells import FLOAT_MARK
 from billing_pipeline.oms.contract import FLAG, INSTANT, TEXT, Column, Relation
 from billing_pipeline.oms.oms_errors import OmsShapeWrong
-from billing_pipeline.oms.row_faults import Fault, fault_at
-from billing_pipeline.problems import Code
+from billing_pipeline.oms.row_rules import CODES, FLOAT_MARK, NOT_UTF8_MARK, Fault, fault_at
 
 _DECIMAL: Final = r"^-?[0-9]+(\.[0-9]+)?$"
 _DATE: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -32,29 +31,41 @@ _POSITION: Final = r"^-?[0-9]{1,9}$"
 _TRUE: Final = ("t", "true", "1")
 _FALSE: Final = ("f", "false", "0")
 
-CODES: Final[Mapping[str, Code]] = MappingProxyType(
-    {
-        "unit_price_net": Code.PRICE_INVALID,
-        "price_net": Code.PRICE_INVALID,
-        "amount_net": Code.PRICE_INVALID,
-        "quantity": Code.QUANTITY_INVALID,
-        "vat_percent": Code.VAT_INVALID,
-        "currency": Code.CURRENCY_INVALID,
-        "country": Code.COUNTRY_INVALID,
-        "is_test": Code.CUSTOMER_INCOMPLETE,
-        "completed_at": Code.TIMESTAMP_WITHOUT_ZONE,
-        "cancelled_at": Code.TIMESTAMP_WITHOUT_ZONE,
-        "charged_at": Code.TIMESTAMP_WITHOUT_ZONE,
-        "updated_at": Code.TIMESTAMP_WITHOUT_ZONE,
-    }
-)
-"""The code of a fault in a column, where it has one of its own; all others are text."""
+
+def table_of_rows(relation: Relation, names: Sequence[str], rows: Iterable[Sequence[object]]) -> pa.Table:
+    """The relation's columns as Arrow strings, from a driver's rows with the columns `names`.
+
+    Every column of the contract must be among `names`; others are left out.
+    """
+    columns = dict(zip(names, zip(*rows, strict=True), strict=False))
+    return pa.table(
+        {column.name: _texts(columns.get(column.name, ()), column) for column in relation.columns},
+        schema=text_schema(relation),
+    )
+
+
+def text_schema(relation: Relation) -> pa.Schema:
+    """The relation's columns, all Arrow strings."""
+    return pa.schema([pa.field(name, pa.string()) for name in relation.column_names])
+
+
+def instant_text(instant: datetime) -> str:
+    """An instant in the contract's text form, in UTC: 2026-09-30T22:00:00Z."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def decode(raw: bytes) -> str:
+    """The text of `raw`; bytes that are not UTF-8 become escapes, with `NOT_UTF8_MARK` in front."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return NOT_UTF8_MARK + raw.decode(errors="backslashreplace")
 
 
 def conform(relation: Relation, text: pa.Table) -> tuple[pa.Table, list[Fault]]:
-    """The relation's columns typed as the contract says, and the cells that could not be.
+    """The relation's columns typed as in the contract, and a fault for each cell that could not be typed.
 
-    The keys must have been proven (`prove_keys`): a fault names its row by them.
+    Call `validate_keys` first: a fault names its row by the key.
     """
     columns, faults = [], []
     for column in relation.columns:
@@ -71,10 +82,10 @@ def conform(relation: Relation, text: pa.Table) -> tuple[pa.Table, list[Fault]]:
     return pa.table(columns, names=list(relation.column_names)), faults
 
 
-def prove_keys(relation: Relation, text: pa.Table) -> None:
-    """Raises OmsShapeWrong where a cell that says which row it is, or whose, is empty or no text.
+def validate_keys(relation: Relation, text: pa.Table) -> None:
+    """Raises OmsShapeWrong where a key or a customer number is NULL, empty or not UTF-8.
 
-    No customer could be told of such a row; the message names it by its other cells.
+    Such a row could be reported to no customer; the message names it by its other cells.
     """
     for name in dict.fromkeys((*relation.key, "customer_number")):
         if name not in relation.column_names:
@@ -98,10 +109,10 @@ def prove_keys(relation: Relation, text: pa.Table) -> None:
 
 
 def instants_of(cells: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The instants that the cells name; null where they name none, or have no zone.
+    """The cells as instants (UTC); null where the text is no instant or has no time zone.
 
-    ISO 8601 with Z or an offset; beyond microseconds digits are cut off, so that no instant moves into the next
-    month.
+    ISO 8601 with Z or an offset. Digits beyond microseconds are cut off: rounded, an instant could move into the
+    next month.
     """
     zoned = pc.if_else(pc.match_substring_regex(cells, _ZONED), cells, pa.scalar(None, pa.string()))
     plain = pc.utf8_upper(pc.replace_substring_regex(zoned, r"(\.[0-9]{6})[0-9]+", r"\1"))
@@ -113,8 +124,8 @@ def instants_of(cells: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([pa.array([known[text] for text in plain.to_pylist()], INSTANT)])
 
 
-def reading_of(text: str) -> datetime | None:
-    """What a time without zone, or a date, says on the clock; None where it says nothing of the kind."""
+def local_time_of(text: str) -> datetime | None:
+    """The date and time of a text without time zone, or of a date; None where it is neither."""
     match = _ZONELESS.match(text)
     if match is None:
         return None
@@ -173,3 +184,44 @@ def _reason_for_decimal(value: str, kind: pa.Decimal128Type) -> str:
     if len(value.partition(".")[2].rstrip("0")) > kind.scale:
         return f"has more than {kind.scale} decimals: correct it in the OMS"
     return f"is too large for NUMERIC({kind.precision},{kind.scale}): correct it in the OMS"
+
+
+def _texts(values: Sequence[object], column: Column) -> pa.Array:
+    try:
+        return pa.array(
+            [value if value is None or isinstance(value, str) else _text(value, column) for value in values],
+            pa.string(),
+        )
+    except UnicodeEncodeError:
+        return pa.array([_without_surrogates(value, column) for value in values], pa.string())
+
+
+def _text(value: object, column: Column) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return f"{value!r}{FLOAT_MARK}" if pa.types.is_decimal(column.type) else repr(value)
+        case Decimal():
+            return format(value, "f")
+        case datetime() if value.tzinfo is not None:
+            return instant_text(value)
+        case date():
+            return value.isoformat()  # without zone, and so it will be reported
+        case bytes() | bytearray() | memoryview():
+            return decode(bytes(value))
+        case _:
+            return str(value)
+
+
+def _without_surrogates(value: object, column: Column) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else _text(value, column)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return NOT_UTF8_MARK + text.encode(errors="backslashreplace").decode()
+    return text

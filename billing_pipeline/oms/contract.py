@@ -1,8 +1,4 @@
-"""The OMS contract as data: the four relations, their columns and types, and frames of exactly that shape.
-
-Belongs here: names, Arrow types, keys and which cells must be filled (2-oms-contract). Does not: reading
-(`source`), typing text (`conform`), or whether values make sense (`schemas`).
-"""
+"""The OMS contract as data: four relations with their columns, types and keys, and frames of that shape."""
 
 from __future__ import annotations
 
@@ -34,9 +30,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation. `key`: the columns that name a row; `instant`: the column that gives its month.
+    """A relation. `key`: its primary key; `instant`: the column that decides to which month a row belongs.
 
-    `row_name`: how people are told which row is meant, with the key's values in braces.
+    `row_name`: how messages name a row, with the key's columns in braces.
     """
 
     name: str
@@ -47,12 +43,12 @@ class Relation:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The columns that the OMS gives, in the contract's order."""
+        """The columns that the OMS provides, in the contract's order."""
         return tuple(column.name for column in self.columns)
 
     @property
     def frame_schema(self) -> pa.Schema:
-        """Of the extract's frame: the contract's columns, then `month` where rows have one, then `faults`."""
+        """The extract's columns: those of the contract, then `month` where rows have an instant, then `faults`."""
         fields = [pa.field(column.name, column.type) for column in self.columns]
         if self.instant is not None:
             fields.append(pa.field("month", TEXT))
@@ -153,9 +149,9 @@ def frame_of_table(table: pa.Table) -> pd.DataFrame:
 
 
 def frame_of_rows(relation: Relation, rows: Iterable[Mapping[str, Any]] = ()) -> pd.DataFrame:
-    """A frame of the extract's shape from rows of typed values (Decimal, aware datetime, str …).
+    """A frame with the extract's columns from rows of typed values (Decimal, aware datetime, str …).
 
-    Columns that a row does not name are null. Raises KeyError for a column that the relation does not have.
+    Columns that a row leaves out are null. Raises KeyError for a column that the relation does not have.
     """
     schema = relation.frame_schema
     listed = [dict(row) for row in rows]

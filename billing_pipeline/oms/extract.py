@@ -1,21 +1,17 @@
-"""One month of the OMS, read in one snapshot and proven row by row: the frozen input of everything after it.
-
-Belongs here: which rows make up a month's extract, and their order. Does not: how a database is read (`source`),
-how text becomes typed (`conform`) or what a good row is (`schemas`); nor what of it is billed (`billing/`).
-"""
+"""One month of the OMS, read in one snapshot and validated row by row: the input of everything after it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.oms.conform import conform, prove_keys
+from billing_pipeline.oms.conform import conform, instant_text, instants_of, local_time_of, validate_keys
 from billing_pipeline.oms.contract import (
     CANCELLATION_FEES,
     CUSTOMERS,
@@ -26,29 +22,98 @@ from billing_pipeline.oms.contract import (
     Relation,
     frame_of_table,
 )
-from billing_pipeline.oms.period import Period
-from billing_pipeline.oms.row_faults import faults_column, row_problems
-from billing_pipeline.oms.row_rules import Law, customer_laws, fee_laws, prove, service_laws, task_laws
+from billing_pipeline.oms.oms_errors import OmsShapeWrong
+from billing_pipeline.oms.period import Period, months_of
+from billing_pipeline.oms.row_rules import (
+    RowRule,
+    customer_rules,
+    faults_column,
+    fee_rules,
+    service_rules,
+    task_rules,
+    validate,
+)
 from billing_pipeline.oms.source import OmsSource
-from billing_pipeline.oms.window import Window
-from billing_pipeline.problems import Problem, problems_frame
 
-_NEVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
+# SQLite compares instants in milliseconds, so its queries ask for one second more on each side. A row farther out
+# was not selected by the period at all.
+_TOLERANCE: Final = timedelta(seconds=1)
+# No time zone is farther from UTC: a time without zone lies within this distance of the same time in UTC.
+_FARTHEST_ZONE: Final = timedelta(hours=14)
+# `customers` has no instant: its query ignores the period, but needs one.
+_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Extract:
     """The four relations of the contract, Arrow-typed (`Relation.frame_schema`), each sorted by its key.
 
-    `faults` of a row: null where it is fine, else a JSON list of {"code", "field", "value", "message"}. A cell
-    that cannot be typed is null, and its text stands in the fault. `month` of a service or fee: its own month in
-    the billing time zone; where its instant has no zone, see `window.Window.rows_of`.
+    `faults`: null for a valid row, else a JSON list of {"code", "field", "value", "message"}. A cell that cannot be
+    typed is null; its text is in the fault. `month`: of a service or fee, in the billing time zone; where its instant
+    has no time zone, see `Window.rows_of`.
     """
 
     customers: pd.DataFrame
     services: pd.DataFrame
     service_tasks: pd.DataFrame
     cancellation_fees: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Window:
+    """The rows of an extract: those with `start <= instant < period.end`; months are those of `timezone`."""
+
+    period: Period
+    start: datetime
+    timezone: str
+
+    def rows_of(self, relation: Relation, instant: str, text: pa.Table) -> tuple[pa.Table, pa.ChunkedArray]:
+        """The relation's rows within the window, and the month of each.
+
+        A row with an unreadable instant is kept wherever it may belong, so that it is reported. Without a time zone,
+        its month is the period's if it may lie in it, else the month as written; if it is no time at all, null.
+        Raises OmsShapeWrong for a row from outside the window.
+        """
+        cells = text[instant]
+        instants = instants_of(cells)
+        self._validate_inside(relation, instant, text, instants)
+        kept = _between(instants, self.start, self.period.end)
+        months = months_of(instants, self.timezone)
+        required = next(column.required for column in relation.columns if column.name == instant)
+        unread = pc.and_(pc.is_null(instants), pc.or_(pc.is_valid(cells), required))
+        if pc.any(unread).as_py():
+            guesses = [
+                self._guess(cell) if unreadable else (False, None)
+                for cell, unreadable in zip(cells.to_pylist(), unread.to_pylist(), strict=True)
+            ]
+            kept = pc.or_(kept, pa.array([keep for keep, _ in guesses]))
+            months = pc.coalesce(months, pa.array([month for _, month in guesses], TEXT))
+        return text.filter(kept), months.filter(kept)
+
+    def _validate_inside(
+        self, relation: Relation, instant: str, text: pa.Table, instants: pa.ChunkedArray
+    ) -> None:
+        near = _between(instants, self.start - _TOLERANCE, self.period.end + _TOLERANCE)
+        far = pc.and_(pc.is_valid(instants), pc.invert(near))
+        if (row := pc.index(far, value=True).as_py()) >= 0:
+            raise OmsShapeWrong(
+                f"OMS relation {relation.name}: {text[relation.key[0]][row]} has {instant} {text[instant][row]},"
+                f" outside the period from {instant_text(self.start)} to {instant_text(self.period.end)}; its"
+                " query must keep to :period_start and :period_end"
+            )
+
+    def _guess(self, cell: str | None) -> tuple[bool, str | None]:
+        """Whether a row with this unreadable instant is kept, and its month."""
+        local_time = None if cell is None else local_time_of(cell)
+        if local_time is None:
+            return True, None
+        instant = local_time.replace(tzinfo=UTC)
+        latest = self.period.end + _FARTHEST_ZONE
+        if not self.start - _FARTHEST_ZONE <= instant < latest:
+            return False, None
+        if instant >= self.period.start - _FARTHEST_ZONE:
+            return True, self.period.month
+        return True, f"{local_time:%Y-%m}"
 
 
 def extract_month(
@@ -59,13 +124,13 @@ def extract_month(
     lookback_start: datetime | None = None,
     also: Collection[str] = (),
 ) -> Extract:
-    """The month's extract, with the rows since `lookback_start` where late ones are looked for.
+    """The month's extract; with `lookback_start`, also the rows since then, among which late rows are looked for.
 
-    Services and fees whose instant is in [lookback_start or period.start, period.end), whatever their status; the
-    tasks of these services; the customers who own these rows, and those of the numbers in `also` whom the OMS
-    knows. Whatever is wrong with a row is in its `faults`.
+    Services and fees with an instant in [lookback_start or period.start, period.end), whatever their status; the
+    tasks of these services; the customers of these rows, and those customers of `also` that exist. What is wrong
+    with a row is in its `faults`.
 
-    Raises OmsUnavailable, and OmsShapeWrong where a relation is not as the contract says: a column missing, a key
+    Raises OmsUnavailable; OmsShapeWrong where a relation does not match the contract: a column missing, a key
     empty, rows from outside the window.
     """
     window = Window(period, lookback_start or period.start, timezone)
@@ -73,13 +138,13 @@ def extract_month(
         text = {
             name: snapshot.read(relation, window.start, period.end) for name, relation in RELATIONS.items()
         }
-    return extract_of_text(text, window, also=also)
+    return _extract_of_text(text, window, also=also)
 
 
-def extract_of_text(text: Mapping[str, pa.Table], window: Window, *, also: Collection[str] = ()) -> Extract:
-    """The extract made of the four relations' text, whatever its order; see `extract_month`."""
+def _extract_of_text(text: Mapping[str, pa.Table], window: Window, *, also: Collection[str] = ()) -> Extract:
+    """The extract from the text of the four relations, whose rows may be in any order."""
     for name, relation in RELATIONS.items():
-        prove_keys(relation, text[name])
+        validate_keys(relation, text[name])
     services_text, service_months = window.rows_of(SERVICES, "completed_at", _sorted(SERVICES, text))
     fees_text, fee_months = window.rows_of(CANCELLATION_FEES, "charged_at", _sorted(CANCELLATION_FEES, text))
     owners = [*services_text["customer_number"].chunks, *fees_text["customer_number"].chunks]
@@ -88,60 +153,27 @@ def extract_of_text(text: Mapping[str, pa.Table], window: Window, *, also: Colle
     tasks_text = _rows_with(_sorted(SERVICE_TASKS, text), "service_id", services_text["service_id"])
 
     numbers = customers_text["customer_number"]
-    services = _frame(SERVICES, services_text, service_laws(numbers), service_months)
+    services = _frame(SERVICES, services_text, service_rules(numbers), service_months)
     return Extract(
-        customers=_frame(CUSTOMERS, customers_text, customer_laws()),
+        customers=_frame(CUSTOMERS, customers_text, customer_rules()),
         services=services,
-        service_tasks=_frame(SERVICE_TASKS, tasks_text, task_laws(services)),
-        cancellation_fees=_frame(CANCELLATION_FEES, fees_text, fee_laws(numbers), fee_months),
+        service_tasks=_frame(SERVICE_TASKS, tasks_text, task_rules(services)),
+        cancellation_fees=_frame(CANCELLATION_FEES, fees_text, fee_rules(numbers), fee_months),
     )
-
-
-def extract_problems(extract: Extract, month: str | None = None) -> pd.DataFrame:
-    """Every fault of the extract as `problems.problems_frame`, ordered by customer, row and field.
-
-    With `month`, only those of its own rows and of rows whose month nobody can tell. A task's fault names its
-    service as source, and the service's customer.
-    """
-    services, fees = (
-        frame if month is None else frame[frame["month"].isna() | (frame["month"] == month)]
-        for frame in (extract.services, extract.cancellation_fees)
-    )
-    tasks = extract.service_tasks.merge(services[["service_id", "customer_number"]], validate="m:m")
-    owners = set(services["customer_number"]) | set(fees["customer_number"])
-    found = [
-        *row_problems(extract.customers[extract.customers["customer_number"].isin(owners)]),
-        *row_problems(services, "service_id"),
-        *row_problems(tasks, "service_id"),
-        *row_problems(fees, "fee_id"),
-    ]
-    # Rows with the same key, which is a fault, may have the same to say.
-    return problems_frame(sorted(set(found), key=_in_order))
 
 
 def customer_numbers(source: OmsSource) -> list[str]:
-    """Every customer number of the OMS, test customers aside, in order. Raises the errors of `extract_month`."""
+    """Every customer number of the OMS except test customers, sorted. Raises the errors of `extract_month`."""
     with source.snapshot() as snapshot:
-        text = snapshot.read(CUSTOMERS, _NEVER, _NEVER)
-    prove_keys(CUSTOMERS, text)
+        text = snapshot.read(CUSTOMERS, _ANY_TIME, _ANY_TIME)
+    validate_keys(CUSTOMERS, text)
     typed, _ = conform(CUSTOMERS, text)
     real = pc.fill_null(pc.invert(typed["is_test"]), True)
     return sorted(set(typed.filter(real)["customer_number"].to_pylist()))
 
 
-def probe(source: OmsSource) -> None:
-    """Connects, and runs each query over an empty period: raises what `extract_month` would about the relations."""
-    with source.snapshot() as snapshot:
-        for relation in RELATIONS.values():
-            snapshot.read(relation, _NEVER, _NEVER)
-
-
-def _in_order(problem: Problem) -> tuple[str, ...]:
-    return (problem.customer_number, problem.source_id, problem.field, problem.code, problem.message)
-
-
 def _sorted(relation: Relation, text: Mapping[str, pa.Table]) -> pa.Table:
-    """By key; rows of the same key, which is a fault, by everything else, so that the order is never chance."""
+    """Sorted by key; rows with the same key, which is a fault, by all other cells: the order is always the same."""
     rows = text[relation.name]
     columns = dict.fromkeys((*relation.key, *relation.column_names))
     if "position" in columns:
@@ -155,10 +187,18 @@ def _rows_with(text: pa.Table, column: str, values: pa.ChunkedArray) -> pa.Table
 
 
 def _frame(
-    relation: Relation, text: pa.Table, laws: Sequence[Law], months: pa.ChunkedArray | None = None
+    relation: Relation, text: pa.Table, rules: Sequence[RowRule], months: pa.ChunkedArray | None = None
 ) -> pd.DataFrame:
     typed, untyped = conform(relation, text)
-    faults = prove(relation, laws, frame_of_table(typed), text, untyped)
+    faults = validate(relation, rules, frame_of_table(typed), text, untyped)
     if months is not None:
         typed = typed.append_column("month", months)
     return frame_of_table(typed.append_column("faults", faults_column(faults, len(typed))))
+
+
+def _between(instants: pa.ChunkedArray, start: datetime, end: datetime) -> pa.ChunkedArray:
+    inside = pc.and_(
+        pc.greater_equal(instants, pa.scalar(start, instants.type)),
+        pc.less(instants, pa.scalar(end, instants.type)),
+    )
+    return pc.fill_null(inside, False)

@@ -1,4 +1,4 @@
-"""Why a month could not be read: the OMS is out of reach, or is not as the contract says. Both end the run."""
+"""The errors that end a run because a month could not be read: wrong settings, OMS unavailable, contract not met."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from billing_pipeline.problems import PipelineError, UsageError
 
 
 class OmsSettingWrong(UsageError):
-    """The OMS settings themselves are wrong (no such dialect, folder or driver); nothing was read."""
+    """The OMS settings are wrong (URL, unsupported database, no such folder); nothing was read."""
 
 
 class OmsUnavailable(PipelineError):
-    """The OMS cannot be read now: unreachable, locked, refused, too slow. The message never holds a password."""
+    """The OMS cannot be read now: unreachable, locked, login refused, too slow. The message never has a password."""
 
 
 class OmsShapeWrong(PipelineError):
-    """A relation is not as the contract says; the message names it, its query and the column or row."""
+    """A relation does not match the contract; the message names it, its query and the column or row."""
 
 
 def one_line(error: BaseException, url: URL | None = None) -> str:
-    """What a driver says, on one line, without its hints and without the secrets of `url`."""
+    """The first line of a driver's message, without the passwords in `url`."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     first = lines[0].rstrip(".") if lines else type(error).__name__
     if url is not None:

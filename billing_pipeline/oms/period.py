@@ -1,8 +1,7 @@
-"""Months: which instants belong to a month in the billing time zone, and counting from month to month.
+"""Months in the billing time zone: which month an instant belongs to, and counting months.
 
-Belongs here: the one rule by which an instant falls into a month, as a scalar and over an Arrow array. A month
-is the text "YYYY-MM"; its period is half-open, `[first day 00:00 local, first day of the next month 00:00 local)`,
-in UTC. Does not belong here: which months may be billed (settling, late rows) or how dates are written.
+A month is the text "YYYY-MM". Its period is `[first day 00:00 local, first day of the next month 00:00 local)`,
+half-open, as UTC instants.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ def period_of(month: str, timezone: str) -> Period:
 
 
 def month_of(instant: datetime, timezone: str) -> str:
-    """The month to which `instant` belongs. Raises ValueError for a time without zone."""
+    """The month of `instant`. Raises ValueError for a time without time zone."""
     if instant.tzinfo is None:
         raise ValueError(f"{instant.isoformat()} has no zone, so it belongs to no month")
     local = instant.astimezone(_zone(timezone))
     month = f"{local.year:04d}-{local.month:02d}"
-    # Where clocks go back over a midnight, the local date returns to a day that is over; the period decides.
+    # Where clocks go back across midnight, the local date repeats a day of the old month; the period decides.
     period = period_of(month, timezone)
     if instant < period.start:
         return previous_month(month)
@@ -113,8 +112,8 @@ def _zone(timezone: str) -> ZoneInfo:
 @lru_cache(maxsize=4096)
 def _start_of(month: str, timezone: str) -> datetime:
     year, number = _parts(month)
-    # A midnight that the clocks skip is read with the offset before the change, which is the moment of the
-    # change; one that they show twice is the first of the two.
+    # A midnight that the clocks skip is read with the old offset, which is the moment of the change; of one that
+    # they show twice, the first is taken.
     midnight = datetime(year, number, 1, tzinfo=_zone(timezone))
     try:
         return midnight.astimezone(UTC)

@@ -1,12 +1,12 @@
-"""The OMS in PostgreSQL: COPY to CSV, read into Arrow without a Python object per cell.
+"""Reads an OMS in PostgreSQL with COPY to CSV, parsed into Arrow without a Python object per cell.
 
-COPY takes less than half the time of fetching rows, and its text is exact: numeric never passes through a float.
+That takes less than half the time of fetching rows, and the text is exact: numeric never passes through a float.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,14 +19,15 @@ from psycopg2 import extensions, sql
 from pyarrow import csv
 from sqlalchemy.engine import URL
 
-from billing_pipeline.oms.cells import FLOAT_MARK, instant_text, text_schema
+from billing_pipeline.oms.conform import instant_text, text_schema
 from billing_pipeline.oms.contract import Relation
 from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.queries import Query
+from billing_pipeline.oms.row_rules import FLOAT_MARK
 
 _STATEMENT_TIMEOUT_S: Final = 600
 _CONNECT_TIMEOUT_S: Final = 15
-# A peer that is gone is noticed after about a minute, whatever the network swallows.
+# A server that has gone is noticed after about a minute, even if the network drops everything.
 _CONNECTION_DEFAULTS: Final[Mapping[str, object]] = {
     "application_name": "billing-pipeline",
     "connect_timeout": _CONNECT_TIMEOUT_S,
@@ -35,10 +36,10 @@ _CONNECTION_DEFAULTS: Final[Mapping[str, object]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-# One row must fit into a block.
+# Arrow needs a whole row within one block.
 _BLOCK_BYTES: Final = 64 * 1024 * 1024
 _FLOAT_TYPES: Final = frozenset({700, 701})  # float4, float8 in pg_type
-# SQLSTATE classes that speak of the query or of what it reads; all others, of the server.
+# SQLSTATE classes for a faulty query or faulty tables; all others mean that the server cannot be read.
 _STATEMENT_FAULTS: Final = ("0A", "21", "22", "25", "26", "42")
 _INSUFFICIENT_PRIVILEGE: Final = "42501"
 
@@ -61,7 +62,7 @@ class PostgresSource:
                 *arguments, **{**_CONNECTION_DEFAULTS, **options}
             )
         except psycopg2.Error as error:
-            raise self._unavailable(error) from error
+            raise _unavailable(self._url, error) from error
         with closing(connection):
             try:
                 connection.set_client_encoding("UTF8")
@@ -71,38 +72,31 @@ class PostgresSource:
                         f"SET LOCAL TIME ZONE 'UTC'; SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT_S}s'"
                     )
             except psycopg2.Error as error:
-                raise self._unavailable(error) from error
-            yield _Snapshot(connection, self._queries, self._unavailable)
-
-    def _unavailable(self, error: psycopg2.Error) -> OmsUnavailable:
-        url = self._url
-        # Built anew: what stands behind the question mark may be secret too.
-        shown = URL.create(url.drivername, url.username, host=url.host, port=url.port, database=url.database)
-        return OmsUnavailable(
-            f"OMS: {shown.render_as_string()} cannot be read ({one_line(error, url)});"
-            " check BILLING_OMS_URL and the server"
-        )
+                raise _unavailable(self._url, error) from error
+            yield _Snapshot(connection, self._url, self._queries)
 
 
 @dataclass(frozen=True)
 class _Snapshot:
     connection: extensions.connection
+    url: URL
     queries: Mapping[str, Query]
-    unavailable: Callable[[psycopg2.Error], OmsUnavailable]
 
     def read(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
         query = self.queries[relation.name]
-        instants = {"period_start": start, "period_end": end}
-        written = query.written(lambda name: f"'{instant_text(instants[name])}'::timestamptz")
+        parameters = {
+            name: f"'{instant_text(instant)}'::timestamptz"
+            for name, instant in (("period_start", start), ("period_end", end))
+        }
         try:
-            return self._copy(query, sql.SQL(written))
+            return self._copy(query, sql.SQL(query.with_parameters(parameters)))
         except psycopg2.Error as error:
             state = error.pgcode or ""
             if state == _INSUFFICIENT_PRIVILEGE:
                 raise query.failed(f"{one_line(error)}: GRANT SELECT to this role") from error
             if state.startswith(_STATEMENT_FAULTS):
                 raise query.failed(one_line(error)) from error
-            raise self.unavailable(error) from error
+            raise _unavailable(self.url, error) from error
         except pa.ArrowInvalid as error:
             raise query.failed(f"its text cannot be read: {one_line(error)}") from error
 
@@ -112,7 +106,7 @@ class _Snapshot:
         with self.connection.cursor() as cursor:
             cursor.execute(sql.SQL("SELECT * FROM (\n{}\n) AS relation LIMIT 0").format(select))
             description = cursor.description or ()
-            query.prove_columns([column.name for column in description])
+            query.validate_columns([column.name for column in description])
             cursor.copy_expert(
                 sql.SQL("COPY (SELECT {} FROM (\n{}\n) AS relation) TO STDOUT (FORMAT csv, HEADER)").format(
                     wanted, select
@@ -120,7 +114,16 @@ class _Snapshot:
                 text,
             )
         floats = {column.name for column in description if column.type_code in _FLOAT_TYPES}
-        return _as_the_contract_writes(query.relation, _parsed(query.relation, text), floats)
+        return _in_contract_notation(query.relation, _parsed(query.relation, text), floats)
+
+
+def _unavailable(url: URL, error: psycopg2.Error) -> OmsUnavailable:
+    # Without the options after the question mark, which may be secret too.
+    shown = URL.create(url.drivername, url.username, host=url.host, port=url.port, database=url.database)
+    return OmsUnavailable(
+        f"OMS: {shown.render_as_string()} cannot be read ({one_line(error, url)});"
+        " check BILLING_OMS_URL and the server"
+    )
 
 
 def _parsed(relation: Relation, text: io.BytesIO) -> pa.Table:
@@ -128,7 +131,7 @@ def _parsed(relation: Relation, text: io.BytesIO) -> pa.Table:
         pa.BufferReader(text.getbuffer()),
         read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
         parse_options=csv.ParseOptions(newlines_in_values=True),
-        # COPY quotes an empty text and leaves NULL bare.
+        # COPY writes an empty text as "" and NULL as nothing.
         convert_options=csv.ConvertOptions(
             column_types=text_schema(relation),
             null_values=[""],
@@ -138,7 +141,8 @@ def _parsed(relation: Relation, text: io.BytesIO) -> pa.Table:
     )
 
 
-def _as_the_contract_writes(relation: Relation, table: pa.Table, floats: Collection[str]) -> pa.Table:
+def _in_contract_notation(relation: Relation, table: pa.Table, floats: Collection[str]) -> pa.Table:
+    """Instants with Z instead of +00, decimals from float columns (`floats`) marked as floats."""
     for index, column in enumerate(relation.columns):
         cells = table.column(index)
         if pa.types.is_timestamp(column.type):

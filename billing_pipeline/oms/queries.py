@@ -1,13 +1,9 @@
-"""The four queries, packaged or a deployer's own, and how their two parameters are written.
-
-Belongs here: finding the SQL text, and where `:period_start` and `:period_end` stand in it. Does not: running it
-(`source`).
-"""
+"""The four SQL queries, packaged or from the deployer's folder, and their parameters `:period_start`, `:period_end`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,10 +12,6 @@ from typing import Final
 
 from billing_pipeline.oms.contract import RELATIONS, Relation
 from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsShapeWrong
-
-_PACKAGED: Final = ("sqlite", "postgresql")
-# The packaged queries for PostgreSQL are plain SQL, so that other databases may run them too.
-_FALLBACK: Final = "postgresql"
 
 _TOKEN: Final = re.compile(
     r"""(?P<quoted>'(?:[^']|'')*' | "(?:[^"]|"")*" | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
@@ -32,27 +24,27 @@ _TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The SELECT for one relation; `where` names it in messages."""
+    """The SELECT for one relation; `where`: the file, for messages."""
 
     relation: Relation
     sql: str
     where: str
 
-    def written(self, parameter: Callable[[str], str]) -> str:
-        """The SQL with each parameter as `parameter(name)` writes it, without comments or a closing semicolon.
+    def with_parameters(self, parameters: Mapping[str, str]) -> str:
+        """The SQL with each parameter replaced by its text, without comments and without a closing semicolon.
 
-        What stands in quotes, and PostgreSQL's `::casts`, is left as it is.
+        Quoted text and PostgreSQL's `::casts` are left alone.
         """
 
         def replace(token: re.Match[str]) -> str:
             if token["parameter"] is not None:
-                return parameter(token["parameter"])
+                return parameters[token["parameter"]]
             return token["quoted"] or " "
 
         return _TOKEN.sub(replace, self.sql)
 
-    def prove_columns(self, names: Sequence[str]) -> None:
-        """Raises OmsShapeWrong unless each column of the relation is among `names`, once."""
+    def validate_columns(self, names: Sequence[str]) -> None:
+        """Raises OmsShapeWrong unless `names` has each column of the relation exactly once."""
         if not names:
             raise self.failed("it yields no rows: it is not a SELECT")
         for column in self.relation.column_names:
@@ -61,7 +53,7 @@ class Query:
                 raise self.failed(f"{found} {column}")
 
     def failed(self, reason: str) -> OmsShapeWrong:
-        """The error that says that this query, or what it reads, is not as the contract says."""
+        """The error to raise where this query, or the table behind it, does not match the contract."""
         return OmsShapeWrong(
             f"OMS relation {self.relation.name}: {reason} (query {self.where}); correct the OMS, or map it with"
             f" a {self.relation.name}.sql in the folder named by BILLING_OMS_QUERIES"
@@ -69,15 +61,15 @@ class Query:
 
 
 def load_queries(dialect: str, folder: Path | None) -> Mapping[str, Query]:
-    """The query of each relation: from `folder`, or the packaged ones for the database's dialect.
+    """The query of each relation: from `folder`, or the packaged ones ("sqlite" or "postgresql").
 
     Raises OmsSettingWrong where there is no such folder, OmsShapeWrong where one of its files is missing.
     """
     if folder is None:
-        name = dialect if dialect in _PACKAGED else _FALLBACK
-        packaged = resources.files("billing_pipeline.oms").joinpath("queries", name)
+        packaged = resources.files("billing_pipeline.oms").joinpath("queries", dialect)
         return {
-            relation.name: _load(packaged, relation, f"packaged {name}/") for relation in RELATIONS.values()
+            relation.name: _load(packaged, relation, f"packaged {dialect}/")
+            for relation in RELATIONS.values()
         }
     if not folder.is_dir():
         raise OmsSettingWrong(

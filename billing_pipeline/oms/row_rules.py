@@ -1,13 +1,15 @@
-"""What a good row is: pandera schemas over the typed frames, and the faults that they find.
+"""What a valid row is, as pandera rules over the typed frames, and the faults of the rows that break them.
 
-Belongs here: the laws of 2-oms-contract, within a row and between relations. Does not: typing (`conform`), or the
-rules of billing (tax types, missing prices, task sums: `billing/`). A schema reports every fault of every row.
+Covers the contract, within a row and between relations; rules of billing (tax types, missing prices, task sums) are
+in `billing/`. A fault is kept with its row in the `faults` column; `row_problems` turns faults into problems.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import iso4217
@@ -18,7 +20,6 @@ import pyarrow.compute as pc
 import pycountry
 
 from billing_pipeline.money import exponent_of
-from billing_pipeline.oms.conform import CODES
 from billing_pipeline.oms.contract import (
     CANCELLATION_FEES,
     CUSTOMERS,
@@ -27,8 +28,12 @@ from billing_pipeline.oms.contract import (
     TEXT,
     Relation,
 )
-from billing_pipeline.oms.row_faults import Fault, fault_at
-from billing_pipeline.problems import Code
+from billing_pipeline.problems import Code, Problem
+
+FLOAT_MARK: Final = " (float)"
+"""Appended to the text of a float in a decimal column, so that it cannot pass for a decimal."""
+NOT_UTF8_MARK: Final = "\0"
+"""In front of text that was not UTF-8: a control character, which no valid text contains."""
 
 # C0 but tab and line breaks, DEL, C1, and the byte order mark. (Lone surrogates cannot be in an Arrow string.)
 _CONTROL_CHARACTERS: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{feff}]"
@@ -38,14 +43,90 @@ CURRENCIES: Final = frozenset(
 )
 COUNTRIES: Final = frozenset(country.alpha_2 for country in pycountry.countries)
 
+_SHOWN_CHARACTERS: Final = 80
 _MISSING: Final = "is missing: enter it in the OMS"
 
 
-@dataclass(frozen=True)
-class Law:
-    """What must hold for each row: for the cells of `field`, or, `of_row`, for the row whose `field` is blamed.
+CODES: Final[Mapping[str, Code]] = MappingProxyType(
+    {
+        "unit_price_net": Code.PRICE_INVALID,
+        "price_net": Code.PRICE_INVALID,
+        "amount_net": Code.PRICE_INVALID,
+        "quantity": Code.QUANTITY_INVALID,
+        "vat_percent": Code.VAT_INVALID,
+        "currency": Code.CURRENCY_INVALID,
+        "country": Code.COUNTRY_INVALID,
+        "is_test": Code.CUSTOMER_INCOMPLETE,
+        "completed_at": Code.TIMESTAMP_WITHOUT_ZONE,
+        "cancelled_at": Code.TIMESTAMP_WITHOUT_ZONE,
+        "charged_at": Code.TIMESTAMP_WITHOUT_ZONE,
+        "updated_at": Code.TIMESTAMP_WITHOUT_ZONE,
+    }
+)
+"""The code of a fault in a column, where it has one of its own; all others are text."""
 
-    `says` goes on after the field and its value: what is wrong, and what to do.
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One fault of one row. `row`: its index. `value`: the cell's text, "" for NULL, control characters escaped."""
+
+    row: int
+    field: str
+    code: Code
+    value: str
+    message: str
+
+
+def fault_at(text: pa.Table, relation: Relation, row: int, field: str, code: Code, says: str) -> Fault:
+    """The fault of one cell; `text` holds the relation's cells before typing.
+
+    `says`: the rest of the message after field and value: what is wrong, and what to do.
+    """
+    key = {column: text[column][row].as_py() for column in relation.key}
+    name = relation.row_name.format(**{column: _printable(value) for column, value in key.items()})
+    cell = text[field][row].as_py()
+    value = "" if cell is None else _printable(cell.removeprefix(NOT_UTF8_MARK))
+    stands = field if cell is None else f'{field} "{_shortened(value)}"'
+    return Fault(row, field, code, value, f"{name[:1].upper()}{name[1:]}: {stands} {says}")
+
+
+def faults_column(faults: Iterable[Fault], length: int) -> pa.Array:
+    """The `faults` column of `length` rows: null, or a JSON list of {"code", "field", "value", "message"}.
+
+    Sorted by field and code, so that the same rows always give the same text.
+    """
+    by_row: dict[int, set[Fault]] = {}
+    for fault in faults:
+        by_row.setdefault(fault.row, set()).add(fault)
+    texts = (_as_json(by_row[row]) if row in by_row else None for row in range(length))
+    return pa.array(texts, pa.string())
+
+
+def row_problems(frame: pd.DataFrame, source: str | None = None) -> Iterator[Problem]:
+    """The problems in the `faults` column of a frame that has a `customer_number`.
+
+    `source`: the column with the id of the OMS row; None where the rows are customers.
+    """
+    faulty = frame[frame["faults"].notna()]
+    names = [""] * len(faulty) if source is None else faulty[source]
+    for customer_number, name, faults in zip(faulty["customer_number"], names, faulty["faults"], strict=True):
+        for fault in json.loads(faults):
+            yield Problem(
+                code=Code(fault["code"]),
+                customer_number=customer_number,
+                source_id=name,
+                field=fault["field"],
+                value=fault["value"],
+                message=fault["message"],
+            )
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """A rule that each row must meet. `holds`: a frame's column `field` → True for each cell that meets it.
+
+    `of_row`: `holds` takes the whole frame instead, and a fault is reported on `field`. `says`: the rest of the message
+    after field and value: what is wrong, and what to do.
     """
 
     code: Code
@@ -56,22 +137,22 @@ class Law:
 
     @property
     def check(self) -> pandera.Check:
-        """The law as pandera knows it; its name finds the law again."""
+        """The rule for pandera, which reports failures by its name."""
         return pandera.Check(self.holds, name=self.name)
 
     @property
     def name(self) -> str:
-        """Of this law within its relation."""
+        """Unique within the relation."""
         return f"{self.field} {self.says}"
 
 
-def customer_laws() -> list[Law]:
-    """The laws of `customers`."""
+def customer_rules() -> list[RowRule]:
+    """The rules of `customers`."""
     return [
-        *_laws_of_every_relation(CUSTOMERS),
+        *_rules_of_every_relation(CUSTOMERS),
         _of_list("currency", CURRENCIES, "ISO 4217"),
         _of_list("country", COUNTRIES, "ISO 3166-1 alpha-2"),
-        Law(
+        RowRule(
             Code.CUSTOMER_INCOMPLETE,
             "company_name",
             "is missing, and so is last_name: enter one of them in the OMS",
@@ -81,13 +162,13 @@ def customer_laws() -> list[Law]:
     ]
 
 
-def service_laws(customer_numbers: pa.ChunkedArray) -> list[Law]:
-    """The laws of `services`, given the customers there are."""
+def service_rules(customer_numbers: pa.ChunkedArray) -> list[RowRule]:
+    """The rules of `services`. `customer_numbers`: the known customers."""
     return [
-        *_laws_of_every_relation(SERVICES),
+        *_rules_of_every_relation(SERVICES),
         _known(customer_numbers),
         _of_list("currency", CURRENCIES, "ISO 4217"),
-        Law(
+        RowRule(
             Code.QUANTITY_INVALID,
             "quantity",
             "is not greater than 0: correct it in the OMS",
@@ -99,20 +180,20 @@ def service_laws(customer_numbers: pa.ChunkedArray) -> list[Law]:
     ]
 
 
-def task_laws(services: pd.DataFrame) -> list[Law]:
-    """The laws of `service_tasks`, whose prices are in the currencies of these services."""
+def task_rules(services: pd.DataFrame) -> list[RowRule]:
+    """The rules of `service_tasks`; a task's price is in the currency of its service."""
     currencies = services.drop_duplicates("service_id").set_index("service_id")["currency"]
     return [
-        *_laws_of_every_relation(SERVICE_TASKS),
+        *_rules_of_every_relation(SERVICE_TASKS),
         _not_negative("price_net"),
         _payable("price_net", lambda frame: frame["service_id"].map(currencies)),
     ]
 
 
-def fee_laws(customer_numbers: pa.ChunkedArray) -> list[Law]:
-    """The laws of `cancellation_fees`, given the customers there are."""
+def fee_rules(customer_numbers: pa.ChunkedArray) -> list[RowRule]:
+    """The rules of `cancellation_fees`. `customer_numbers`: the known customers."""
     return [
-        *_laws_of_every_relation(CANCELLATION_FEES),
+        *_rules_of_every_relation(CANCELLATION_FEES),
         _known(customer_numbers),
         _of_list("currency", CURRENCIES, "ISO 4217"),
         _not_negative("amount_net"),
@@ -121,53 +202,53 @@ def fee_laws(customer_numbers: pa.ChunkedArray) -> list[Law]:
     ]
 
 
-def schema_of(relation: Relation, laws: Sequence[Law]) -> pandera.DataFrameSchema:
-    """The pandera schema of the relation's typed frame under these laws."""
+def schema_of(relation: Relation, rules: Sequence[RowRule]) -> pandera.DataFrameSchema:
+    """The pandera schema of the relation's typed frame, with these rules."""
     return pandera.DataFrameSchema(
         {
             column.name: pandera.Column(
                 pd.ArrowDtype(column.type),
-                checks=[law.check for law in laws if law.field == column.name and not law.of_row],
+                checks=[rule.check for rule in rules if rule.field == column.name and not rule.of_row],
                 nullable=not column.required,
             )
             for column in relation.columns
         },
-        checks=[law.check for law in laws if law.of_row],
+        checks=[rule.check for rule in rules if rule.of_row],
         name=relation.name,
         strict=True,
         ordered=True,
     )
 
 
-def prove(
-    relation: Relation, laws: Sequence[Law], typed: pd.DataFrame, text: pa.Table, found: Iterable[Fault]
+def validate(
+    relation: Relation, rules: Sequence[RowRule], typed: pd.DataFrame, text: pa.Table, found: Iterable[Fault]
 ) -> list[Fault]:
-    """The faults `found` in typing, and every breach of the laws; `text` is what the typed cells were made of.
+    """All faults of the relation's rows: those `found` while typing, and every broken rule.
 
-    A cell that could not be typed is not reported as missing.
+    `text`: the cells before typing, for messages. A cell that could not be typed is not reported as missing too.
     """
     faults = list(found)
     untyped = {(fault.row, fault.field) for fault in faults}
-    by_name = {law.name: law for law in laws}
+    by_name = {rule.name: rule for rule in rules}
     try:
-        schema_of(relation, laws).validate(typed, lazy=True)
-    except pandera.errors.SchemaErrors as breaches:
-        cases = breaches.failure_cases
+        schema_of(relation, rules).validate(typed, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        cases = errors.failure_cases
         if cases["index"].isna().any():
-            raise  # the frame itself, not a row of it: a fault of this program
+            raise  # about the frame, not about a row of it: a bug of this program
         for check, column, index in set(zip(cases["check"], cases["column"], cases["index"], strict=True)):
             row = int(index)
-            if law := by_name.get(check):
-                faults.append(fault_at(text, relation, row, law.field, law.code, law.says))
+            if rule := by_name.get(check):
+                faults.append(fault_at(text, relation, row, rule.field, rule.code, rule.says))
             elif (row, column) not in untyped:
                 faults.append(fault_at(text, relation, row, column, _code_of_missing(column), _MISSING))
     return faults
 
 
-def _laws_of_every_relation(relation: Relation) -> list[Law]:
+def _rules_of_every_relation(relation: Relation) -> list[RowRule]:
     texts = [column.name for column in relation.columns if column.type == TEXT]
     return [
-        Law(
+        RowRule(
             Code.DUPLICATE_KEY,
             relation.key[-1],
             "is there more than once: only one row may have this key",
@@ -175,7 +256,7 @@ def _laws_of_every_relation(relation: Relation) -> list[Law]:
             of_row=True,
         ),
         *(
-            Law(
+            RowRule(
                 Code.TEXT_INVALID,
                 name,
                 "holds a control character, or bytes that are not UTF-8: remove them in the OMS",
@@ -186,8 +267,8 @@ def _laws_of_every_relation(relation: Relation) -> list[Law]:
     ]
 
 
-def _of_list(field: str, listed: frozenset[str], name: str) -> Law:
-    return Law(
+def _of_list(field: str, listed: frozenset[str], name: str) -> RowRule:
+    return RowRule(
         CODES[field],
         field,
         f"is not in the list of {name}: correct it in the OMS",
@@ -195,9 +276,9 @@ def _of_list(field: str, listed: frozenset[str], name: str) -> Law:
     )
 
 
-def _known(customer_numbers: pa.ChunkedArray) -> Law:
+def _known(customer_numbers: pa.ChunkedArray) -> RowRule:
     numbers = set(customer_numbers.to_pylist())
-    return Law(
+    return RowRule(
         Code.CUSTOMER_UNKNOWN,
         "customer_number",
         "is not among the customers: create the customer in the OMS, or correct the row",
@@ -205,8 +286,8 @@ def _known(customer_numbers: pa.ChunkedArray) -> Law:
     )
 
 
-def _not_negative(field: str) -> Law:
-    return Law(
+def _not_negative(field: str) -> RowRule:
+    return RowRule(
         Code.PRICE_INVALID,
         field,
         "is negative: correct it in the OMS; a discount is an adjustment",
@@ -214,10 +295,10 @@ def _not_negative(field: str) -> Law:
     )
 
 
-def _payable(field: str, currencies: Callable[[pd.DataFrame], pd.Series[str]]) -> Law:
+def _payable(field: str, currencies: Callable[[pd.DataFrame], pd.Series[str]]) -> RowRule:
     """A price has no more decimals than its currency (the column's type sees to all with two or more)."""
     undivided = [currency for currency in CURRENCIES if exponent_of(currency) == 0]
-    return Law(
+    return RowRule(
         Code.PRICE_INVALID,
         field,
         "has more decimals than its currency: correct it in the OMS",
@@ -226,8 +307,8 @@ def _payable(field: str, currencies: Callable[[pd.DataFrame], pd.Series[str]]) -
     )
 
 
-def _percentage(field: str) -> Law:
-    return Law(
+def _percentage(field: str) -> RowRule:
+    return RowRule(
         Code.VAT_INVALID,
         field,
         "is not between 0 and 100: correct it in the OMS",
@@ -254,3 +335,21 @@ def _is_whole(prices: pd.Series[Any]) -> pd.Series[bool]:
 
 def _flags(like: pd.Series[Any], flags: pa.ChunkedArray) -> pd.Series[bool]:
     return pd.Series(flags.to_pandas(types_mapper=pd.ArrowDtype).array, index=like.index)
+
+
+def _as_json(faults: Iterable[Fault]) -> str:
+    listed = [
+        {"code": fault.code, "field": fault.field, "value": fault.value, "message": fault.message}
+        for fault in sorted(faults)
+    ]
+    return json.dumps(listed, ensure_ascii=False)
+
+
+def _printable(value: str) -> str:
+    if value.isprintable():
+        return value
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in value)
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}…"

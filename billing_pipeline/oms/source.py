@@ -1,8 +1,6 @@
-"""Opening the OMS: one snapshot over the four relations, as text, whatever database it is.
+"""Opens the OMS for a URL and reads its four relations as text, all in one snapshot.
 
-Belongs here: the protocol of a source, which implementation serves a URL, and the check of a query's columns.
-Does not: what a database needs (`sqlite_source`, `postgres_source`, `other_source`), nor what the text means
-(`conform`). Nothing here writes to the OMS; a read-only role is enough.
+Only reads: a read-only role is enough. SQLite and PostgreSQL each have a module of their own.
 """
 
 from __future__ import annotations
@@ -22,29 +20,28 @@ from billing_pipeline.oms.queries import load_queries
 
 
 class Snapshot(Protocol):
-    """One moment of the OMS: whatever is written meanwhile, every read sees the same."""
+    """The OMS at one moment: every read sees the same rows, whatever is written meanwhile."""
 
     def read(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
-        """The rows of the relation for `start <= instant < end` (UTC): its columns, all strings, in any order.
+        """The relation's rows with `start <= instant < end` (UTC), in any order; all columns are strings.
 
         Raises OmsShapeWrong or OmsUnavailable.
         """
 
 
 class OmsSource(Protocol):
-    """A database that holds the four relations, or can be queried for them."""
+    """A database with the four relations, or with queries that yield them."""
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """Connects, and holds one snapshot until the block ends. Raises OmsUnavailable."""
+        """Connects, and keeps one snapshot until the `with` block ends. Raises OmsUnavailable."""
 
 
 def open_source(url: str, queries: Path | None = None) -> OmsSource:
-    """The OMS at `url` (SQLAlchemy), read by the queries of a folder or by the packaged ones; connects only later.
+    """The OMS at `url` (a SQLAlchemy URL), read with the queries in the folder `queries` or the packaged ones.
 
-    Raises OmsSettingWrong for a URL that cannot be used, OmsShapeWrong for a missing query file.
+    Does not connect yet. Raises OmsSettingWrong for a URL that cannot be used, OmsShapeWrong for a missing query file.
     """
-    # Each driver is imported where it is needed: neither makes the other's users wait, or install it.
-    from billing_pipeline.oms.other_source import OtherSource
+    # The drivers are imported only here: the command line starts faster without them.
     from billing_pipeline.oms.postgres_source import PostgresSource
     from billing_pipeline.oms.sqlite_source import SqliteSource
 
@@ -57,10 +54,12 @@ def open_source(url: str, queries: Path | None = None) -> OmsSource:
         ) from None
     if "@" in (parsed.host or ""):
         raise OmsSettingWrong("BILLING_OMS_URL: write an @ in the password as %40, a slash as %2F")
-    backend = parsed.get_backend_name()
-    loaded = load_queries(backend, queries)
-    if backend == "sqlite":
-        return SqliteSource(parsed, loaded)
-    if backend == "postgresql":
-        return PostgresSource(parsed, loaded)
-    return OtherSource(parsed, loaded)
+    database = parsed.get_backend_name()
+    if database == "sqlite":
+        return SqliteSource(parsed, load_queries(database, queries))
+    if database == "postgresql":
+        return PostgresSource(parsed, load_queries(database, queries))
+    raise OmsSettingWrong(
+        f"BILLING_OMS_URL: {database!r} is not supported: use postgresql or sqlite, or copy the four relations of"
+        " your OMS into one of them"
+    )

@@ -1,6 +1,6 @@
-"""The OMS in a SQLite file, opened read-only; its values are taken as they are stored.
+"""Reads an OMS in a SQLite file, opened read-only.
 
-SQLite keeps a type per value, not per column: text stays text, an integer is exact, and a float is visible as one.
+SQLite stores a type with each value, not with the column: so text is exact, and a float can be told from a decimal.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Final
 import pyarrow as pa
 from sqlalchemy.engine import URL
 
-from billing_pipeline.oms.cells import decode, instant_text, table_of_rows
+from billing_pipeline.oms.conform import decode, instant_text, table_of_rows
 from billing_pipeline.oms.contract import Relation
 from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.queries import Query
 
 _BUSY_TIMEOUT_S: Final = 30.0
-# Result codes that speak of the statement, a writing one included; all others speak of the database.
+# Result codes for a faulty (or writing) statement; all others mean that the database cannot be read.
 _STATEMENT_FAULTS: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_RANGE)
 
 
@@ -52,7 +52,7 @@ class SqliteSource:
         except sqlite3.Error as error:
             raise _unavailable(self._file, error) from error
         with closing(connection):
-            # SQLite takes the snapshot at the first read, and keeps it until the transaction ends.
+            # SQLite takes its snapshot at the first read and keeps it until the transaction ends.
             connection.execute("BEGIN")
             yield _Snapshot(connection, self._file, self._queries)
 
@@ -68,7 +68,7 @@ class _Snapshot:
         try:
             return self._fetch(query, start, end)
         except sqlite3.Error as error:
-            # sqlite3's own faults (a parameter that is not bound, two statements) have no result code.
+            # Errors of the Python module itself (an unbound parameter, two statements) have no result code.
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code in _STATEMENT_FAULTS:
                 raise query.failed(one_line(error)) from error
@@ -76,16 +76,16 @@ class _Snapshot:
 
     def _fetch(self, query: Query, start: datetime, end: datetime) -> pa.Table:
         bound = {"period_start": instant_text(start), "period_end": instant_text(end)}
-        sql = query.written(":{}".format)
+        sql = query.with_parameters({name: f":{name}" for name in bound})
         cursor = self.connection.execute(sql, bound)
         names = [column[0] for column in cursor.description or ()]
-        query.prove_columns(names)
+        query.validate_columns(names)
         try:
             return table_of_rows(query.relation, names, cursor)
         except sqlite3.OperationalError as error:
             if "decode to UTF-8" not in str(error):
                 raise
-        # Decoding in Python costs as much as the rest of the reading, so only where it is needed.
+        # Decoding in Python takes as long as all the rest, so it is done only where needed.
         self.connection.text_factory = decode
         return table_of_rows(query.relation, names, self.connection.execute(sql, bound))
 

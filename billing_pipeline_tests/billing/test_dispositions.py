@@ -51,19 +51,19 @@ def look(rows: Extract, found: BilledMonth) -> Reconciliation:
     return reconcile(rows, found, MONTH, RULES)
 
 
-def test_every_row_of_the_month_is_in_one_heap_and_amounts_tie() -> None:
+def test_every_row_of_the_month_has_one_disposition_and_amounts_tie() -> None:
     rows = month()
     found = look(rows, billed(rows))
     assert found.faults == ()
-    assert {heap.name: heap.rows for heap in found.heaps if heap.rows} == {
+    assert {one.name: one.rows for one in found.dispositions if one.rows} == {
         "billed": 2,
         "blocked customer": 2,
         "omitted": 1,
         "not billable": 2,
         "test customer": 1,
     }
-    assert found.rows == sum(heap.rows for heap in found.heaps) == 8
-    assert found.heaps[0].net == {"EUR": 105 + 2500}
+    assert found.rows == sum(one.rows for one in found.dispositions) == 8
+    assert found.dispositions[0].net == {"EUR": 105 + 2500}
 
 
 def test_a_row_that_is_in_no_line_is_found() -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from billing_pipeline.billing.arrow import with_columns
-from billing_pipeline.billing.line_schema import LinesInvalid, proven
+from billing_pipeline.billing.lines import LinesInvalid, validated
 from billing_pipeline_tests.support.billing import bill
 from billing_pipeline_tests.support.frames import fee, service
 
@@ -16,11 +16,11 @@ LINES = bill(service(), fee()).lines
 
 
 def test_good_lines_come_back_as_they_are() -> None:
-    assert proven(LINES) is LINES
+    assert validated(LINES) is LINES
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "law"),
+    ("column", "values", "rule"),
     [
         ("line_type", pa.array(["service", "gift"]), "line_type"),
         ("vat_basis_points", pa.array([1900, 10001], pa.int32()), "vat_basis_points"),
@@ -36,14 +36,14 @@ def test_good_lines_come_back_as_they_are() -> None:
         ("currency", pa.array(["EUR", None]), "currency"),
     ],
 )
-def test_a_line_that_breaks_a_law_stops_the_month(column: str, values: pa.Array, law: str) -> None:
+def test_a_line_that_breaks_a_rule_stops_the_month(column: str, values: pa.Array, rule: str) -> None:
     others: dict[str, Any] = {column: values}
     if column == "gross":
         others["price_basis"] = pa.array(["gross", "net"])
-    with pytest.raises(LinesInvalid, match=law):
-        proven(with_columns(LINES, **others))
+    with pytest.raises(LinesInvalid, match=rule):
+        validated(with_columns(LINES, **others))
 
 
 def test_the_message_names_the_line() -> None:
     with pytest.raises(LinesInvalid, match="in line 2 of customer 10023"):
-        proven(with_columns(LINES, line_type=pa.array(["service", "gift"])))
+        validated(with_columns(LINES, line_type=pa.array(["service", "gift"])))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_pipeline.billing.order_numbers import check_order_number_format, order_number
+from billing_pipeline.billing.rules import check_order_number_format, order_number
 
 GOOD = [
     "{prefix}{month}-{customer}{revision}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from billing_pipeline.billing.toml_lines import line_of
+from billing_pipeline.billing.rules import line_of
 
 TEXT = '''# a = 1
 

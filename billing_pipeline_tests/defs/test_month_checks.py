@@ -1,13 +1,15 @@
 """The checks of a month's assets, evaluated in real runs: what they say, whom they stop, and where they are shown."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
 
+from billing_pipeline.defs.month_checks import relation_checks
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.settings import load_settings
+from billing_pipeline_tests.support.frames import customer, extract, faulty, service
 from billing_pipeline_tests.support.installation import Installation, outcomes_in
 
 MONTH = "2026-10"
@@ -52,9 +54,9 @@ def test_a_good_month_passes_all_its_checks(house: Installation) -> None:
         ("invoice_lines", "month_size"),
     }
     assert all(one.passed for one in said.values())
-    heaps = said["invoice_lines", "reconciliation"].metadata["heaps"].records
-    assert heaps[0].data == {"rows of the month": "billed", "count": 1, "net": "150,00 EUR"}
-    assert heaps[-1].data["count"] == sum(record.data["count"] for record in heaps[:-1]) == 1
+    dispositions = said["invoice_lines", "reconciliation"].metadata["dispositions"].records
+    assert dispositions[0].data == {"rows of the month": "billed", "count": 1, "net": "150,00 EUR"}
+    assert dispositions[-1].data["count"] == sum(record.data["count"] for record in dispositions[:-1]) == 1
 
 
 def test_a_faulty_row_warns_with_the_row_as_a_table_and_blocks_its_customer_only(house: Installation) -> None:
@@ -78,6 +80,26 @@ def test_a_faulty_row_warns_with_the_row_as_a_table_and_blocks_its_customer_only
         assert row.data["message"]
     assert said["invoice_lines", "reconciliation"].passed
     assert said["invoice_lines", "customers_accounted_for"].passed
+
+
+def test_faults_are_those_of_the_months_own_rows_and_of_rows_without_a_month() -> None:
+    found = extract(
+        faulty(service("S-1"), "QUANTITY_INVALID", "quantity", "0"),
+        faulty(service("S-9", customer_number="2", month=None), "TIMESTAMP_WITHOUT_ZONE", "completed_at"),
+        customers=[customer(), faulty(customer("2"), "COUNTRY_INVALID", "country", "XX")],
+    )
+
+    def told(month: str) -> list[tuple[Any, Any]]:
+        relations = {"oms_customers": "customers", "oms_services": "services"}
+        return [
+            (row.data["customer_number"], row.data["code"])
+            for check in relation_checks(found, month, relations)
+            for row in cast(dg.TableMetadataValue, check.metadata["problems"]).records
+        ]
+
+    without_a_month = [("2", "COUNTRY_INVALID"), ("2", "TIMESTAMP_WITHOUT_ZONE")]
+    assert sorted(told("2026-10")) == [("10023", "QUANTITY_INVALID"), *without_a_month]
+    assert sorted(told("2026-09")) == without_a_month
 
 
 def three_months_before(house: Installation, lines: int) -> None:

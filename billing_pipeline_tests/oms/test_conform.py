@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_pipeline.oms.cells import text_schema
-from billing_pipeline.oms.conform import conform, instants_of, prove_keys
+from billing_pipeline.oms.conform import conform, instants_of, text_schema, validate_keys
 from billing_pipeline.oms.contract import CUSTOMERS, RELATIONS, SERVICE_TASKS, SERVICES, Relation
 from billing_pipeline.oms.oms_errors import OmsShapeWrong
 from billing_pipeline_tests.support.oms_database import Row, customer, service, task
@@ -188,7 +187,7 @@ def test_a_row_without_its_key_ends_the_run_and_is_named_by_its_other_cells(
     relation: str, column: str, row: Row, missing: str | None
 ) -> None:
     with pytest.raises(OmsShapeWrong) as raised:
-        prove_keys(RELATIONS[relation], text_of(RELATIONS[relation], row | {column: missing}))
+        validate_keys(RELATIONS[relation], text_of(RELATIONS[relation], row | {column: missing}))
 
     other = next(name for name in row if name != column)
     assert f"OMS relation {relation}: {column} is NULL" in str(raised.value)
@@ -198,4 +197,4 @@ def test_a_row_without_its_key_ends_the_run_and_is_named_by_its_other_cells(
 @pytest.mark.parametrize("position", ["1.0", "first", "99999999999"])
 def test_a_position_that_is_no_whole_number_ends_the_run(position: str) -> None:
     with pytest.raises(OmsShapeWrong, match=r"position .* of service S1 is not a whole number"):
-        prove_keys(SERVICE_TASKS, text_of(SERVICE_TASKS, task(position=position)))
+        validate_keys(SERVICE_TASKS, text_of(SERVICE_TASKS, task(position=position)))

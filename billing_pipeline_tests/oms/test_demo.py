@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.oms.demo import create_demo_oms
-from billing_pipeline.oms.extract import Extract, extract_month, extract_problems
+from billing_pipeline.oms.demo import create_demo_oms, demo_oms_months
+from billing_pipeline.oms.extract import Extract, extract_month
 from billing_pipeline.oms.period import months_back, period_of
 from billing_pipeline.oms.source import open_source
+from billing_pipeline_tests.support.oms_database import problems_in_extract
 
 BERLIN = "Europe/Berlin"
 UNTIL = "2026-10"
@@ -58,8 +59,8 @@ def test_the_demo_has_fourteen_months_of_a_few_hundred_customers(demo: Path) -> 
 def test_the_last_month_has_each_deliberate_fault_once(demo: Path) -> None:
     extract = extract_of(demo, UNTIL)
 
-    problems = extract_problems(extract)
-    assert sorted(problems["code"]) == [
+    problems = problems_in_extract(extract)
+    assert sorted(problem.code for problem in problems) == [
         "COUNTRY_INVALID",
         "CUSTOMER_INCOMPLETE",
         "CUSTOMER_UNKNOWN",
@@ -68,7 +69,7 @@ def test_the_last_month_has_each_deliberate_fault_once(demo: Path) -> None:
         "TEXT_INVALID",
         "TIMESTAMP_WITHOUT_ZONE",
     ]
-    assert problems["customer_number"].is_unique
+    assert len({problem.customer_number for problem in problems}) == len(problems)
     # These are found by the rules of billing.
     completed = extract.services[extract.services["status"] == "completed"]
     owners = completed.merge(extract.customers, on="customer_number", suffixes=("", "_of_customer"))
@@ -86,9 +87,9 @@ def test_other_months_are_good_but_for_two(demo: Path) -> None:
     extracts = {month: extract_of(demo, month) for month in months}
 
     faulty = {
-        month: extract_problems(extract)["code"].tolist()
+        month: [problem.code for problem in problems_in_extract(extract)]
         for month, extract in extracts.items()
-        if len(extract_problems(extract))
+        if problems_in_extract(extract)
     }
     unpriced = [month for month in months if extracts[month].services["unit_price_net"].isna().any()]
     assert faulty == {"2026-01": ["VAT_INVALID"]}
@@ -144,27 +145,25 @@ def test_a_later_demo_keeps_the_good_rows_of_earlier_months(demo: Path, tmp_path
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
-    def interrupt(done: int, _months: int) -> None:
-        if done == 3:
-            raise KeyboardInterrupt
+    months = demo_oms_months(tmp_path / "oms.db", until_month=UNTIL)
+    for _ in range(3):
+        next(months)
+    assert list(tmp_path.iterdir()) != []
 
     with pytest.raises(KeyboardInterrupt):
-        create_demo_oms(tmp_path / "oms.db", until_month=UNTIL, on_progress=interrupt)
+        months.throw(KeyboardInterrupt)
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_is_told_month_by_month(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    create_demo_oms(
-        tmp_path / "oms.db",
-        until_month=UNTIL,
-        months=3,
-        customers=5,
-        on_progress=lambda *step: told.append(step),
-    )
+def test_progress_is_told_month_by_month_and_the_file_comes_last(tmp_path: Path) -> None:
+    file = tmp_path / "oms.db"
+    told = [
+        (month, file.exists()) for month in demo_oms_months(file, until_month=UNTIL, months=3, customers=5)
+    ]
 
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert told == [("2026-08", False), ("2026-09", False), ("2026-10", False)]
+    assert file.exists()
 
 
 @pytest.mark.parametrize("customers", [0, 1, 3])

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from billing_pipeline.oms.contract import CUSTOMERS, RELATIONS, SERVICES, Relation
-from billing_pipeline.oms.extract import Extract, customer_numbers, extract_month, probe
+from billing_pipeline.oms.extract import Extract, customer_numbers, extract_month
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.oms.source import OmsSource, Snapshot, open_source
 from billing_pipeline_tests.support.oms_database import (
@@ -245,10 +245,6 @@ def test_customer_numbers_are_those_of_all_customers_but_the_test_ones(any_oms: 
     source = any_oms(customers=[customer("2"), customer("00123"), customer("T", is_test=True)])
 
     assert customer_numbers(source) == ["00123", "2"]
-
-
-def test_probing_a_good_oms_raises_nothing(any_oms: Oms) -> None:
-    probe(any_oms(**MONTH))
 
 
 def test_the_pipeline_needs_no_right_but_to_read(postgres_database: str, october: October) -> None:

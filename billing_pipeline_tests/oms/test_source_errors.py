@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from billing_pipeline.oms.contract import RELATIONS
-from billing_pipeline.oms.extract import Extract, probe
+from billing_pipeline.oms.extract import Extract, customer_numbers
 from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsShapeWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.source import OmsSource, open_source
 from billing_pipeline.problems import PipelineError
@@ -61,7 +61,7 @@ def message_of(raised: pytest.ExceptionInfo[PipelineError]) -> str:
 
 def test_a_missing_sqlite_file_is_named_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(OmsUnavailable) as raised:
-        probe(open_source(f"sqlite:///{tmp_path}/absent.db"))
+        customer_numbers(open_source(f"sqlite:///{tmp_path}/absent.db"))
 
     assert f"{tmp_path}/absent.db" in message_of(raised)
     assert "BILLING_OMS_URL" in message_of(raised)
@@ -73,7 +73,7 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "oms.db").write_text("customer_number;company_name\n" * 100)
 
     with pytest.raises(OmsUnavailable, match="file is not a database"):
-        probe(open_source(f"sqlite:///{tmp_path}/oms.db"))
+        customer_numbers(open_source(f"sqlite:///{tmp_path}/oms.db"))
 
 
 def test_a_sqlite_database_that_stays_locked_is_unavailable(
@@ -83,7 +83,7 @@ def test_a_sqlite_database_that_stays_locked_is_unavailable(
     with closing(sqlite3.connect(tmp_path / "oms.db", isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OmsUnavailable, match="database is locked"):
-            probe(open_source(sqlite_url))
+            customer_numbers(open_source(sqlite_url))
 
 
 def test_a_server_that_nobody_listens_at_is_unavailable() -> None:
@@ -91,7 +91,7 @@ def test_a_server_that_nobody_listens_at_is_unavailable() -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         with pytest.raises(OmsUnavailable) as raised:
-            probe(open_source(f"postgresql://biller:s3cret-word@127.0.0.1:{port}/oms"))
+            customer_numbers(open_source(f"postgresql://biller:s3cret-word@127.0.0.1:{port}/oms"))
 
     assert f"postgresql+psycopg2://biller@127.0.0.1:{port}/oms" in message_of(raised)
     assert "Connection refused" in message_of(raised)
@@ -103,7 +103,7 @@ def test_a_server_that_accepts_and_says_nothing_ends_in_an_error(monkeypatch: py
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(OmsUnavailable, match="timeout expired"),
     ):
-        probe(open_source(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/oms"))
+        customer_numbers(open_source(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/oms"))
 
 
 @pytest.mark.parametrize("option", ["", "?application_name=x&password=s3cret-word"])
@@ -111,7 +111,7 @@ def test_a_refused_login_names_the_user_and_never_the_password(postgres_url: str
     url = make_url(postgres_url).set(username="postgres", password="s3cret-word")
 
     with pytest.raises(OmsUnavailable) as raised:
-        probe(open_source(url.render_as_string(hide_password=False) + option))
+        customer_numbers(open_source(url.render_as_string(hide_password=False) + option))
 
     assert 'password authentication failed for user "postgres"' in message_of(raised)
     chain = [raised.value, raised.value.__cause__]
@@ -139,7 +139,7 @@ def test_a_query_that_never_ends_is_stopped(
     slow = "SELECT customers.* FROM customers, pg_sleep(60)"
 
     with pytest.raises(OmsUnavailable, match="statement timeout"):
-        probe(open_source(postgres_oms_url, queries(customers=slow)))
+        customer_numbers(open_source(postgres_oms_url, queries(customers=slow)))
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,7 @@ def test_a_query_that_never_ends_is_stopped(
         "sqlite:///:memory:",
         "postgresql://host",
         "nosql://h/d",
+        "mysql://host/oms",
     ],
 )
 def test_a_url_that_cannot_be_used_is_a_wrong_setting(url: str) -> None:
@@ -163,9 +164,11 @@ def test_a_url_that_cannot_be_used_is_a_wrong_setting(url: str) -> None:
     assert raised.value.exit_status == 2
 
 
-def test_a_dialect_without_its_driver_is_a_wrong_setting() -> None:
-    with pytest.raises(OmsSettingWrong, match="driver of 'mysql' is not installed"):
-        open_source("mysql://user:s3cret-word@host/oms")
+def test_another_database_is_refused_by_name_and_without_the_password() -> None:
+    with pytest.raises(OmsSettingWrong, match="'mysql' is not supported: use postgresql or sqlite") as raised:
+        open_source("mysql+pymysql://user:s3cret-word@host/oms")
+
+    assert "s3cret-word" not in message_of(raised)
 
 
 def test_a_missing_folder_of_queries_is_a_wrong_setting(sqlite_url: str, tmp_path: Path) -> None:
@@ -207,7 +210,7 @@ def test_a_query_that_does_not_yield_the_relation_is_named_with_the_remedy(
     source = open_source(request.getfixturevalue(database), queries(customers=sql))
 
     with pytest.raises(OmsShapeWrong, match=says) as raised:
-        probe(source)
+        customer_numbers(source)
 
     assert "OMS relation customers: " in message_of(raised)
     assert "queries/customers.sql" in message_of(raised)
@@ -215,12 +218,12 @@ def test_a_query_that_does_not_yield_the_relation_is_named_with_the_remedy(
 
 
 def test_a_table_that_lacks_a_column_is_named_by_the_packaged_query(
-    postgres_oms_url: str,
+    postgres_oms_url: str, october: October
 ) -> None:
     run_sql(postgres_oms_url, "ALTER TABLE services DROP COLUMN vat_percent")
 
     with pytest.raises(OmsShapeWrong) as raised:
-        probe(open_source(postgres_oms_url))
+        october(open_source(postgres_oms_url))
 
     assert 'OMS relation services: column "vat_percent" does not exist' in message_of(raised)
     assert "packaged postgresql/services.sql" in message_of(raised)
@@ -233,7 +236,7 @@ def test_a_role_without_rights_is_told_which_one(postgres_oms_url: str) -> None:
     url = make_url(postgres_oms_url).set(username=role, password="geheim")
 
     with pytest.raises(OmsShapeWrong, match="permission denied for table customers: GRANT SELECT"):
-        probe(open_source(url.render_as_string(hide_password=False)))
+        customer_numbers(open_source(url.render_as_string(hide_password=False)))
 
 
 @pytest.mark.parametrize("database", ["sqlite_url", "postgres_oms_url"])

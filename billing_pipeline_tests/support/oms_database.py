@@ -11,9 +11,13 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg2
+import pyarrow as pa
 
-from billing_pipeline.oms.contract import RELATIONS
-from billing_pipeline.oms.ddl import create_tables, insert_row
+from billing_pipeline.oms.contract import RELATIONS, Column, Relation
+from billing_pipeline.oms.demo import create_tables
+from billing_pipeline.oms.extract import Extract
+from billing_pipeline.oms.row_rules import row_problems
+from billing_pipeline.problems import Problem
 
 Cell = str | int | float | bool | bytes | None
 Row = dict[str, Cell]
@@ -71,7 +75,7 @@ def fee(fee_id: Cell = "F1", customer_number: Cell = "10023", **cells: Cell) -> 
 
 def write_sqlite(file: Path, rows: Mapping[str, Iterable[Row]], *, typed: bool = True) -> str:
     """A SQLite OMS of these rows, and its URL. `typed`: the contract's tables; else columns without types or keys."""
-    statements = create_tables("sqlite") if typed else _untyped_tables()
+    statements = create_tables() if typed else _untyped_tables()
     with closing(sqlite3.connect(file)) as connection, connection:
         for statement in statements:
             connection.execute(statement)
@@ -86,7 +90,7 @@ def write_sqlite(file: Path, rows: Mapping[str, Iterable[Row]], *, typed: bool =
 def write_postgres(url: str, rows: Mapping[str, Iterable[Row]]) -> str:
     """The contract's tables with these rows in the empty PostgreSQL database, and its URL."""
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        for statement in create_tables("postgresql"):
+        for statement in _postgres_tables():
             cursor.execute(statement)
         for name, listed in rows.items():
             columns = RELATIONS[name].column_names
@@ -94,6 +98,47 @@ def write_postgres(url: str, rows: Mapping[str, Iterable[Row]]) -> str:
                 insert_row(RELATIONS[name], "%s"), [[row.get(column) for column in columns] for row in listed]
             )
     return url
+
+
+def problems_in_extract(extract: Extract) -> list[Problem]:
+    """The faults of all rows, by customer, row, field and code; a task's fault names its service."""
+    tasks = extract.service_tasks.merge(extract.services[["service_id", "customer_number"]])
+    found = {
+        *row_problems(extract.customers),
+        *row_problems(extract.services, "service_id"),
+        *row_problems(tasks, "service_id"),
+        *row_problems(extract.cancellation_fees, "fee_id"),
+    }
+    return sorted(found, key=lambda one: (one.customer_number, one.source_id, one.field, one.code))
+
+
+def insert_row(relation: Relation, placeholder: str) -> str:
+    """The INSERT of one row, columns in the contract's order; `placeholder` is the driver's: "?" or "%s"."""
+    values = ", ".join([placeholder] * len(relation.columns))
+    return f"INSERT INTO {relation.name} ({', '.join(relation.column_names)}) VALUES ({values})"
+
+
+def _postgres_tables() -> list[str]:
+    tables = []
+    for relation in RELATIONS.values():
+        columns = [
+            f"{column.name} {_postgres_type(column)}{' NOT NULL' if column.required else ''}"
+            for column in relation.columns
+        ]
+        key = f"PRIMARY KEY ({', '.join(relation.key)})"
+        tables.append(f"CREATE TABLE {relation.name} ({', '.join([*columns, key])})")
+    return tables
+
+
+def _postgres_type(column: Column) -> str:
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        return f"NUMERIC({kind.precision},{kind.scale})"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ"
+    if pa.types.is_boolean(kind):
+        return "BOOLEAN"
+    return "INTEGER" if pa.types.is_integer(kind) else "TEXT"
 
 
 def _untyped_tables() -> list[str]:

@@ -10,9 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from billing_pipeline.oms.contract import CANCELLATION_FEES, CUSTOMERS, SERVICE_TASKS, SERVICES, Relation
-from billing_pipeline.oms.ddl import insert_row
 from billing_pipeline_tests.support import oms_database
-from billing_pipeline_tests.support.oms_database import Cell, Row, write_sqlite
+from billing_pipeline_tests.support.oms_database import Cell, Row, insert_row, write_sqlite
 
 
 class SmallOms:

@@ -1,7 +1,6 @@
-"""What the demo company does, and for whom: services with prices and tasks, and the names customers are made of.
+"""Data of the demo company: its services with prices and tasks, and the parts of customers' names and addresses.
 
-Data only; how it becomes rows is `demo`. Names are made up, telephone numbers are those set aside for fiction,
-mail addresses are of domains that nobody can own.
+Names are made up, telephone numbers are reserved for fiction, mail domains cannot be registered.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A service as it is sold. `quantities`: what may be billed of it; `tasks`: names with their share, if any."""
+    """A service on sale. `quantities`: those billed; `tasks`: names with their share of the price, or None."""
 
     code: str
     name: str
@@ -134,7 +133,7 @@ PROVIDERS: Final = ("Werkstatt Berlin", "Mobiler Service", "Partner Nord")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a customer is, and where services are done. `vat_id`: its pattern, # for a digit."""
+    """A customer's address, and where services are done (`area`). `vat_id`: a pattern, # for a digit."""
 
     country: str
     zip_code: str

@@ -1,7 +1,7 @@
-"""What is wrong in the demo on purpose, so that people see how a month with faults looks, and is mended.
+"""Deliberate faults of the demo, so that people see what a month with faults looks like and how to fix it.
 
-Each fault adds a service of its own to a customer who has a good month otherwise: the customer is blocked as a
-whole, and what was right stays as it was. Faulty master data belong to customers of their own.
+Each fault is one more service of a customer whose month is valid otherwise; so the customer is blocked as a whole.
+Faulty master data get customers of their own.
 """
 
 from __future__ import annotations
@@ -11,9 +11,16 @@ from random import Random
 from typing import Any, Final
 
 from billing_pipeline.oms.demo.catalogue import HOME_PLACES, OFFERS
-from billing_pipeline.oms.demo.demo_rows import DemoCustomer, Rows, dice, random_time, service_row, task_rows
+from billing_pipeline.oms.demo.demo_rows import (
+    DemoCustomer,
+    Rows,
+    random_time,
+    seeded,
+    service_row,
+    task_rows,
+)
 
-# What is changed in a good service to make it a faulty one.
+# The cells that turn a valid service into a faulty one.
 _FAULTY_SERVICES: Final[tuple[dict[str, Any], ...]] = (
     {"unit_price_net": None},
     {"unit_price_net": "-49.00"},
@@ -22,23 +29,23 @@ _FAULTY_SERVICES: Final[tuple[dict[str, Any], ...]] = (
     {"quantity": "0"},
     {"description": "Scooter 4711\x0bZeilenumbruch der alten Erfassung"},
 )
-_NOT_WHAT_THE_TASKS_COST: Final = "140.00"  # they cost 150.00
+_PRICE_UNLIKE_TASK_SUM: Final = "140.00"  # the tasks cost 150.00
 _FAULTY_CUSTOMERS: Final[tuple[dict[str, Any], ...]] = (
     {"company_name": None, "last_name": None},
     {"country": "UK"},
 )
 _UNKNOWN_CUSTOMER: Final = "19999"
-# How many months before the last one these are, so that older months are not all green.
+# By how many months before the last one, so that older months are not all green.
 _OLDER_FAULTS: Final[dict[int, dict[str, Any]]] = {4: {"unit_price_net": None}, 9: {"vat_percent": "119.00"}}
 
 
 def deliberate_faults(
     customers: Sequence[DemoCustomer], rows: Rows, month: str, back: int, seed: int
 ) -> Rows:
-    """The faulty rows beside the month's good `rows`, `back` months before the last one; for most months none."""
-    rng = dice(seed, month, "faults")
+    """The faulty rows of a month, `back` months before the last one; most months have none. `rows`: its valid rows."""
+    rng = seeded(seed, month, "faults")
     active = {service["customer_number"] for service in rows["services"]}
-    # The first two customers show the edges of a month, and one with nothing to bill.
+    # The first two customers stay valid: they show the edges of a month, and one with nothing to bill.
     victims = [
         customer
         for customer in customers[2:]
@@ -56,7 +63,7 @@ def _last_month(victims: Sequence[DemoCustomer], month: str, rng: Random) -> Row
     for number, (victim, faulty) in enumerate(zip(victims, _FAULTY_SERVICES, strict=False), start=1):
         added["services"].append(_service(victim, month, rng, number) | faulty)
     if others := victims[len(_FAULTY_SERVICES) :]:
-        mismatched = _service(others[0], month, rng, 40) | {"unit_price_net": _NOT_WHAT_THE_TASKS_COST}
+        mismatched = _service(others[0], month, rng, 40) | {"unit_price_net": _PRICE_UNLIKE_TASK_SUM}
         added["services"].append(mismatched)
         added["service_tasks"] += task_rows(OFFERS[0], mismatched)
         without_zone = _service(others[-1], month, rng, 50)

@@ -1,7 +1,6 @@
-"""The demo's customers, and their services, tasks and fees of a month, as rows of the contract.
+"""The demo's valid rows: customers, and their services, tasks and fees of a month.
 
-Belongs here: what is ordinary, and the corners that a real month has (fractions, hours of the night, waived fees,
-cancelled services). Does not: what is wrong on purpose (`faults`).
+They include what a real month has: fractions, services at the edges of the month, waived fees, cancelled services.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from random import Random
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from billing_pipeline.oms.cells import instant_text
+from billing_pipeline.oms.conform import instant_text
 from billing_pipeline.oms.demo.catalogue import (
     COMPANY_FORMS,
     COMPANY_WORDS,
@@ -44,7 +43,7 @@ _BERLIN: Final = ZoneInfo(TIMEZONE)
 
 @dataclass(frozen=True, slots=True)
 class DemoCustomer:
-    """A customer, and how much they have done: `activity` is the chance of a month, `size` services in one."""
+    """A customer. `activity`: the probability of having services in a month; `size`: roughly how many."""
 
     row: Row
     place: Place
@@ -63,14 +62,14 @@ class DemoCustomer:
         return not self.row["is_test"]
 
 
-def dice(*names: object) -> Random:
-    """Chance that falls the same for the same names, on every machine."""
-    return Random("/".join(map(str, names)))  # noqa: S311 - made to be foreseen
+def seeded(*names: object) -> Random:
+    """A random generator that yields the same for the same names, on every machine."""
+    return Random("/".join(map(str, names)))  # noqa: S311 - to be predictable is the point
 
 
 def demo_customers(count: int, seed: int) -> list[DemoCustomer]:
-    """The first `count` customers; each follows from seed and place alone."""
-    return [_customer(index, dice(seed, "customer", index)) for index in range(count)]
+    """The first `count` customers; each depends on seed and index alone."""
+    return [_customer(index, seeded(seed, "customer", index)) for index in range(count)]
 
 
 def customer_rows(customers: Sequence[DemoCustomer]) -> list[Row]:
@@ -79,10 +78,10 @@ def customer_rows(customers: Sequence[DemoCustomer]) -> list[Row]:
 
 
 def month_rows(customers: Sequence[DemoCustomer], month: str, seed: int) -> Rows:
-    """Services, tasks and fees of the month, customer by customer."""
+    """Services, tasks and fees of the month, by customer."""
     rows: Rows = {"services": [], "service_tasks": [], "cancellation_fees": []}
     for index, customer in enumerate(customers):
-        rng = dice(seed, month, index)
+        rng = seeded(seed, month, index)
         if index == 0:
             _add_edges_of_month(rows, customer, month, rng)
         elif index == 1:
@@ -95,13 +94,13 @@ def month_rows(customers: Sequence[DemoCustomer], month: str, seed: int) -> Rows
 def service_row(
     customer: DemoCustomer, offer: Offer, service_id: str, completed_at: datetime, rng: Random
 ) -> dict[str, Any]:
-    """A completed service of the offer, at the time given."""
+    """A service of the offer, completed at `completed_at`."""
     return {
         "service_id": service_id,
         "customer_number": customer.number,
         "service_code": offer.code,
         "service_name": offer.name,
-        "description": _told(offer.description, rng) or None,
+        "description": _filled_in(offer.description, rng) or None,
         "status": "completed",
         "sub_status": rng.choice((None, None, "checked")),
         "completed_at": completed_at.isoformat(),
@@ -126,7 +125,7 @@ def task_rows(offer: Offer, service: Row) -> list[Row]:
 
 
 def random_time(month: str, rng: Random) -> datetime:
-    """A minute of a working hour of the month, on Berlin's clock."""
+    """A time of the month in working hours, Berlin time."""
     period = period_of(month, TIMEZONE)
     first = period.start.astimezone(_BERLIN)
     days = (period.end - timedelta(seconds=1)).astimezone(_BERLIN).day
@@ -223,7 +222,7 @@ def _fee_row(customer: DemoCustomer, service: Row, rng: Random) -> Row:
         "service_id": service["service_id"],
         "customer_number": customer.number,
         "fee_type": fee_type,
-        "description": _told(description, rng),
+        "description": _filled_in(description, rng),
         "amount_net": amount,
         "vat_percent": customer.vat_percent,
         "currency": customer.place.currency,
@@ -232,7 +231,7 @@ def _fee_row(customer: DemoCustomer, service: Row, rng: Random) -> Row:
     }
 
 
-def _told(template: str, rng: Random) -> str:
+def _filled_in(template: str, rng: Random) -> str:
     return template.format(
         scooter=rng.randrange(1000, 9999), fleet=rng.choice(FLEETS), place=f"{rng.randrange(1, 80):03d}"
     )

@@ -1,4 +1,4 @@
-"""Laws that hold for any month: what hypothesis makes up, and no rule may break."""
+"""Properties that hold for any month, tried by hypothesis on months that it makes up."""
 
 from __future__ import annotations
 

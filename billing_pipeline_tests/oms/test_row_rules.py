@@ -7,19 +7,20 @@ from collections.abc import Callable
 
 import pytest
 
-from billing_pipeline.oms.extract import Extract, extract_problems
+from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.source import OmsSource
-from billing_pipeline_tests.support.oms_database import Row, customer, fee, service, task
+from billing_pipeline_tests.support.oms_database import Row, customer, fee, problems_in_extract, service, task
 
 Oms = Callable[..., OmsSource]
 October = Callable[[OmsSource], Extract]
 
 
 def codes_of(extract: Extract) -> list[tuple[str, str, str, str, str]]:
-    """The problems, without their words."""
-    problems = extract_problems(extract)
-    columns = ["code", "customer_number", "source_id", "field", "value"]
-    return [tuple(row) for row in problems[columns].itertuples(index=False)]
+    """The problems, without their messages."""
+    return [
+        (str(one.code), one.customer_number, one.source_id, one.field, one.value)
+        for one in problems_in_extract(extract)
+    ]
 
 
 def test_rows_in_good_order_have_no_faults(any_oms: Oms, october: October) -> None:
@@ -68,9 +69,9 @@ def test_a_wrong_service_names_row_field_and_value(
     ((found, owner, source, column, _),) = codes_of(extract)
     assert (found, owner, source, column) == (code, row["customer_number"], "S7", field)
     assert extract.services["faults"].isna().tolist() == [False, True]
-    (message,) = extract_problems(extract)["message"]
-    assert message.startswith(f"Service S7: {field} ")
-    assert "OMS" in message
+    (problem,) = problems_in_extract(extract)
+    assert problem.message.startswith(f"Service S7: {field} ")
+    assert "OMS" in problem.message
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_wrong_task_names_its_service_and_the_services_customer(
     )
 
     assert codes_of(extract) == [("PRICE_INVALID", "10023", "S1", "price_net", price)]
-    assert extract_problems(extract)["message"][0].startswith("Task 2 of service S1: price_net ")
+    assert problems_in_extract(extract)[0].message.startswith("Task 2 of service S1: price_net ")
 
 
 @pytest.mark.parametrize(
@@ -218,18 +219,3 @@ def test_bytes_that_are_not_utf_8_are_reported_as_escapes(sqlite_oms: Oms, octob
         ("TEXT_INVALID", "10023", "", "city", "M\\xfcnchen"),
         ("TEXT_INVALID", "10023", "S1", "description", "lone \\xed\\xa0\\x80 surrogate"),
     ]
-
-
-def test_a_months_problems_are_those_of_its_own_rows_and_of_rows_without_a_month(
-    sqlite_oms: Oms, october: October
-) -> None:
-    extract = october(
-        sqlite_oms(
-            typed=False,
-            customers=[customer(), customer("2", country="XX")],
-            services=[service(quantity="0"), service("S9", "2", completed_at="gestern")],
-        )
-    )
-
-    assert len(extract_problems(extract, "2026-10")) == 3
-    assert extract_problems(extract, "2026-09")["customer_number"].tolist() == ["2", "2"]
