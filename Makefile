@@ -30,7 +30,7 @@ ui: $(INSTALLED)  ## Dagster's web UI on the demo, until Ctrl-C
 	@$(BIN)/billing-pipeline ui
 
 test: $(INSTALLED_DEV)  ## the whole test suite, on all cores; ARGS="-k name" for a part, ARGS=-n0 for one core
-	@$(BIN)/python -m pytest -n logical $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical $(ARGS)
 
 check: $(INSTALLED_DEV)  ## format, lint, types, Dagster's definitions
 	@$(BIN)/ruff format --check .
