@@ -29,8 +29,8 @@ demo: $(INSTALLED)  ## bill the last complete month of a demo company into a san
 ui: $(INSTALLED)  ## Dagster's web UI on the demo, until Ctrl-C
 	@$(BIN)/billing-pipeline ui
 
-test: $(INSTALLED_DEV)  ## the whole test suite; ARGS="-k name" for a part
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED_DEV)  ## the whole test suite, on all cores; ARGS="-k name" for a part, ARGS=-n0 for one core
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical $(ARGS)
 
 check: $(INSTALLED_DEV)  ## format, lint, types, Dagster's definitions
 	@$(BIN)/ruff format --check .

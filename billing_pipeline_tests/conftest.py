@@ -7,11 +7,21 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from billing_pipeline_tests.support import on_all_cores
+from billing_pipeline_tests.support.in_memory import keep_temporary_files_in_memory
+from billing_pipeline_tests.support.migrations_once import read_migrations_once
 from billing_pipeline_tests.support.postgres import fresh_database, postgres_server
+
+keep_temporary_files_in_memory()
+read_migrations_once()
 
 # A busy machine is no reason for a property to fail.
 settings.register_profile("billing", deadline=None)
 settings.load_profile("billing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(on_all_cores)
 
 
 @pytest.fixture(scope="session")

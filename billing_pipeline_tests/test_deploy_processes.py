@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ import pytest
 import sqlalchemy
 import yaml
 
+from billing_pipeline_tests.support.ports import free_port
+
 TOP = Path(__file__).parents[1]
 DEPLOY = TOP / "deploy"
 START_SECONDS = 120
@@ -32,7 +33,7 @@ class Containers:
     def __init__(self, home: Path, environment: dict[str, str]) -> None:
         self.home = home
         self.environment = environment
-        self.ports = {"3000": free_port(), "4000": free_port()}
+        self.ports = {"3000": str(free_port()), "4000": str(free_port())}
 
     def mapped(self, text: str) -> str:
         for container, here in self.ports.items():
@@ -62,12 +63,6 @@ class Containers:
             logs = "\n".join(log.read_text() for log in self.home.glob("*.log"))
             assert time.monotonic() < deadline, f"{shlex.join(command)} stayed unhealthy:\n{logs}"
             time.sleep(0.5)
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def from_dockerfile(instruction: str) -> list[str]:

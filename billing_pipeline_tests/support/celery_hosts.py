@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from billing_pipeline_tests.support.ports import free_port
 from billing_pipeline_tests.support.requires import find_program, require_program
 
 TOP = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ def redis_server(folder: Path) -> Iterator[str]:
     program = require_program("redis-server", package="redis-server")
     folder.mkdir()
     password = secrets.token_hex(16)
-    port = _free_port()
+    port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with (folder / "redis.log").open("wb") as log:
         process = subprocess.Popen(
@@ -120,12 +121,6 @@ def _prefix() -> tuple[str, ...]:
         return ()
     tried = subprocess.run([*_OWN_PROCESSES, "true"], capture_output=True, check=False)
     return _OWN_PROCESSES if tried.returncode == 0 else ()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

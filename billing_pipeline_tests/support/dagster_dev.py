@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from typing import Any, TypeVar
 
 import httpx
 import sqlalchemy
+
+from billing_pipeline_tests.support.ports import free_port
 
 TOP = Path(__file__).parents[2]
 QUICK_DAEMON = Path(__file__).parent / "quick_daemon"
@@ -171,9 +172,7 @@ def dagster_dev(home: Path, database: str, environment: Mapping[str, str]) -> It
         "PYTHONPATH": str(QUICK_DAEMON),
         "PYTHONWARNINGS": "ignore",
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         *(sys.executable, "-m", "dagster", "dev", "-w", str(TOP / "workspace.yaml")),
         *("--host", "127.0.0.1", "--port", str(port)),

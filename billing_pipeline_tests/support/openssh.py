@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from billing_pipeline.delivery.transports.sftp import SftpTransport
+from billing_pipeline_tests.support.ports import free_port
 from billing_pipeline_tests.support.requires import require_program
 
 HOST = "127.0.0.1"
@@ -91,14 +92,6 @@ def generate_key(path: Path, kind: str, *, passphrase: str = "", options: Sequen
     ]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return path
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until_listening(port: int, process: subprocess.Popen[bytes], *, within_s: float = 10.0) -> None:

@@ -12,7 +12,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 import psycopg2
 from sqlalchemy.engine import URL, make_url
 
+from billing_pipeline_tests.support.ports import free_port
 from billing_pipeline_tests.support.requires import find_program, require_program
 
 _START_SECONDS = 60
@@ -61,7 +61,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[str]:
                 user=user,
                 cwd=home,
             )
-            port = _free_port()
+            port = free_port()
             server = subprocess.Popen(
                 [
                     *(binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port)),
@@ -130,12 +130,6 @@ def _binaries(home: Path, user: str | None) -> Path:
     for folder in (installed, package.with_name(f"{package.name}.libs")):
         shutil.copytree(folder, home / folder.relative_to(package.parent), symlinks=True)
     return home / package.name / installed.name / "bin"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_it_answers(url: URL, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import trustme
 
 from billing_pipeline.delivery.transports.ftps import FtpsTransport
-from billing_pipeline_tests.support.openssh import HOST, end_process, free_port, wait_until_listening
+from billing_pipeline_tests.support.openssh import HOST, end_process, wait_until_listening
+from billing_pipeline_tests.support.ports import free_port
 from billing_pipeline_tests.support.requires import require_program
 
 

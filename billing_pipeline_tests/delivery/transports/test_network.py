@@ -10,6 +10,7 @@ import pytest
 
 from billing_pipeline.delivery.transports.network import connect_tcp
 from billing_pipeline.delivery.transports.protocol import InboxTimeout, InboxUnavailable
+from billing_pipeline_tests.support.ports import free_port
 
 SETTINGS = "BILLING_X_HOST, BILLING_X_PORT"
 
@@ -25,13 +26,6 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
 
-def closed_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
-
-
 def connect(within_s: float = 2.0) -> socket.socket:
     deadline = time.monotonic() + within_s
     return connect_tcp(socket.socket, "inbox.example.com", 22, deadline=deadline, settings=SETTINGS)
@@ -40,7 +34,7 @@ def connect(within_s: float = 2.0) -> socket.socket:
 def test_an_address_that_refuses_is_followed_by_the_next(
     monkeypatch: pytest.MonkeyPatch, listening: int
 ) -> None:
-    resolve_to(monkeypatch, ("127.0.0.1", closed_port()), ("127.0.0.1", listening))
+    resolve_to(monkeypatch, ("127.0.0.1", free_port()), ("127.0.0.1", listening))
     with connect() as connection:
         assert connection.getpeername() == ("127.0.0.1", listening)
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -65,7 +59,7 @@ def test_all_addresses_share_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_there_names_host_and_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolve_to(monkeypatch, ("127.0.0.1", closed_port()))
+    resolve_to(monkeypatch, ("127.0.0.1", free_port()))
     with pytest.raises(
         InboxUnavailable, match=r"inbox\.example\.com:22 \(BILLING_X_HOST, BILLING_X_PORT\).*refused"
     ):
