@@ -128,7 +128,7 @@ def build_delivery_assets(
                             settling_hours=settling_hours,
                             first_month=first_month,
                         )
-                    outcomes = deliver_files(
+                    results = deliver_files(
                         exports,
                         month,
                         ledger=ledger,
@@ -140,10 +140,8 @@ def build_delivery_assets(
                         month_is_over=now >= period_of(month, billing.timezone).end,
                         correction=correction,
                     )
-                    for export, outcome, result in progress.over(
-                        outcomes, f"{month} delivered", len(exports)
-                    ):
-                        records.upload(export, outcome, result)
+                    for export, result in progress.over(results, f"{month} delivered", len(exports)):
+                        records.upload(export, result)
                 for number in numbers:
                     if number not in in_month:
                         records.nothing_to_bill(number, month, making=making, sending=sending)

@@ -1,7 +1,4 @@
-"""The delivery room's nouns, as plain values: an export, what is to be delivered, what became of it.
-
-No I/O, no SQL and no decision belongs here; `schema` stores these, `machine` decides about them.
-"""
+"""The delivery room's nouns, as plain values: an export, what is to be delivered, what became of it."""
 
 from __future__ import annotations
 
@@ -14,8 +11,8 @@ from typing import Literal
 from billing_pipeline.problems import Code, Problem
 
 ExportOutcome = Literal["to_bill", "rendered", "blocked", "nothing_to_bill", "omitted"]
-DeliveryOutcome = Literal["delivered", "unchanged", "failed", "held"]
-FinalOutcome = Literal["delivered", "unchanged", "nothing_to_bill", "omitted", "blocked", "failed", "held"]
+Outcome = Literal["delivered", "unchanged", "nothing_to_bill", "omitted", "blocked", "failed", "held"]
+"""How a customer's month ended in a run."""
 EventKind = Literal["export", "exchange", "decision"]
 EventOutcome = Literal["success", "failure"]
 AdjustmentAction = Literal["add", "edit", "delete", "undo"]
@@ -115,38 +112,23 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What became of one parcel in one run.
+    """How one customer's month ended in one run, with a file or without one.
 
-    `sha256` and `size_bytes` are the parcel's own; `remote_path` is where the file was published, "" if it
-    was not.
+    `sha256` names the bytes that the outcome is about, "" where there are none. The fields from `revision` on are a
+    file's; `remote_path` is where it was published, "" if it was not, and `at` when this was known (UTC).
     """
 
     month: str
     customer_number: str
-    revision: int
-    outcome: DeliveryOutcome
-    order_number: str
-    file_name: str
-    remote_path: str
-    sha256: str
-    size_bytes: int
-    at: datetime
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one customer's month ended in one run, for `status`: every customer has one, sent to or not.
-
-    `sha256` names the bytes it speaks of, "" where there are none.
-    """
-
-    month: str
-    customer_number: str
-    outcome: FinalOutcome
+    outcome: Outcome
     problems: tuple[Problem, ...] = ()
     sha256: str = ""
     order_number: str = ""
+    revision: int = 0
+    file_name: str = ""
+    remote_path: str = ""
+    size_bytes: int = 0
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +143,7 @@ class MonthCustomer:
     export: Export
     export_run_id: str
     exported_at: datetime
-    delivery_outcome: FinalOutcome | None
+    delivery_outcome: Outcome | None
     delivery_problems: tuple[Problem, ...]
     delivery_sha256: str
     delivery_run_id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from billing_pipeline.delivery.records import Delivery, DeliveryOutcome, DeliveryResult, Outcome, Parcel
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Outcome, Parcel
 from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.problems import Code, Problem
@@ -14,7 +14,7 @@ from billing_pipeline.store.blobs import BlobStore, StoreError
 def result_of(
     parcel: Parcel,
     at: datetime,
-    outcome: DeliveryOutcome,
+    outcome: Outcome,
     problems: tuple[Problem, ...] = (),
     *,
     remote_path: str = "",
@@ -24,27 +24,15 @@ def result_of(
     return DeliveryResult(
         month=export.month,
         customer_number=export.customer_number,
-        revision=parcel.revision,
         outcome=outcome,
+        problems=problems,
+        sha256=export.sha256,
         order_number=export.order_number,
+        revision=parcel.revision,
         file_name=export.file_name,
         remote_path=remote_path,
-        sha256=export.sha256,
         size_bytes=export.size_bytes,
         at=at,
-        problems=problems,
-    )
-
-
-def outcome_of(result: DeliveryResult) -> Outcome:
-    """The result as `status` knows it."""
-    return Outcome(
-        result.month,
-        result.customer_number,
-        result.outcome,
-        result.problems,
-        sha256=result.sha256,
-        order_number=result.order_number,
     )
 
 

@@ -25,7 +25,6 @@ from billing_pipeline.report.month import CustomerStatus
 from billing_pipeline.report.text import WORDS
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
-from billing_pipeline.steps.make_files import next_revisions
 from billing_pipeline.steps.wiring import Progress, Rooms, build_rooms
 
 OF_EVERY_REVISION = frozenset({"order_number", "file_name"})
@@ -136,23 +135,19 @@ def correct_month(
 
 
 def _last_sent(ledger: Ledger, month: str, customer_number: str) -> Delivery:
-    sent = [
-        delivery
-        for delivery in ledger.deliveries.of_month(month)
-        if delivery.customer_number == customer_number and delivery.committed_at is not None
-    ]
-    if not sent:
+    sent = ledger.deliveries.last_sent(month).get(customer_number)
+    if sent is None:
         raise NothingToCorrect(
             f"nothing was sent to customer {customer_number} for {month}, so there is nothing to correct: "
             f"`billing-pipeline run {month} --customer {customer_number}` bills it"
         )
-    return sent[-1]
+    return sent
 
 
 def _worked_out(rooms: Rooms, ledger: Ledger, month: str, customer_number: str) -> CustomerExport:
     """The next revision as it would be now."""
     extract = extract_of_month(rooms.oms, ledger, month, rooms.billing.rules.late_months)
-    revisions = next_revisions(ledger, month)
+    revisions = ledger.deliveries.next_revisions(month)
     (export,) = export_customers(
         bill_extract(extract, month, ledger=ledger, billing=rooms.billing, reopened=[customer_number]),
         extract.customers,

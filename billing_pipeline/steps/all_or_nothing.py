@@ -11,14 +11,7 @@ from dataclasses import dataclass, field, replace
 from billing_pipeline.delivery.context import DeliveryContext, Verify
 from billing_pipeline.delivery.files.withdraw import Withdrawal, withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import (
-    SENT_STATES,
-    Delivery,
-    DeliveryResult,
-    Outcome,
-    Parcel,
-    State,
-)
+from billing_pipeline.delivery.records import DeliveryResult, Parcel, State
 from billing_pipeline.delivery.results import held
 from billing_pipeline.delivery.transports.protocol import Permanent, Transport
 from billing_pipeline.problems import Code, Problem
@@ -47,10 +40,7 @@ def in_the_way(month: str, parcels: Iterable[Parcel], unknown: Collection[str], 
         if row.export.outcome == "blocked"
     }
     last = {parcel.export.customer_number: parcel.revision for parcel in parcels}
-    of_customer: dict[str, Delivery] = {}
-    for delivery in ledger.deliveries.of_month(month):
-        of_customer[delivery.customer_number] = delivery
-    for number, delivery in of_customer.items():
+    for number, delivery in ledger.deliveries.latest(month).items():
         if delivery.state is State.HELD and last.get(number, 0) <= delivery.revision:
             reasons[number] = "held"
     reasons |= dict.fromkeys(unknown, "not in EASY Bill")
@@ -69,20 +59,6 @@ def held_back(customer_number: str, month: str, why: str) -> Problem:
     """The file was not sent because of others of its month."""
     message = f"nothing of {month} is sent unless all of it can be (delivery_policy all_or_nothing): {why}"
     return Problem(Code.MONTH_HELD_BACK, customer_number, message)
-
-
-def unsettled_of_month(month: str, ledger: Ledger) -> set[str]:
-    """The customers of the whole month for whom something is still to be sent, as far as the ledger knows."""
-    settled = {
-        delivery.order_number
-        for delivery in ledger.deliveries.of_month(month)
-        if delivery.state in SENT_STATES or delivery.state is State.HELD
-    }
-    return {
-        row.export.customer_number
-        for row in ledger.months.customers(month)
-        if row.export.outcome in {"to_bill", "rendered"} and row.export.order_number not in settled
-    }
 
 
 @dataclass
@@ -131,7 +107,9 @@ def withdrawn(
     of_this_run = {result.order_number for result in results}
     context.ledger.months.record_outcomes(
         [
-            Outcome(month, one.customer_number, "held", (held(one),), sha256=one.sha256, order_number=order)
+            DeliveryResult(
+                month, one.customer_number, "held", (held(one),), sha256=one.sha256, order_number=order
+            )
             for order, one in ((order, withdrawal.delivery) for order, withdrawal in withdrawals.items())
             if one.state is State.HELD and order not in of_this_run
         ],

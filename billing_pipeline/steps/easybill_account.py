@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import Event
+from billing_pipeline.delivery.ledger import Ledger, Note
 from billing_pipeline.easybill.api import EasyBillApi, open_api
 from billing_pipeline.easybill.api_http import Exchange
 from billing_pipeline.settings import SettingsInvalid
@@ -52,26 +50,18 @@ class EasyBill:
         """A client whose every exchange is an event of the month. Raises: as `open`."""
 
         def log(exchange: Exchange) -> None:
-            ledger.events.record([_event(exchange, month, run_id)])
+            ledger.events.record(_note(exchange), month=month, run_id=run_id)
 
         with self.open(log) as api:
             yield api
 
 
-def _event(exchange: Exchange, month: str, run_id: str) -> Event:
+def _note(exchange: Exchange) -> Note:
     path, _, query = exchange.path.partition("?")
     answered = "no answer" if exchange.status is None else str(exchange.status)
     parts = (query, f"{answered} in {exchange.duration_s:.2f} s", exchange.error)
-    return Event(
-        id=0,
-        at=datetime.now(UTC),
-        month=month,
-        customer_number="",
-        revision=0,
-        order_number="",
-        kind="exchange",
-        action=f"{exchange.method} {path}",
-        outcome="failure" if exchange.error else "success",
-        detail="; ".join(part for part in parts if part),
-        run_id=run_id,
+    return Note(
+        f"{exchange.method} {path}",
+        "; ".join(part for part in parts if part),
+        "failure" if exchange.error else "success",
     )

@@ -14,7 +14,6 @@ from billing_pipeline.delivery.records import (
     BilledRow,
     DeliveryResult,
     Export,
-    Outcome,
     Parcel,
 )
 from billing_pipeline.easybill.document import Document
@@ -78,7 +77,7 @@ def make_files(
     one that was sent. Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
     book = ledger.open()
-    revisions = next_revisions(book, month) if correcting else book.deliveries.revisions(month)
+    revisions = book.deliveries.next_revisions(month) if correcting else book.deliveries.revisions(month)
     made = list(
         export_customers(
             read_billed(frames, month),
@@ -94,16 +93,6 @@ def make_files(
     exports = [_stored(export, month, documents, rows) for export in made]
     book.months.record_exports(exports, run_id)
     return exports
-
-
-def next_revisions(ledger: Ledger, month: str) -> dict[str, int]:
-    """The revision with which each customer of the month would be corrected: the one after the last that was sent."""
-    # By revision, so that the last one stays.
-    return {
-        delivery.customer_number: delivery.revision + 1
-        for delivery in ledger.deliveries.of_month(month)
-        if delivery.committed_at is not None
-    }
 
 
 def rows_behind(made: Iterable[Document], extract: Extract) -> RowsById:
@@ -131,10 +120,10 @@ def deliver_files(
     run_id: str,
     month_is_over: bool,
     correction: Correction | None = None,
-) -> Iterator[tuple[Export, Outcome, DeliveryResult | None]]:
+) -> Iterator[tuple[Export, DeliveryResult]]:
     """Delivers each file of a month, at most once, and tells how each customer's month ended, as it becomes known.
 
-    A customer without a file has an outcome too, and no result. Raises: as `sending.send_parcels`.
+    A customer without a file has a result too. Raises: as `send_parcels`.
     """
     book = ledger.open()
     exports = list(exports)
@@ -147,9 +136,8 @@ def deliver_files(
             run_id=run_id,
         )
     )
-    book.months.record_outcomes([outcome for _, outcome in without_file], run_id, close_months=month_is_over)
-    for export, outcome in without_file:
-        yield export, outcome, None
+    book.months.record_outcomes([result for _, result in without_file], run_id, close_months=month_is_over)
+    yield from without_file
     parcels = {
         export.customer_number: _parcel(export, documents, correction)
         for export in exports
@@ -164,8 +152,8 @@ def deliver_files(
         run_id,
         verify=lambda parcel, data: _verify(parcel.export, data, documents, billing),
     )
-    for outcome, result in send_parcels(list(parcels.values()), month, sending):
-        yield parcels[outcome.customer_number].export, outcome, result
+    for result in send_parcels(list(parcels.values()), month, sending):
+        yield parcels[result.customer_number].export, result
     if month_is_over:
         book.months.finish(month, run_id)
 

@@ -70,11 +70,9 @@ def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -
 def _sent(month: str, customer_numbers: Collection[str], ledger: Ledger) -> list[Delivery]:
     """The last revision of each of these customers, where it was sent."""
     wanted = set(customer_numbers)
-    # By revision, so that the last one stays.
-    last = {delivery.customer_number: delivery for delivery in ledger.deliveries.of_month(month)}
     return [
         delivery
-        for number, delivery in sorted(last.items())
+        for number, delivery in sorted(ledger.deliveries.latest(month).items())
         if number in wanted and delivery.state in SENT_STATES
     ]
 

@@ -14,8 +14,8 @@ from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_o
 from billing_pipeline.delivery.files.pool import context_over, deliver_all
 from billing_pipeline.delivery.files.recovery import Places
 from billing_pipeline.delivery.ledger import Ledger, utc_now
-from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Outcome, Parcel, State
-from billing_pipeline.delivery.results import outcome_of, result_of
+from billing_pipeline.delivery.records import DeliveryResult, Parcel
+from billing_pipeline.delivery.results import result_of
 from billing_pipeline.delivery.transports.protocol import DeliveryError
 from billing_pipeline.easybill.api_errors import ApiError
 from billing_pipeline.easybill.api_models import Customer
@@ -26,7 +26,6 @@ from billing_pipeline.steps.all_or_nothing import (
     held_back,
     in_the_way,
     kept,
-    unsettled_of_month,
     withdrawn,
 )
 from billing_pipeline.steps.easybill_account import EasyBill
@@ -55,36 +54,32 @@ class _Standing:
     problems: Mapping[str, Problem] = field(default_factory=dict)
 
 
-def send_parcels(
-    parcels: Sequence[Parcel], month: str, sending: Sending
-) -> Iterator[tuple[Outcome, DeliveryResult | None]]:
+def send_parcels(parcels: Sequence[Parcel], month: str, sending: Sending) -> Iterator[DeliveryResult]:
     """Send each file of the month, at most once, and tell how it ended, as it becomes known.
 
-    No result for a customer who is blocked because EASY Bill does not have them. Raises: what ends the whole
+    Raises: what ends the whole
     delivery, such as InboxRefused, ApiError or LedgerUnavailable; who was not reached by then has no outcome.
     """
     standing = _standing(parcels, month, sending)
     blocks = sending.inbox.is_api or sending.rules.not_in_easybill == "block"
     unknown = standing.problems.keys() if blocks else frozenset()
     blocked = [
-        Outcome(month, parcel.export.customer_number, "blocked", (standing.problems[number],))
+        DeliveryResult(month, parcel.export.customer_number, "blocked", (standing.problems[number],))
         for parcel in parcels
         if (number := parcel.export.customer_number) in unknown
     ]
     sending.ledger.months.record_outcomes(blocked, sending.run_id)
-    for outcome in blocked:
-        yield outcome, None
-    left_out = {outcome.customer_number for outcome in blocked}
+    yield from blocked
+    left_out = {result.customer_number for result in blocked}
     to_send = [parcel for parcel in parcels if parcel.export.customer_number not in left_out]
     together = sending.rules.delivery_policy == "all_or_nothing"
     results = _together(to_send, month, standing, unknown, sending) if together else None
     for result in results or _results(to_send, month, standing, sending):
-        outcome = outcome_of(result)
         warning = standing.problems.get(result.customer_number)
-        if warning is not None and outcome.outcome == "delivered":
-            outcome = replace(outcome, problems=(*outcome.problems, warning))
-            sending.ledger.months.record_outcomes([outcome], sending.run_id)
-        yield outcome, result
+        if warning is not None and result.outcome == "delivered":
+            yield _recorded(replace(result, problems=(*result.problems, warning)), sending)
+        else:
+            yield result
 
 
 def _together(
@@ -135,7 +130,7 @@ def _withdrawn(results: list[DeliveryResult], month: str, why: str, sending: Sen
 
 
 def _recorded(result: DeliveryResult, sending: Sending) -> DeliveryResult:
-    sending.ledger.months.record_outcomes([outcome_of(result)], sending.run_id)
+    sending.ledger.months.record_outcomes([result], sending.run_id)
     return result
 
 
@@ -189,7 +184,7 @@ def _into_inbox(parcels: Sequence[Parcel], month: str, sending: Sending) -> Iter
     for parcel in frozen:
         problem = Problem(code, parcel.export.customer_number, str(obstacle))
         result = result_of(parcel, utc_now(), "failed", (problem,))
-        sending.ledger.months.record_outcomes([outcome_of(result)], sending.run_id)
+        sending.ledger.months.record_outcomes([result], sending.run_id)
         yield result
     raise obstacle
 
@@ -215,7 +210,8 @@ def _standing(parcels: Sequence[Parcel], month: str, sending: Sending) -> _Stand
     policy = "block" if sending.inbox.is_api else sending.rules.not_in_easybill
     numbers = _unsettled(parcels, month, sending.ledger)
     if sending.rules.delivery_policy == "all_or_nothing":
-        numbers = sorted({*numbers, *unsettled_of_month(month, sending.ledger)})
+        exports = [row.export for row in sending.ledger.months.customers(month)]
+        numbers |= sending.ledger.deliveries.unsettled(month, exports)
     if policy == "off" or not sending.easybill.is_configured or not numbers:
         return _Standing()
     try:
@@ -233,16 +229,8 @@ def _ids(found: Mapping[str, Sequence[Customer]]) -> dict[str, int]:
     return {number: customers[0].id for number, customers in found.items() if len(customers) == 1}
 
 
-def _unsettled(parcels: Sequence[Parcel], month: str, ledger: Ledger) -> Collection[str]:
-    """The customers of the parcels for whom nothing was sent yet, as far as the ledger knows, by number."""
-    settled = {
-        delivery.order_number
-        for delivery in ledger.deliveries.of_month(month)
-        if delivery.state in SENT_STATES or delivery.state is State.HELD
-    }
-    return sorted(
-        {parcel.export.customer_number for parcel in parcels if parcel.export.order_number not in settled}
-    )
+def _unsettled(parcels: Sequence[Parcel], month: str, ledger: Ledger) -> frozenset[str]:
+    return ledger.deliveries.unsettled(month, [parcel.export for parcel in parcels])
 
 
 def _not_asked(number: str, error: ApiError) -> Problem:

@@ -67,7 +67,7 @@ def test_a_thousand_customers_are_looked_up_and_confirmed_in_at_most_ten_list_ca
     inbox = InboxSettings(lambda: transport, "/import", None, None, connections=1, timeout_s=5)
     sending = Sending(inbox, easybill, ledger, store, load_rules(), "run", verify=lambda parcel, data: [])
 
-    outcomes = [outcome for outcome, _ in send_parcels(parcels, MONTH, sending)]
+    outcomes = list(send_parcels(parcels, MONTH, sending))
     imported(sandbox, parcels, store)
     reader = Reader(
         easybill, ledger, store, deadline=timedelta(hours=24), run_id="run", now=datetime.now(UTC)

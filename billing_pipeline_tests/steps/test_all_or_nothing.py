@@ -11,7 +11,7 @@ import pytest
 
 from billing_pipeline.billing.rules import load_rules
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
-from billing_pipeline.delivery.records import Export, Outcome, Parcel, State
+from billing_pipeline.delivery.records import DeliveryResult, Export, Parcel, State
 from billing_pipeline.delivery.transports.protocol import InboxUnavailable, PermissionRefused
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.steps.easybill_account import EasyBill
@@ -42,11 +42,11 @@ class Month:
         rules = load_rules(folder / "rules.toml")
         self.sending = Sending(inbox, easybill, self.ledger, self.store, rules, "run", verify=_slowly)
 
-    def sent(self, parcels: list[Parcel] | None = None) -> dict[str, Outcome]:
+    def sent(self, parcels: list[Parcel] | None = None) -> dict[str, DeliveryResult]:
         """By customer number; what is yielded is what the ledger says."""
         outcomes = {
             outcome.customer_number: outcome
-            for outcome, _ in send_parcels(self.parcels if parcels is None else parcels, MONTH, self.sending)
+            for outcome in send_parcels(self.parcels if parcels is None else parcels, MONTH, self.sending)
         }
         words = {row.export.customer_number: row for row in self.ledger.months.customers(MONTH)}
         for number, outcome in outcomes.items():
@@ -76,7 +76,7 @@ def month(tmp_path: Path) -> Iterator[Month]:
     made.ledger.close()
 
 
-def said(outcomes: dict[str, Outcome]) -> set[str]:
+def said(outcomes: dict[str, DeliveryResult]) -> set[str]:
     return {outcome.outcome for outcome in outcomes.values()}
 
 

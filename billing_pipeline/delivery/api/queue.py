@@ -20,7 +20,7 @@ from billing_pipeline.delivery.files.pool import FAILURES_IN_A_ROW
 from billing_pipeline.delivery.files.recovery import Places
 from billing_pipeline.delivery.ledger import Ledger, utc_now
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
-from billing_pipeline.delivery.results import outcome_of, result_of
+from billing_pipeline.delivery.results import result_of
 from billing_pipeline.delivery.transports.protocol import DeliveryError
 from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_errors import (
@@ -91,7 +91,7 @@ def create_all(
                 result = _failed(parcel, str(error), context)
         else:
             result = _failed(parcel, f"not tried any more: {ended_by}", context)
-        ledger.months.record_outcomes([outcome_of(result)], run_id)
+        ledger.months.record_outcomes([result], run_id)
         yield result
     if ended_by is not None:
         raise ended_by

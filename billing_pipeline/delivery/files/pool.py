@@ -31,7 +31,7 @@ from billing_pipeline.delivery.files.recovery import Places
 from billing_pipeline.delivery.files.upload import deliver
 from billing_pipeline.delivery.ledger import Ledger, utc_now
 from billing_pipeline.delivery.records import DeliveryResult, Parcel
-from billing_pipeline.delivery.results import outcome_of, result_of
+from billing_pipeline.delivery.results import result_of
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
     InboxConnection,
@@ -191,7 +191,7 @@ class UploadPool:
                     if result is None:
                         self.waiting.put(parcel)
                         return
-                    self.context.ledger.months.record_outcomes([outcome_of(result)], self.context.run_id)
+                    self.context.ledger.months.record_outcomes([result], self.context.run_id)
                     self.results.put(result)
         except BaseException:
             self.stop.set()

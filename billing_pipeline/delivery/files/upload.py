@@ -48,8 +48,8 @@ from billing_pipeline.delivery.ledger import Note, Refusal, new_token
 from billing_pipeline.delivery.records import (
     SENT_STATES,
     Delivery,
-    DeliveryOutcome,
     DeliveryResult,
+    Outcome,
     Parcel,
     State,
 )
@@ -334,7 +334,7 @@ def _settled(
     if found.state is State.HELD:
         return result_of(parcel, context.clock(), "held", (held(found),))
     if parcel.export.sha256 in {found.sha256, found.accepted_sha256}:
-        outcome: DeliveryOutcome = "delivered" if published_here else "unchanged"
+        outcome: Outcome = "delivered" if published_here else "unchanged"
         return result_of(parcel, context.clock(), outcome, remote_path=found.remote_path)
     problem = changed(parcel, found, context.store)
     note = Note("hold", problem.message, outcome="failure", kind="decision")

@@ -299,4 +299,5 @@ def test_a_caller_who_has_had_enough_leaves_nothing_half_done(
 def test_results_carry_the_time(parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore) -> None:
     before = datetime.now(UTC)
     for result in delivering(parcels, FakeTransport(FakeServer()), sqlite_ledger, store):
+        assert result.at is not None
         assert before <= result.at <= datetime.now(UTC)
