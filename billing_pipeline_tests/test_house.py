@@ -20,7 +20,7 @@ TOP = Path(__file__).parents[1]
 PRODUCT = "billing_pipeline"
 # Each room may import those before it.
 ROOMS = ("oms", "billing", "easybill", "delivery", "report")
-GROUND_FLOOR = frozenset({"money", "problems"})
+GROUND_FLOOR = frozenset({"deadline", "money", "problems"})
 MAX_LINES = 450
 
 

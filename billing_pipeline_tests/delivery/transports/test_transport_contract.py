@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from billing_pipeline.deadline import Deadline
+from billing_pipeline.delivery.transports import folder, ftps, sftp
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
     InboxConnection,
@@ -16,6 +18,7 @@ from billing_pipeline.delivery.transports.protocol import (
     NameTaken,
     NotFound,
     Permanent,
+    TooManyNames,
     Transient,
 )
 from billing_pipeline_tests.support.inbox_servers import FTPS, KINDS, SFTP, InboxServer, serving
@@ -117,6 +120,39 @@ def test_a_refusal_leaves_the_connection_usable(server: InboxServer, inbox: Inbo
     assert isinstance(refusal, Permanent) or (isinstance(refusal, Transient) and refusal.connection_usable)
     inbox.create(f"{server.remote}/.a.tmp", b"a")
     assert inbox.read(f"{server.remote}/.a.tmp") == b"a"
+
+
+def test_a_file_is_read_no_further_than_asked(server: InboxServer, inbox: InboxConnection) -> None:
+    data = os.urandom(3_000_000)
+    (server.local / "a.csv").write_bytes(data)
+    inbox.finish_by(Deadline(10.0))
+    for _ in range(3):
+        assert inbox.read(f"{server.remote}/a.csv", 10) == data[:10]
+    assert inbox.read(f"{server.remote}/a.csv", len(data) + 1) == data
+
+
+def test_a_directory_with_more_names_than_anybody_reads_is_refused(
+    server: InboxServer, inbox: InboxConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (folder, sftp):
+        monkeypatch.setattr(module, "MOST_NAMES", 3)
+    monkeypatch.setattr(ftps, "_LONGEST_LIST_BYTES", 30)
+    for number in range(5):
+        (server.local / f"{number}.csv").write_bytes(b"")
+    with pytest.raises(TooManyNames, match="clear it out"):
+        inbox.list(server.remote)
+    (server.local / "0.csv").unlink()
+    monkeypatch.undo()
+    assert inbox.list(server.remote) == [f"{number}.csv" for number in range(1, 5)]
+
+
+def test_a_deadline_that_is_over_ends_what_is_asked(server: InboxServer, inbox: InboxConnection) -> None:
+    inbox.finish_by(Deadline(0.0))
+    if server.kind == "folder":
+        assert inbox.list(server.remote) == []
+    else:
+        with pytest.raises(Transient):
+            inbox.list(server.remote)
 
 
 @pytest.mark.parametrize(
