@@ -14,12 +14,12 @@ import dagster as dg
 from billing_pipeline.defs.asset_records import CSV, LAYOUT_CHECK, UPLOAD, CustomerRecords
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH, Partitions
+from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.easybill.document import customer_number_of
 from billing_pipeline.oms.period import period_of
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.make_files import Correction, deliver_files, make_files, stored_exports
 from billing_pipeline.steps.settling import require_settled, utc_now
-from billing_pipeline.steps.wiring import Billing, InboxSettings, LedgerAt, Progress
+from billing_pipeline.steps.wiring import Billing, ChannelAt, LedgerAt, Progress
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 
@@ -92,8 +92,8 @@ def build_delivery_assets(
         ledger: dg.ResourceParam[LedgerAt],
         documents: dg.ResourceParam[BlobStore],
         billing: dg.ResourceParam[Billing],
-        inbox: dg.ResourceParam[InboxSettings],
-        easybill: dg.ResourceParam[EasyBill],
+        channel: dg.ResourceParam[ChannelAt],
+        easybill: dg.ResourceParam[EasyBillAccount],
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[dg.AssetCheckResult]:
         making = CSV in context.selected_asset_keys
@@ -134,7 +134,7 @@ def build_delivery_assets(
                         ledger=ledger,
                         documents=documents,
                         billing=billing,
-                        inbox=inbox,
+                        channel=channel,
                         easybill=easybill,
                         run_id=context.run.run_id,
                         month_is_over=now >= period_of(month, billing.timezone).end,

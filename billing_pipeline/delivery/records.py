@@ -100,7 +100,7 @@ class Parcel:
     """One file to deliver: a "rendered" export, the rows it bills and its revision.
 
     The bytes lie in the store under `export.sha256`. `reason` and `author` are a correction's (revision 2
-    and on).
+    and on). `customer_id`: EASY Bill's own id of the customer, where it was looked up and is there exactly once.
     """
 
     export: Export
@@ -108,6 +108,7 @@ class Parcel:
     revision: int = 1
     reason: str = ""
     author: str = ""
+    customer_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,36 @@ class DeliveryResult:
     remote_path: str = ""
     size_bytes: int = 0
     at: datetime | None = None
+
+
+def result_of(
+    parcel: Parcel,
+    at: datetime,
+    outcome: Outcome,
+    problems: tuple[Problem, ...] = (),
+    *,
+    remote_path: str = "",
+) -> DeliveryResult:
+    """The result of one parcel."""
+    export = parcel.export
+    return DeliveryResult(
+        month=export.month,
+        customer_number=export.customer_number,
+        outcome=outcome,
+        problems=problems,
+        sha256=export.sha256,
+        order_number=export.order_number,
+        revision=parcel.revision,
+        file_name=export.file_name,
+        remote_path=remote_path,
+        size_bytes=export.size_bytes,
+        at=at,
+    )
+
+
+def failed(parcel: Parcel, at: datetime, why: str, code: Code = Code.DELIVERY_FAILED) -> DeliveryResult:
+    """The result of a parcel that could not be sent, for one reason."""
+    return result_of(parcel, at, "failed", (Problem(code, parcel.export.customer_number, why),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def correct_month(
     rooms = build_rooms(settings, progress)
     ledger = rooms.ledger.open()
     replaced = _last_sent(ledger, month, customer_number)
-    rooms.inbox.require()
+    rooms.channel.open()
     export = _worked_out(rooms, ledger, month, customer_number)
     if export.document is None:
         return Corrected(replaced, problems=export.problems or (_nothing_left(replaced),))

@@ -68,7 +68,7 @@ def run_month(
         )
     if not dry_run:
         # Before anything is read: a run that cannot send must not look like one that did.
-        rooms.inbox.require()
+        rooms.channel.open()
     definitions = build_defs(settings=settings, resources=rooms.as_resources())
     with open_instance(settings) as instance:
         tags = {DELIVERS_ITSELF_TAG: "true", MONTH_TAG: month}

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
+from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.delivery.context import DeliveryContext, FileCheck
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
     BilledRow,
@@ -17,13 +19,12 @@ from billing_pipeline.delivery.records import (
     Parcel,
 )
 from billing_pipeline.easybill.document import Document
-from billing_pipeline.easybill.export import CustomerExport, export_customers, file_problems, first_revision
+from billing_pipeline.easybill.export import CustomerExport, export_customers, first_revision
 from billing_pipeline.oms.evidence import RowsById
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_of
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.steps.wiring import Billing, InboxSettings, LedgerAt
+from billing_pipeline.steps.wiring import Billing, ChannelAt, LedgerAt
 from billing_pipeline.steps.without_file import outcomes_without_file
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
@@ -115,8 +116,8 @@ def deliver_files(
     ledger: LedgerAt,
     documents: BlobStore,
     billing: Billing,
-    inbox: InboxSettings,
-    easybill: EasyBill,
+    channel: ChannelAt,
+    easybill: EasyBillAccount,
     run_id: str,
     month_is_over: bool,
     correction: Correction | None = None,
@@ -143,17 +144,13 @@ def deliver_files(
         for export in exports
         if _has_file(export)
     }
-    sending = Sending(
-        inbox,
-        easybill,
-        book,
-        documents,
-        billing.rules,
-        run_id,
-        verify=lambda parcel, data: _verify(parcel.export, data, documents, billing),
-    )
-    for result in send_parcels(list(parcels.values()), month, sending):
-        yield parcels[result.customer_number].export, result
+    if parcels:
+        way = channel.open()
+        check = FileCheck({number: billing.layout_of(number) for number in parcels})
+        context = DeliveryContext(book, documents, way.destination, check, run_id)
+        sending = Sending(way, easybill, billing.rules, context)
+        for result in send_parcels(list(parcels.values()), month, sending):
+            yield parcels[result.customer_number].export, result
     if month_is_over:
         book.months.finish(month, run_id)
 
@@ -224,13 +221,3 @@ def billed_rows(document: Document) -> tuple[BilledRow, ...]:
             )
         }.values()
     )
-
-
-def _verify(export: Export, data: bytes, documents: BlobStore, billing: Billing) -> list[str]:
-    """The check of the file, once more, on the bytes that are about to be sent: a gate of its own.
-
-    A check in Dagster guards only its own run; an upload by itself would go through.
-    """
-    document = Document.from_json(documents.get("document", export.document_sha256))
-    problems = file_problems(data, document, billing.layout_of(export.customer_number))
-    return [problem.message for problem in problems]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from billing_pipeline.delivery.ledger import Ledger, Refusal
+from billing_pipeline.delivery.ledger import Ledger, Refusal, utc_now
 from billing_pipeline.delivery.records import DeliveryResult, Export, Parcel
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline_tests.support.parcels import MONTH, parcel, rendered, service
@@ -85,13 +85,13 @@ def test_a_month_once_closed_keeps_the_time_at_which_it_was(ledger: Ledger) -> N
 
 @pytest.mark.parametrize("outcome", ["nothing_to_bill", "blocked", "omitted"])
 def test_a_customer_without_a_file_gives_up_the_plan_and_its_rows(ledger: Ledger, outcome: str) -> None:
-    stale = ledger.plans.plan(parcel("1", billed=(service("S-1"),)), run_id="a", may_take=lambda _: True)
+    stale = ledger.plans.plan(parcel("1", billed=(service("S-1"),)), run_id="a", lease_s=0, now=utc_now())
     assert not isinstance(stale, Refusal)
     ledger.months.record_exports([Export(MONTH, "1", outcome)], "b")  # type: ignore[arg-type]
 
     assert ledger.deliveries.billed_rows([MONTH]) == []
     moved = parcel("1", month="2026-11", billed=(service("S-1", month="2026-11"),))
-    assert not isinstance(ledger.plans.plan(moved, run_id="c", may_take=lambda _: True), Refusal)
+    assert not isinstance(ledger.plans.plan(moved, run_id="c", lease_s=0, now=utc_now()), Refusal)
     assert (
         ledger.transitions.take(
             stale,
@@ -110,9 +110,9 @@ def test_a_customer_without_a_file_gives_up_the_plan_and_its_rows(ledger: Ledger
 
 def test_a_plan_that_was_given_up_is_made_anew(ledger: Ledger) -> None:
     again = parcel("1")
-    ledger.plans.plan(again, run_id="a", may_take=lambda _: True)
+    ledger.plans.plan(again, run_id="a", lease_s=0, now=utc_now())
     ledger.months.record_exports([Export(MONTH, "1", "blocked")], "b")
-    planned = ledger.plans.plan(again, run_id="c", may_take=lambda _: True)
+    planned = ledger.plans.plan(again, run_id="c", lease_s=0, now=utc_now())
     assert not isinstance(planned, Refusal)
     assert planned.sha256 == again.export.sha256
     assert [row.source_id for row in ledger.deliveries.billed_rows([MONTH])] == ["S-1"]
