@@ -13,7 +13,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import partition_key
-from billing_pipeline.delivery.records import DeliveryResult, Export, Outcome
+from billing_pipeline.delivery.records import DeliveryResult, Export
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Problem
 
@@ -79,15 +79,15 @@ class CustomerRecords:
             )
         )
 
-    def upload(self, export: Export, outcome: Outcome, result: DeliveryResult | None) -> None:
+    def upload(self, export: Export, result: DeliveryResult) -> None:
         """The delivery, where there is nothing left to do for the customer; else why not."""
-        if outcome.outcome in {"blocked", "failed", "held"}:
-            self._refused[export.customer_number, export.month] = outcome.problems
+        if result.outcome in {"blocked", "failed", "held"}:
+            self._refused[export.customer_number, export.month] = result.problems
             return
-        metadata: dict[str, Any] = {"outcome": outcome.outcome}
-        if outcome.problems:
-            metadata["warnings"] = problems_table(outcome.problems)
-        if result is not None:
+        metadata: dict[str, Any] = {"outcome": result.outcome}
+        if result.problems:
+            metadata["warnings"] = problems_table(result.problems)
+        if result.at is not None:
             metadata |= {
                 "order_number": result.order_number,
                 "remote_path": result.remote_path,

@@ -14,12 +14,12 @@ import dagster as dg
 from billing_pipeline.defs.asset_records import CSV, LAYOUT_CHECK, UPLOAD, CustomerRecords
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH, Partitions
+from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.easybill.document import customer_number_of
 from billing_pipeline.oms.period import period_of
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.make_files import Correction, deliver_files, make_files, stored_exports
 from billing_pipeline.steps.settling import require_settled, utc_now
-from billing_pipeline.steps.wiring import BillingSettings, InboxSettings, LedgerAt, Progress
+from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt, Progress
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 
@@ -95,8 +95,8 @@ def build_delivery_assets(
         ledger: dg.ResourceParam[LedgerAt],
         documents: dg.ResourceParam[BlobStore],
         billing: dg.ResourceParam[BillingSettings],
-        inbox: dg.ResourceParam[InboxSettings],
-        easybill: dg.ResourceParam[EasyBill],
+        channel: dg.ResourceParam[ChannelAt],
+        easybill: dg.ResourceParam[EasyBillAccount],
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[dg.AssetCheckResult]:
         making = CSV in context.selected_asset_keys
@@ -132,22 +132,20 @@ def build_delivery_assets(
                             settling_hours=settling_hours,
                             first_month=first_month,
                         )
-                    outcomes = deliver_files(
+                    results = deliver_files(
                         exports,
                         month,
                         ledger=ledger,
                         documents=documents,
                         billing=billing,
-                        inbox=inbox,
+                        channel=channel,
                         easybill=easybill,
                         run_id=context.run.run_id,
                         month_is_over=now >= period_of(month, billing.timezone).end,
                         correction=correction,
                     )
-                    for export, outcome, result in progress.over(
-                        outcomes, f"{month} delivered", len(exports)
-                    ):
-                        records.upload(export, outcome, result)
+                    for export, result in progress.over(results, f"{month} delivered", len(exports)):
+                        records.upload(export, result)
                 for number in numbers:
                     if number not in in_month:
                         records.nothing_to_bill(number, month, making=making, sending=sending)

@@ -22,10 +22,10 @@ from billing_pipeline.defs.delivery_assets import customers_by_month
 from billing_pipeline.defs.failures import plain_failures
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import Partitions, partition_key
+from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Problem
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.read_drafts import DraftRead, Reader, read_drafts
 from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.steps.wiring import BillingSettings, LedgerAt
@@ -72,7 +72,7 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
         ledger: dg.ResourceParam[LedgerAt],
         documents: dg.ResourceParam[BlobStore],
         billing: dg.ResourceParam[BillingSettings],
-        easybill: dg.ResourceParam[EasyBill],
+        easybill: dg.ResourceParam[EasyBillAccount],
     ) -> Iterator[dg.AssetCheckResult]:
         records = _DraftRecords(context, language=billing.rules.language)
         with plain_failures():

@@ -1,52 +1,141 @@
-"""What all deliveries of one run share, whichever way they go: the ledger, the stored bytes, clocks and patience."""
+"""What all deliveries of one run share, whichever way they go: ledger, store, destination, checks, clocks."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from billing_pipeline.delivery.files.recovery import Places
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.ledger.liveness import is_gone, this_process
-from billing_pipeline.delivery.records import Delivery, Parcel
+from billing_pipeline.delivery.ledger.liveness import is_free, this_process
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
+from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.export import file_problems
+from billing_pipeline.easybill.layout import Layout
+from billing_pipeline.problems import Code, Problem
 from billing_pipeline.store.blobs import BlobStore
 
-Verify = Callable[[Parcel, bytes], Sequence[str]]
-"""The check of a file's bytes: what is wrong with them, nothing if they may be sent."""
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The inbox's directories; None where the receiver's are not known."""
+
+    remote_dir: str
+    archive_dir: str | None = None
+    error_dir: str | None = None
 
 
-def unverified(parcel: Parcel, data: bytes) -> Sequence[str]:
-    """Finds nothing wrong."""
-    return ()
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where deliveries go, as the ledger names it, and how long another run is left to finish one.
+
+    `transport`: "sftp", "ftps", "folder" or "api". `endpoint`: which server or account. `places`: the inbox's; drafts
+    have none. Another run at work on a delivery is waited for up to `patience_s`; one that has not moved for
+    `lease_s`, or whose process has ended, is taken over from.
+    """
+
+    transport: str
+    endpoint: str
+    places: Places = Places("")
+    patience_s: float = 30.0
+    lease_s: float = 61.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """The last check of a file, on the stored bytes, just before they are sent.
+
+    A check in Dagster guards only its own run: an upload of stored bytes by itself would pass it by. `layouts`: each
+    customer's, by customer number.
+    """
+
+    layouts: Mapping[str, Layout]
+
+    def problems(self, parcel: Parcel, data: bytes, store: BlobStore) -> tuple[Problem, ...]:
+        """What is wrong with the bytes; nothing if they may be sent. Raises: StoreError."""
+        document = Document.from_json(store.get("document", parcel.export.document_sha256))
+        return tuple(file_problems(data, document, self.layouts[parcel.export.customer_number]))
+
+
+def held_back(customer_number: str, month: str, why: str) -> Problem:
+    """The file was not sent because of others of its month."""
+    message = f"nothing of {month} is sent unless all of it can be (delivery_policy all_or_nothing): {why}"
+    return Problem(Code.MONTH_HELD_BACK, customer_number, message)
+
+
+def held(found: Delivery) -> Problem:
+    """The delivery is HELD: why, and what a person can do."""
+    place = "EASY Bill" if found.transport == "api" else "the inbox"
+    return Problem(
+        found.held_code or Code.DELIVERY_FAILED,
+        found.customer_number,
+        f"{found.file_name} is held: {found.held_reason}; look into {place}, then "
+        f"`billing-pipeline release {found.order_number} --as send|delivered --reason TEXT --by NAME`",
+    )
+
+
+_NO_FAILURE = frozenset(
+    {Code.DELIVERY_IN_PROGRESS, Code.CHANGED_AFTER_DELIVERY, Code.LEDGER_BEHIND, Code.MONTH_HELD_BACK}
+)
+"""Another run is sending the file, what was sent stands, or it was only held back."""
+
+
+@dataclass(slots=True)
+class Halt:
+    """Stops a run under the policy `all_or_nothing`: after the first failure nothing more is begun.
+
+    `because`: what failed, "" while nothing has. Corrections neither stop a run nor are stopped by it.
+    """
+
+    because: str = ""
+
+    def note(self, result: DeliveryResult) -> None:
+        """Take note of how a delivery ended."""
+        if self.because or result.revision != 1 or result.outcome not in {"failed", "held"}:
+            return
+        failures = [problem for problem in result.problems if problem.code not in _NO_FAILURE]
+        if failures:
+            self.because = f"{result.customer_number} failed ({failures[0].code})"
+
+    def problems(self, parcel: Parcel) -> tuple[Problem, ...]:
+        """Why the parcel is not sent any more; nothing while it may be."""
+        if not self.because or parcel.revision != 1:
+            return ()
+        return (held_back(parcel.export.customer_number, parcel.export.month, self.because),)
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
     """What all deliveries of one run share.
 
-    `transport` and `endpoint` are the transport's `name` and `address`. Another run at work on the same
-    delivery is waited for up to `patience_s`; one that has not moved for `lease_s`, or whose process has
-    ended, is taken over from. `at_crash_point` is told each of `CRASH_POINTS`; tests die there.
+    `halt`: only under the policy `all_or_nothing`. `at_crash_point` is told of each of `CRASH_POINTS`; tests die there.
     """
 
     ledger: Ledger
     store: BlobStore
-    places: Places
-    transport: str
-    endpoint: str
+    destination: Destination
+    check: FileCheck
     run_id: str
-    verify: Verify = unverified
-    patience_s: float = 30.0
-    lease_s: float = 61.0
+    halt: Halt | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     at_crash_point: Callable[[str], None] = lambda edge: None
     holder: str = field(default_factory=this_process)
 
-    def may_take(self, delivery: Delivery) -> bool:
+    def is_free(self, delivery: Delivery) -> bool:
         """Whether nobody who is alive is at work on the delivery, as far as can be known."""
-        if not delivery.holder or is_gone(delivery.holder):
-            return True
-        return self.clock() - delivery.updated_at >= timedelta(seconds=self.lease_s)
+        return is_free(delivery, lease_s=self.destination.lease_s, now=self.clock())
+
+    def problems_before_sending(self, parcel: Parcel, data: bytes) -> tuple[Problem, ...]:
+        """Why these bytes are not sent: what the check finds, or that the run was stopped. Raises: StoreError."""
+        problems = self.check.problems(parcel, data, self.store)
+        # Asked last: another connection's failure may have been noted meanwhile.
+        return problems or (self.halt.problems(parcel) if self.halt is not None else ())
+
+    def record(self, result: DeliveryResult) -> DeliveryResult:
+        """The result itself, once the ledger has it."""
+        if self.halt is not None:
+            self.halt.note(result)
+        self.ledger.months.record_outcomes([result], self.run_id)
+        return result

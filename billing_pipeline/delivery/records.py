@@ -1,7 +1,4 @@
-"""The delivery room's nouns, as plain values: an export, what is to be delivered, what became of it.
-
-No I/O, no SQL and no decision belongs here; `schema` stores these, `machine` decides about them.
-"""
+"""The delivery room's nouns, as plain values: an export, what is to be delivered, what became of it."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ from typing import Literal
 from billing_pipeline.problems import Code, Problem
 
 ExportOutcome = Literal["to_bill", "rendered", "blocked", "nothing_to_bill", "omitted"]
-DeliveryOutcome = Literal["delivered", "unchanged", "failed", "held"]
-FinalOutcome = Literal["delivered", "unchanged", "nothing_to_bill", "omitted", "blocked", "failed", "held"]
+Outcome = Literal["delivered", "unchanged", "nothing_to_bill", "omitted", "blocked", "failed", "held"]
+"""How a customer's month ended in a run."""
 EventKind = Literal["export", "exchange", "decision"]
 EventOutcome = Literal["success", "failure"]
 AdjustmentAction = Literal["add", "edit", "delete", "undo"]
@@ -141,7 +138,7 @@ class Parcel:
     """One file to deliver: a "rendered" export, the rows it bills and its revision.
 
     The bytes lie in the store under `export.sha256`. `reason` and `author` are a correction's (revision 2
-    and on).
+    and on). `customer_id`: EASY Bill's own id of the customer, where it was looked up and is there exactly once.
     """
 
     export: Export
@@ -149,42 +146,58 @@ class Parcel:
     revision: int = 1
     reason: str = ""
     author: str = ""
+    customer_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What became of one parcel in one run.
+    """How one customer's month ended in one run, with a file or without one.
 
-    `sha256` and `size_bytes` are the parcel's own; `remote_path` is where the file was published, "" if it
-    was not.
+    `sha256` names the bytes that the outcome is about, "" where there are none. The fields from `revision` on are a
+    file's; `remote_path` is where it was published, "" if it was not, and `at` when this was known (UTC).
     """
 
     month: str
     customer_number: str
-    revision: int
-    outcome: DeliveryOutcome
-    order_number: str
-    file_name: str
-    remote_path: str
-    sha256: str
-    size_bytes: int
-    at: datetime
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one customer's month ended in one run, for `status`: every customer has one, sent to or not.
-
-    `sha256` names the bytes it speaks of, "" where there are none.
-    """
-
-    month: str
-    customer_number: str
-    outcome: FinalOutcome
+    outcome: Outcome
     problems: tuple[Problem, ...] = ()
     sha256: str = ""
     order_number: str = ""
+    revision: int = 0
+    file_name: str = ""
+    remote_path: str = ""
+    size_bytes: int = 0
+    at: datetime | None = None
+
+
+def result_of(
+    parcel: Parcel,
+    at: datetime,
+    outcome: Outcome,
+    problems: tuple[Problem, ...] = (),
+    *,
+    remote_path: str = "",
+) -> DeliveryResult:
+    """The result of one parcel."""
+    export = parcel.export
+    return DeliveryResult(
+        month=export.month,
+        customer_number=export.customer_number,
+        outcome=outcome,
+        problems=problems,
+        sha256=export.sha256,
+        order_number=export.order_number,
+        revision=parcel.revision,
+        file_name=export.file_name,
+        remote_path=remote_path,
+        size_bytes=export.size_bytes,
+        at=at,
+    )
+
+
+def failed(parcel: Parcel, at: datetime, why: str, code: Code = Code.DELIVERY_FAILED) -> DeliveryResult:
+    """The result of a parcel that could not be sent, for one reason."""
+    return result_of(parcel, at, "failed", (Problem(code, parcel.export.customer_number, why),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +212,7 @@ class MonthCustomer:
     export: Export
     export_run_id: str
     exported_at: datetime
-    delivery_outcome: FinalOutcome | None
+    delivery_outcome: Outcome | None
     delivery_problems: tuple[Problem, ...]
     delivery_sha256: str
     delivery_run_id: str

@@ -1,8 +1,7 @@
 """The client of EASY Bill's REST API: the few calls this product needs, with typed answers.
 
-Belongs here: which questions can be asked, in how few requests, and reading the answers. Does not: trying again and
-waiting (`api_http`, `rate_limit`), what a draft consists of (`draft`), whether one is right (`reconcile`), or when to
-ask (`delivery/`, the Dagster shell).
+Questions are asked again where that is safe; a document is created by exactly one request, and whether to make
+another one is the caller's to decide.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from billing_pipeline.easybill.api_errors import (
     OutcomeUnknown,
     SeveralDocuments,
 )
-from billing_pipeline.easybill.api_http import MOST_REQUEST_LINE_BYTES, ApiHttp, Endpoint, Exchange
+from billing_pipeline.easybill.api_http import MOST_REQUEST_LINE_BYTES, ApiHttp, Endpoint, ExchangeLog, Tries
 from billing_pipeline.easybill.api_models import Customer, EasyBillDocument, Login, Page
 from billing_pipeline.easybill.rate_limit import SharedRateLimit
 from billing_pipeline.easybill.words import cut
@@ -126,15 +125,23 @@ class EasyBillApi:
                 return found
         return None
 
-    def create_document(
-        self, request: Mapping[str, object], *, before_sending: Callable[[], None] = lambda: None
-    ) -> EasyBillDocument:
-        """The draft that EASY Bill made of `request` (`draft.draft_request`). Asked twice, it makes two.
+    def tries(self) -> Tries:
+        """The tries of one request that the caller is about to make, and may repeat."""
+        return self._http.tries()
 
-        `before_sending` as in `ApiHttp.ask`. Raises OutcomeUnknown where it may have been created all the same.
+    def wait_for_turn(self) -> None:
+        """Returns when the account's limit lets one request leave. Raises RateLimitExhausted."""
+        self._http.wait_for_turn()
+
+    def create_document(self, request: Mapping[str, object]) -> EasyBillDocument:
+        """The draft that EASY Bill made of `request` (`draft.draft_request`), in exactly one request. Asked twice, it
+        makes two.
+
+        To be called after `wait_for_turn`. Raises OutcomeUnknown where the draft may have been created all the same;
+        after any other ApiTransient it was not, and `tries` says whether to ask again.
         """
         body = json.dumps(request, ensure_ascii=False, allow_nan=False).encode()
-        answer = self._http.ask(Endpoint.CREATE_DOCUMENT, body=body, before_sending=before_sending)
+        answer = self._http.ask_once(Endpoint.CREATE_DOCUMENT, body=body)
         try:
             return _read(Endpoint.CREATE_DOCUMENT, EasyBillDocument, _json(Endpoint.CREATE_DOCUMENT, answer))
         except AnswerUnexpected as fault:
@@ -191,16 +198,14 @@ def open_api(
     requests_per_minute: int,
     state: Path,
     timeout_s: float = 30.0,
-    on_exchange: Callable[[Exchange], None] = lambda exchange: None,
+    log: ExchangeLog | None = None,
 ) -> EasyBillApi:
     """The account behind `api_key` (or `email:key`). Nothing is asked yet.
 
     `state`: the folder in which all processes of this installation share the account's requests a minute.
     """
     rate_limit = SharedRateLimit(state / RATE_LIMIT_FILE, requests_per_minute)
-    return EasyBillApi(
-        ApiHttp(base_url, api_key, rate_limit=rate_limit, timeout_s=timeout_s, on_exchange=on_exchange)
-    )
+    return EasyBillApi(ApiHttp(base_url, api_key, rate_limit=rate_limit, timeout_s=timeout_s, log=log))
 
 
 def _chunks(texts: Sequence[str], room: int, *, each: int) -> Iterator[list[str]]:

@@ -13,7 +13,16 @@ class ApiError(PipelineError):
 
 
 class ApiTransient(ApiError):
-    """It may pass by itself; a later run may try again."""
+    """It may pass by itself; a later run may try again.
+
+    `tries`: how often it may happen until the request is given up; 1 where the request must not be repeated.
+    `after_s`: the pause before the next try where one is known, else pauses grow.
+    """
+
+    def __init__(self, message: str, *, tries: int = 1, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.tries = tries
+        self.after_s = after_s
 
 
 class ApiPermanent(ApiError):

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import httpx
-import tenacity
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.easybill.api_errors import (
     ApiError,
     ApiTransient,
@@ -35,6 +36,7 @@ from billing_pipeline.easybill.words import cut, shortened
 from billing_pipeline.problems import UsageError
 
 MOST_REQUEST_LINE_BYTES: Final = 4094
+_LONGEST_PAUSE_S: Final = 60.0
 _MOST_DURATION: Final = 10
 """A large page may take longer than one time-out to arrive, but an answer that drips ends after so many."""
 
@@ -61,21 +63,34 @@ class Exchange:
     error: str
 
 
-class _TryAgain(Exception):
-    """This try failed in a way that another may not. `tries` is how many may fail like it."""
+class ExchangeLog(Protocol):
+    """Keeps what was exchanged."""
 
-    def __init__(self, error: ApiTransient, tries: int, after_s: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.tries = tries
-        self.after_s = after_s
+    def record(self, exchange: Exchange) -> None:
+        """Called when the exchange is over, before its answer is used."""
+
+
+class Tries:
+    """How often the tries of one request have failed, by kind: a pause at 429 uses up no try of a time-out."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+        self._failed: Counter[tuple[type[ApiTransient], int]] = Counter()
+
+    def pause_after(self, fault: ApiTransient) -> None:
+        """Wait until the request may be made again. Raises: the fault, where it has come as often as it may."""
+        kind = (type(fault), fault.tries)
+        self._failed[kind] += 1
+        if self._failed[kind] >= fault.tries:
+            raise fault
+        growing_s = min(2.0 ** (self._failed.total() - 1) + random.random(), _LONGEST_PAUSE_S)  # noqa: S311
+        self._sleep(growing_s if fault.after_s is None else fault.after_s)
 
 
 class ApiHttp:
     """A connection pool to one account. Threads may share it.
 
-    `api_key` is the key, or `email:key` for Basic. `timeout_s` bounds each wait for the server. Requests that are
-    safe to repeat are; one that creates a document only where it was certainly not taken.
+    `api_key` is the key, or `email:key` for Basic. `timeout_s` bounds each wait for the server.
     """
 
     def __init__(
@@ -85,7 +100,7 @@ class ApiHttp:
         *,
         rate_limit: RateLimit,
         timeout_s: float = 30.0,
-        on_exchange: Callable[[Exchange], None] = lambda exchange: None,
+        log: ExchangeLog | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -103,7 +118,7 @@ class ApiHttp:
         )
         self._timeout_s = timeout_s
         self._rate_limit = rate_limit
-        self._on_exchange = on_exchange
+        self._log = log
         self._sleep = sleep
 
     def close(self) -> None:
@@ -121,46 +136,52 @@ class ApiHttp:
         *,
         query: str = "",
         document_id: int | None = None,
-        body: bytes | None = None,
-        before_sending: Callable[[], None] = lambda: None,
     ) -> bytes:
-        """The body of EASY Bill's good answer. `query` is encoded already.
+        """The body of EASY Bill's good answer to a question, which is asked again if need be. `query` is encoded.
 
-        `before_sending` is called at every try, when its turn has come and before the first byte leaves: what it
-        raises ends the request, and nothing is sent.
+        Raises ApiPermanent where EASY Bill refuses; ApiTransient where it cannot be asked, after several tries.
+        """
+        tries = self.tries()
+        while True:
+            self.wait_for_turn()
+            try:
+                return self.ask_once(endpoint, query=query, document_id=document_id)
+            except ApiTransient as fault:
+                tries.pause_after(fault)
 
-        Raises ApiPermanent where EASY Bill refuses; ApiTransient where it cannot be asked, after several tries;
-        OutcomeUnknown where a document may have been created.
+    def tries(self) -> Tries:
+        """The tries of one request that is about to be made."""
+        return Tries(self._sleep)
+
+    def wait_for_turn(self) -> None:
+        """Returns when the account's limit lets one request leave. Raises RateLimitExhausted."""
+        self._rate_limit.wait()
+
+    def ask_once(
+        self,
+        endpoint: Endpoint,
+        *,
+        query: str = "",
+        document_id: int | None = None,
+        body: bytes | None = None,
+    ) -> bytes:
+        """The body of EASY Bill's good answer to exactly one request, whose turn has come.
+
+        Raises ApiPermanent where EASY Bill refuses; OutcomeUnknown where a document may have been created; any other
+        ApiTransient where nothing was, and another try may help.
         """
         path = self.path_of(endpoint, query, document_id)
         if len(f"{endpoint.value[0]} {path} HTTP/1.1") > MOST_REQUEST_LINE_BYTES:
             raise RequestRefused(
                 f"{_named(endpoint, path)}: EASY Bill takes no request line that long: ask for less"
             )
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_TryAgain),
-            stop=_TriesUsed(),
-            wait=_pause,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        try:
-            return retrying(self._once, endpoint, path, body, before_sending)
-        except _TryAgain as last:
-            raise last.error from last.__cause__
-
-    def _once(
-        self, endpoint: Endpoint, path: str, body: bytes | None, before_sending: Callable[[], None]
-    ) -> bytes:
-        self._rate_limit.wait()
-        before_sending()
         method = endpoint.value[0]
         started = time.monotonic()
         status = None
         error = ""
         try:
             status, headers, answer = self._send(
-                method, path, body, started + self._timeout_s * _MOST_DURATION
+                method, path, body, Deadline(self._timeout_s * _MOST_DURATION)
             )
             if 200 <= status < 300:
                 return answer
@@ -169,14 +190,16 @@ class ApiHttp:
             failure = _no_answer(endpoint, path, fault)
             error = str(failure)
             raise failure from fault
-        except (ApiError, _TryAgain) as fault:
+        except ApiError as fault:
             error = str(fault)
             raise
         finally:
-            self._on_exchange(Exchange(method, cut(path, 500), status, time.monotonic() - started, error))
+            if self._log is not None:
+                duration_s = time.monotonic() - started
+                self._log.record(Exchange(method, cut(path, 500), status, duration_s, error))
 
     def _send(
-        self, method: str, path: str, body: bytes | None, deadline: float
+        self, method: str, path: str, body: bytes | None, deadline: Deadline
     ) -> tuple[int, httpx.Headers, bytes]:
         url = httpx.URL(self.base_url).copy_with(raw_path=path.encode("ascii"))
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -184,7 +207,7 @@ class ApiHttp:
         with self._client.stream(method, url, content=body, headers=headers) as response:
             for part in response.iter_bytes():
                 answer += part
-                if time.monotonic() > deadline:
+                if deadline.is_over:
                     raise httpx.ReadTimeout("the answer does not end", request=response.request)
         return response.status_code, response.headers, bytes(answer)
 
@@ -220,32 +243,7 @@ def _named(endpoint: Endpoint, path: str) -> str:
     return f"EASY Bill, {endpoint.value[0]} {cut(path, 120)}"
 
 
-class _TriesUsed:
-    """Whether one kind of fault has come as often as it may; a pause at 429 uses up no try of a time-out."""
-
-    def __init__(self) -> None:
-        self._failed: Counter[tuple[type[ApiTransient], int]] = Counter()
-
-    def __call__(self, state: tenacity.RetryCallState) -> bool:
-        fault = state.outcome.exception() if state.outcome else None
-        if not isinstance(fault, _TryAgain):
-            return True
-        kind = (type(fault.error), fault.tries)
-        self._failed[kind] += 1
-        return self._failed[kind] >= fault.tries
-
-
-_exponential = tenacity.wait_exponential_jitter(initial=1, max=60)
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    fault = state.outcome.exception() if state.outcome else None
-    if isinstance(fault, _TryAgain) and fault.after_s is not None:
-        return fault.after_s
-    return float(_exponential(state))
-
-
-def _no_answer(endpoint: Endpoint, path: str, fault: httpx.HTTPError) -> ApiError | _TryAgain:
+def _no_answer(endpoint: Endpoint, path: str, fault: httpx.HTTPError) -> ApiError:
     """What a failure of the connection means; the request may have arrived nevertheless."""
     named, kind = _named(endpoint, path), f"{type(fault).__name__}: {fault}".rstrip(": ")
     never_sent = isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
@@ -253,15 +251,16 @@ def _no_answer(endpoint: Endpoint, path: str, fault: httpx.HTTPError) -> ApiErro
         return OutcomeUnknown(
             f"{named}: no answer ({kind}); the draft may be there: look before creating it again"
         )
-    error = ApiUnavailable(f"{named}: no answer ({kind}); check BILLING_EASYBILL_API_URL and the network")
     # Who waited for one time-out should not wait for many.
     is_timeout = isinstance(fault, httpx.TimeoutException)
-    return _TryAgain(error, tries=2 if is_timeout else 4, after_s=0.5 if is_timeout else None)
+    return ApiUnavailable(
+        f"{named}: no answer ({kind}); check BILLING_EASYBILL_API_URL and the network",
+        tries=2 if is_timeout else 4,
+        after_s=0.5 if is_timeout else None,
+    )
 
 
-def _refusal(
-    endpoint: Endpoint, path: str, status: int, headers: httpx.Headers, words: str
-) -> ApiError | _TryAgain:
+def _refusal(endpoint: Endpoint, path: str, status: int, headers: httpx.Headers, words: str) -> ApiError:
     """What a status that is not a good one means; `words` are EASY Bill's own."""
     said = f"{_named(endpoint, path)}: {status} {words}".rstrip()
     if status in (401, 403):
@@ -269,14 +268,17 @@ def _refusal(
             f"{said}: check BILLING_EASYBILL_API_KEY, and that the account's plan includes the API"
         )
     if status == 429:
-        fault = RateLimitExhausted(f"{said}: others use the account's requests too; run again later")
-        return _TryAgain(fault, tries=8, after_s=_retry_after(headers))
+        return RateLimitExhausted(
+            f"{said}: others use the account's requests too; run again later",
+            tries=8,
+            after_s=_retry_after(headers),
+        )
     if status == 409:
-        return _TryAgain(ResourceLocked(f"{said}: EASY Bill works on it; run again later"), tries=6)
+        return ResourceLocked(f"{said}: EASY Bill works on it; run again later", tries=6)
     if status >= 500 and endpoint is Endpoint.CREATE_DOCUMENT:
         return OutcomeUnknown(f"{said}: the draft may be there: look before creating it again")
     if status >= 500:
-        return _TryAgain(ApiUnavailable(f"{said}: EASY Bill has a fault; run again later"), tries=4)
+        return ApiUnavailable(f"{said}: EASY Bill has a fault; run again later", tries=4)
     return RequestRefused(f"{said}: nothing was changed there")
 
 

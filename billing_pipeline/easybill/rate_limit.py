@@ -1,8 +1,7 @@
 """At most so many requests a minute to EASY Bill, by all processes of this installation together.
 
 The account has one allowance, and runs, sensors and commands share it: each takes its place in a small SQLite file
-before it sends. Belongs here: waiting for one's turn. Does not: what to do when EASY Bill says 429 nevertheless,
-because someone else uses the account too (`api`).
+before it sends. Someone else may use the account too: what follows when EASY Bill says 429 is in `api_http`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def correct_month(
     signed(reason, author)
     period_of(month, settings.timezone)
     rooms = build_rooms(settings, progress)
-    rooms.inbox.require()
+    rooms.channel.open()
     draft = work_out_correction(rooms, month, customer_number)
     if draft.changes is None:
         return Corrected(draft.replaced, problems=draft.problems)

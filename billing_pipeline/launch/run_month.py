@@ -56,7 +56,7 @@ def run_month(
     rooms = build_rooms(settings, progress)
     require_open(settings, rooms.billing.rules, month, force=force, now=now)
     # Before anything is read: a run that cannot send must not look like one that did.
-    rooms.inbox.require()
+    rooms.channel.open()
     definitions = build_defs(settings, resources=rooms.as_resources())
     tags = {DELIVERS_ITSELF_TAG: "true", MONTH_TAG: month}
     with open_instance(settings) as instance:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from billing_pipeline.delivery.records import SENT_STATES, Delivery, MonthCustomer, State
+from billing_pipeline.delivery.ledger.deliveries import latest_of
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, MonthCustomer, Outcome, State
 from billing_pipeline.problems import Code, Problem
-
-Outcome = Literal["delivered", "unchanged", "nothing_to_bill", "omitted", "blocked", "failed", "held"]
 
 OUTCOMES: tuple[Outcome, ...] = (
     "delivered",
@@ -135,10 +134,7 @@ def month_status(
     drift: Iterable[Problem] = (),
 ) -> MonthStatus:
     """The month from the ledger's rows of it: one per customer, and one per delivered revision."""
-    latest: dict[str, Delivery] = {}
-    for delivery in sorted(deliveries, key=lambda delivery: delivery.revision):
-        if delivery.sha256:  # else a plan that was given up
-            latest[delivery.customer_number] = delivery
+    latest = latest_of(deliveries)
     return MonthStatus(
         month,
         tuple(

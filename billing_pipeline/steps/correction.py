@@ -149,17 +149,13 @@ def _export_of(billed: Billed, rooms: Rooms, month: str, replaced: Delivery) -> 
 
 
 def _last_sent(ledger: Ledger, month: str, customer_number: str) -> Delivery:
-    sent = [
-        delivery
-        for delivery in ledger.deliveries.of_month(month)
-        if delivery.customer_number == customer_number and delivery.committed_at is not None
-    ]
-    if not sent:
+    sent = ledger.deliveries.last_sent(month).get(customer_number)
+    if sent is None:
         raise NothingToCorrect(
             f"nothing was sent to customer {customer_number} for {month}, so there is nothing to correct: "
             f"`billing-pipeline run {month} --customer {customer_number}` bills it"
         )
-    return sent[-1]
+    return sent
 
 
 def _nothing_left(replaced: Delivery) -> Problem:

@@ -4,14 +4,12 @@ Each examination is one finding; one that fails does not stop the others. What i
 under a name that the importer ignores, and removed again.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_orphans
-from billing_pipeline.delivery.transports.protocol import NameTaken
+from billing_pipeline.delivery.channel import behind
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.settings import Settings
@@ -94,46 +92,13 @@ def _api(rooms: Rooms) -> str:
 
 
 def _inbox(rooms: Rooms) -> str:
-    """Connects, writes, reads back, renames, refuses to overwrite, removes, lists."""
-    if rooms.inbox.is_api:
-        return "none: drafts are created through the API (BILLING_TRANSPORT=api)"
-    transport = rooms.inbox.transport
-    directory = rooms.inbox.directory.rstrip("/")
-    token = secrets.token_hex(8)
-    first, second = (f"{directory}/.doctor.{token}.{part}.tmp" for part in ("a", "b"))
-    data = b"billing-pipeline doctor\n" * 100
-    can = []
-    with transport.connect() as inbox:
-        try:
-            inbox.create(first, data)
-            if inbox.read(first) != data:
-                raise PipelineError(
-                    f"{transport.address}: what was written to {first} is not what is read back: "
-                    "the server loses bytes; nothing must be sent there"
-                )
-            can.append("write and read back")
-            inbox.create(second, data)
-            try:
-                inbox.rename(first, second)
-                can.append("rename (overwrites: the ledger alone guards names here)")
-            except NameTaken:
-                inbox.remove(second)
-                inbox.rename(first, second)
-                can.append("rename without overwriting")
-        finally:
-            inbox.remove(first)
-            inbox.remove(second)
-        names = inbox.list(directory or "/")
-        can.append(f"remove, list ({len(names)} names in {directory or '/'})")
-    return f"{transport.address}: {', '.join(can)}"
+    return rooms.channel.open().try_out()
 
 
 def _remote_files(rooms: Rooms) -> str:
-    """Whether the ledger knows all files of ours that the inbox has. Raises: LedgerBehind."""
-    inbox = rooms.inbox
-    if inbox.is_api:
-        return "none: drafts are created through the API (BILLING_TRANSPORT=api)"
-    orphans = find_orphans(inbox.transport, inbox.places, rooms.ledger.open(), timeout_s=inbox.timeout_s)
+    """Whether the ledger knows all files of ours that are there. Raises: LedgerBehind."""
+    channel = rooms.channel.open()
+    orphans = channel.orphans(rooms.ledger.open())
     if orphans:
-        raise LedgerBehind(behind(orphans, inbox.transport.address))
-    return "the ledger knows every file of ours"
+        raise behind(orphans, channel.destination.endpoint)
+    return "there is no file of ours that the ledger does not know"

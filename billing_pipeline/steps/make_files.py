@@ -8,21 +8,20 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
-from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.delivery.context import DeliveryContext, FileCheck
 from billing_pipeline.delivery.records import (
     BilledRow,
     Billing,
     DeliveryResult,
     Export,
-    Outcome,
     Parcel,
 )
 from billing_pipeline.easybill.document import Document
-from billing_pipeline.easybill.export import CustomerExport, export_customers, file_problems, first_revision
+from billing_pipeline.easybill.export import CustomerExport, export_customers, first_revision
 from billing_pipeline.steps.current_billing import billings_to_deliver
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.steps.wiring import BillingSettings, InboxSettings, LedgerAt
+from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
 from billing_pipeline.steps.without_file import outcomes_without_file
 from billing_pipeline.store.blobs import BlobStore, sha256_of
 from billing_pipeline.store.frames import FrameStore
@@ -56,7 +55,7 @@ def make_files(
     Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
     book = ledger.open()
-    revisions = next_revisions(book, month) if correcting else book.deliveries.revisions(month)
+    revisions = book.deliveries.next_revisions(month) if correcting else book.deliveries.revisions(month)
     exports = []
     for made_of, numbers in billings_to_deliver(
         customer_numbers, month, billing_id, ledger=book, frames=frames
@@ -76,16 +75,6 @@ def make_files(
     return exports
 
 
-def next_revisions(ledger: Ledger, month: str) -> dict[str, int]:
-    """The revision with which each customer of the month would be corrected: the one after the last that was sent."""
-    # By revision, so that the last one stays.
-    return {
-        delivery.customer_number: delivery.revision + 1
-        for delivery in ledger.deliveries.of_month(month)
-        if delivery.committed_at is not None
-    }
-
-
 def stored_exports(customer_numbers: Collection[str], month: str, ledger: LedgerAt) -> list[Export]:
     """What the last export said of each of these customers: what is delivered when nothing is exported anew."""
     wanted = set(customer_numbers)
@@ -101,15 +90,15 @@ def deliver_files(
     ledger: LedgerAt,
     documents: BlobStore,
     billing: BillingSettings,
-    inbox: InboxSettings,
-    easybill: EasyBill,
+    channel: ChannelAt,
+    easybill: EasyBillAccount,
     run_id: str,
     month_is_over: bool,
     correction: Correction | None = None,
-) -> Iterator[tuple[Export, Outcome, DeliveryResult | None]]:
+) -> Iterator[tuple[Export, DeliveryResult]]:
     """Delivers each file of a month, at most once, and tells how each customer's month ended, as it becomes known.
 
-    A customer without a file has an outcome too, and no result. Raises: as `sending.send_parcels`.
+    A customer without a file has a result too. Raises: as `send_parcels`.
     """
     book = ledger.open()
     exports = list(exports)
@@ -122,25 +111,20 @@ def deliver_files(
             run_id=run_id,
         )
     )
-    book.months.record_outcomes([outcome for _, outcome in without_file], run_id, close_months=month_is_over)
-    for export, outcome in without_file:
-        yield export, outcome, None
+    book.months.record_outcomes([result for _, result in without_file], run_id, close_months=month_is_over)
+    yield from without_file
     parcels = {
         export.customer_number: _parcel(export, documents, correction)
         for export in exports
         if _has_file(export)
     }
-    sending = Sending(
-        inbox,
-        easybill,
-        book,
-        documents,
-        billing.rules,
-        run_id,
-        verify=lambda parcel, data: _verify(parcel.export, data, documents, billing),
-    )
-    for outcome, result in send_parcels(list(parcels.values()), month, sending):
-        yield parcels[outcome.customer_number].export, outcome, result
+    if parcels:
+        way = channel.open()
+        check = FileCheck({number: billing.layout_of(number) for number in parcels})
+        context = DeliveryContext(book, documents, way.destination, check, run_id)
+        sending = Sending(way, easybill, billing.rules, context)
+        for result in send_parcels(list(parcels.values()), month, sending):
+            yield parcels[result.customer_number].export, result
     if month_is_over:
         book.months.finish(month, run_id)
 
@@ -212,13 +196,3 @@ def billed_rows(document: Document) -> tuple[BilledRow, ...]:
             )
         }.values()
     )
-
-
-def _verify(export: Export, data: bytes, documents: BlobStore, billing: BillingSettings) -> list[str]:
-    """The check of the file, once more, on the bytes that are about to be sent: a gate of its own.
-
-    A check in Dagster guards only its own run; an upload by itself would go through.
-    """
-    document = Document.from_json(documents.get("document", export.document_sha256))
-    problems = file_problems(data, document, billing.layout_of(export.customer_number))
-    return [problem.message for problem in problems]

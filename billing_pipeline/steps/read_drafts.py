@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.ledger import Ledger, Note
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
 from billing_pipeline.easybill.api import EasyBillApi
@@ -17,7 +18,6 @@ from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.draft_comparison import Expected, Reconciled, days_of_documents, reconcile
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Code, Problem
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.store.blobs import BlobStore
 
 DraftOutcome = Literal["confirmed", "accepted", "waiting", "mismatch", "missing"]
@@ -42,7 +42,7 @@ class DraftRead:
 class Reader:
     """What one reading needs. `now` is when it takes place."""
 
-    easybill: EasyBill
+    easybill: EasyBillAccount
     ledger: Ledger
     documents: BlobStore
     deadline: timedelta
@@ -60,7 +60,7 @@ def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -
     if not sent:
         return
     expected = [_expected(delivery, reader.documents) for delivery in sent]
-    with reader.easybill.logged(reader.ledger, month=month, run_id=reader.run_id) as api:
+    with reader.easybill.open_logged(reader.ledger, month=month, run_id=reader.run_id) as api:
         results = _look(expected, sent, month, reader.now.date(), api)
         for delivery, result in zip(sent, results, strict=True):
             link = api.link(result.document) if result.document else ""
@@ -70,11 +70,9 @@ def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -
 def _sent(month: str, customer_numbers: Collection[str], ledger: Ledger) -> list[Delivery]:
     """The last revision of each of these customers, where it was sent."""
     wanted = set(customer_numbers)
-    # By revision, so that the last one stays.
-    last = {delivery.customer_number: delivery for delivery in ledger.deliveries.of_month(month)}
     return [
         delivery
-        for number, delivery in sorted(last.items())
+        for number, delivery in sorted(ledger.deliveries.latest(month).items())
         if number in wanted and delivery.state in SENT_STATES
     ]
 

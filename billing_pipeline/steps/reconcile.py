@@ -1,30 +1,28 @@
 """Looks at the files of ours in the inbox that the ledger does not know, and notes them: `billing-pipeline reconcile`.
 
-Nothing is sent, moved or removed. What follows for each file shows when its month runs again (`orphans`):
+Nothing is sent, moved or removed. What follows for each file shows when its month runs again (`files.orphans`):
 the same bytes count as delivered, others are held.
 """
 
 from dataclasses import dataclass
 
-from billing_pipeline.delivery.files.orphans import OrphanFile, find_orphans, sighting_of
+from billing_pipeline.delivery.channel import OrphanFile
 from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.ledger.signing import signed
-from billing_pipeline.problems import UsageError
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.wiring import build_rooms
 
 
 @dataclass(frozen=True)
 class LookedAt:
-    """An orphan file, and what was seen of it."""
+    """An orphan file, with its hash, as people and scripts read it."""
 
     orphan: OrphanFile
-    seen: Sighting
 
     def line(self) -> str:
         """For people: what was found, and what to run."""
         month, number, _ = self.orphan.key
-        content = f"sha256 {self.seen.sha256}" if self.seen.sha256 else "it may not be read"
+        content = f"sha256 {self.orphan.sha256}" if self.orphan.sha256 else "it may not be read"
         return f"{self.orphan.path}: {content}; noted: `billing-pipeline run {month} --customer {number}` compares it"
 
     def as_json(self) -> dict[str, str | int]:
@@ -35,7 +33,7 @@ class LookedAt:
             "month": month,
             "customer_number": number,
             "revision": revision,
-            "sha256": self.seen.sha256,
+            "sha256": self.orphan.sha256,
         }
 
 
@@ -46,19 +44,10 @@ def reconcile_inbox(settings: Settings, *, reason: str, author: str) -> list[Loo
     """
     signed(reason, author)
     rooms = build_rooms(settings)
-    inbox = rooms.inbox
-    if inbox.is_api:
-        raise UsageError(
-            "there is no inbox to look into: drafts are created through the API (BILLING_TRANSPORT=api)"
-        )
     ledger = rooms.ledger.open()
-    orphans = find_orphans(inbox.transport, inbox.places, ledger, timeout_s=inbox.timeout_s)
-    if not orphans:
-        return []
-    with inbox.transport.connect() as connection:
-        seen = [(orphan, sighting_of(orphan, connection)) for orphan in orphans]
-    # Noted only when all have been seen: a look that broke off half-way must not lift the freeze.
-    looked_at = [LookedAt(orphan, sighting) for orphan, sighting in seen if sighting is not None]
-    for one in looked_at:
-        ledger.sightings.record(one.orphan.key, one.seen, reason=reason, author=author)
-    return looked_at
+    # Noted only when all have been read: a look that broke off half-way must not lift the freeze.
+    orphans = rooms.channel.open().inspect_orphans(ledger)
+    for orphan in orphans:
+        seen = Sighting(orphan.path, orphan.sha256)
+        ledger.sightings.record(orphan.key, seen, reason=reason, author=author)
+    return [LookedAt(orphan) for orphan in orphans]

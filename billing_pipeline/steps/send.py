@@ -1,247 +1,95 @@
-"""Sends a month's files on the configured way: into the inbox, or as drafts through EASY Bill's API. No Dagster.
+"""Sends a month's files over the configured channel: into the inbox, or as drafts through EASY Bill's API.
 
-Where a key is configured, the customers are looked up in EASY Bill before, all of a run in a call or two. What the
-delivery policy `all_or_nothing` asks of a month is `whole_month`'s; here is when it is asked.
+Where a key is configured, the customers are looked up in EASY Bill before, all of a run in a call or two.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.delivery.api.queue import create_all
-from billing_pipeline.delivery.context import Verify
-from billing_pipeline.delivery.files.orphans import LedgerBehind, behind, find_orphans, first_written_by
-from billing_pipeline.delivery.files.pool import context_over, deliver_all
-from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.delivery.ledger import Ledger, utc_now
-from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Outcome, Parcel, State
-from billing_pipeline.delivery.results import outcome_of, result_of
-from billing_pipeline.delivery.transports.protocol import DeliveryError
+from billing_pipeline.delivery.all_or_nothing import send_all_or_nothing
+from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.delivery.channel import Channel, send_over
+from billing_pipeline.delivery.context import DeliveryContext
+from billing_pipeline.delivery.records import DeliveryResult, Parcel
 from billing_pipeline.easybill.api_errors import ApiError
-from billing_pipeline.easybill.api_models import Customer
 from billing_pipeline.easybill.draft_comparison import customer_problems
-from billing_pipeline.problems import Code, PipelineError, Problem
-from billing_pipeline.steps.all_or_nothing import (
-    Halt,
-    held_back,
-    in_the_way,
-    kept,
-    unsettled_of_month,
-    withdrawn,
-)
-from billing_pipeline.steps.easybill_account import EasyBill
-from billing_pipeline.steps.wiring import InboxSettings
-from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline.problems import Code, Problem
 
 
 @dataclass(frozen=True)
 class Sending:
-    """What one run sends with."""
+    """What one run sends with. `easybill`: where customers are looked up."""
 
-    inbox: InboxSettings
-    easybill: EasyBill
-    ledger: Ledger
-    documents: BlobStore
+    channel: Channel
+    easybill: EasyBillAccount
     rules: Rules
-    run_id: str
-    verify: Verify
+    context: DeliveryContext
 
 
 @dataclass(frozen=True)
-class _Standing:
-    """How customers stand in EASY Bill: the ids of those who are there exactly once, and what is wrong with others."""
+class _LookUp:
+    """The customers in EASY Bill: the ids of those who are there exactly once, and what is wrong with others."""
 
     customer_ids: Mapping[str, int] = field(default_factory=dict)
     problems: Mapping[str, Problem] = field(default_factory=dict)
 
 
-def send_parcels(
-    parcels: Sequence[Parcel], month: str, sending: Sending
-) -> Iterator[tuple[Outcome, DeliveryResult | None]]:
+def send_parcels(parcels: Sequence[Parcel], month: str, sending: Sending) -> Iterator[DeliveryResult]:
     """Send each file of the month, at most once, and tell how it ended, as it becomes known.
 
-    No result for a customer who is blocked because EASY Bill does not have them. Raises: what ends the whole
-    delivery, such as InboxRefused, ApiError or LedgerUnavailable; who was not reached by then has no outcome.
+    Raises: what ends the whole delivery, such as InboxRefused, ApiError or LedgerUnavailable; who was not reached by
+    then has no result.
     """
-    standing = _standing(parcels, month, sending)
-    blocks = sending.inbox.is_api or sending.rules.not_in_easybill == "block"
-    unknown = standing.problems.keys() if blocks else frozenset()
-    blocked = [
-        Outcome(month, parcel.export.customer_number, "blocked", (standing.problems[number],))
-        for parcel in parcels
-        if (number := parcel.export.customer_number) in unknown
-    ]
-    sending.ledger.months.record_outcomes(blocked, sending.run_id)
-    for outcome in blocked:
-        yield outcome, None
-    left_out = {outcome.customer_number for outcome in blocked}
-    to_send = [parcel for parcel in parcels if parcel.export.customer_number not in left_out]
-    together = sending.rules.delivery_policy == "all_or_nothing"
-    results = _together(to_send, month, standing, unknown, sending) if together else None
-    for result in results or _results(to_send, month, standing, sending):
-        outcome = outcome_of(result)
-        warning = standing.problems.get(result.customer_number)
-        if warning is not None and outcome.outcome == "delivered":
-            outcome = replace(outcome, problems=(*outcome.problems, warning))
-            sending.ledger.months.record_outcomes([outcome], sending.run_id)
-        yield outcome, result
-
-
-def _together(
-    parcels: Sequence[Parcel], month: str, standing: _Standing, unknown: Collection[str], sending: Sending
-) -> Iterator[DeliveryResult]:
-    """The results under the policy `all_or_nothing`: told once the last is known, for it may undo the first."""
-    obstacles = in_the_way(month, parcels, unknown, sending.ledger)
-    if obstacles:
-        waiting = set(_unsettled(parcels, month, sending.ledger))
-        for parcel in parcels:
-            number = parcel.export.customer_number
-            if number in waiting:
-                problem = held_back(number, month, obstacles)
-                yield _recorded(result_of(parcel, utc_now(), "failed", (problem,)), sending)
-        parcels = [parcel for parcel in parcels if parcel.export.customer_number not in waiting]
-    halt = Halt(sending.verify, obstacles)
-    results: list[DeliveryResult] = []
-    ended_by: PipelineError | None = None
-    try:
-        for result in _results(parcels, month, standing, replace(sending, verify=halt.verify)):
-            told = halt.seen(result)
-            results.append(result if told is result else _recorded(told, sending))
-    except (DeliveryError, ApiError) as error:
-        ended_by = error
-    if halt.because and not obstacles:
-        before, results = results, _withdrawn(results, month, halt.because, sending)
-        for was, told in zip(before, results, strict=True):
-            if told is not was:
-                _recorded(told, sending)
-    yield from results
-    if ended_by is not None:
-        raise ended_by
-
-
-def _withdrawn(results: list[DeliveryResult], month: str, why: str, sending: Sending) -> list[DeliveryResult]:
-    inbox = sending.inbox
-    if inbox.is_api:
-        return [kept(result, why, "a draft is never deleted from here") for result in results]
-    context = context_over(
-        inbox.transport,
-        sending.ledger,
-        sending.documents,
-        run_id=sending.run_id,
-        places=Places(inbox.directory, inbox.archive_directory, inbox.error_directory),
-        timeout_s=inbox.timeout_s,
-    )
-    return withdrawn(results, month, inbox.transport, context, why=why)
-
-
-def _recorded(result: DeliveryResult, sending: Sending) -> DeliveryResult:
-    sending.ledger.months.record_outcomes([outcome_of(result)], sending.run_id)
-    return result
-
-
-def _results(
-    parcels: Sequence[Parcel], month: str, standing: _Standing, sending: Sending
-) -> Iterator[DeliveryResult]:
-    if not parcels:
-        return
-    if not sending.inbox.is_api:
-        yield from _into_inbox(parcels, month, sending)
-        return
-    with sending.easybill.logged(sending.ledger, month=month, run_id=sending.run_id) as api:
-        yield from create_all(
-            parcels,
-            api,
-            sending.ledger,
-            sending.documents,
-            endpoint=sending.easybill.url,
-            customer_ids=standing.customer_ids,
-            template=sending.rules.draft_template,
-            run_id=sending.run_id,
-            verify=sending.verify,
-        )
-
-
-def _into_inbox(parcels: Sequence[Parcel], month: str, sending: Sending) -> Iterator[DeliveryResult]:
-    """Sends the files, unless the inbox has files of ours that the ledger does not know; then nothing is sent."""
-    unsettled = set(_unsettled(parcels, month, sending.ledger))
-    obstacle = _obstacle(sending) if unsettled else None
-    frozen: list[Parcel] = []
-    if obstacle is not None:
-        frozen = [parcel for parcel in parcels if parcel.export.customer_number in unsettled]
-        parcels = [parcel for parcel in parcels if parcel.export.customer_number not in unsettled]
-    inbox = sending.inbox
-    yield from deliver_all(
-        parcels,
-        inbox.transport,
-        sending.ledger,
-        sending.documents,
-        remote_dir=inbox.directory,
-        archive_dir=inbox.archive_directory,
-        error_dir=inbox.error_directory,
-        connections=inbox.connections,
-        timeout_s=inbox.timeout_s,
-        run_id=sending.run_id,
-        verify=sending.verify,
-    )
-    if obstacle is None:
-        return
-    code = Code.LEDGER_BEHIND if isinstance(obstacle, LedgerBehind) else Code.DELIVERY_FAILED
-    for parcel in frozen:
-        problem = Problem(code, parcel.export.customer_number, str(obstacle))
-        result = result_of(parcel, utc_now(), "failed", (problem,))
-        sending.ledger.months.record_outcomes([outcome_of(result)], sending.run_id)
-        yield result
-    raise obstacle
-
-
-def _obstacle(sending: Sending) -> DeliveryError | None:
-    """Why nothing may be sent: orphan files of ours, or that nobody could look for any."""
-    inbox = sending.inbox
-    try:
-        orphans = find_orphans(inbox.transport, inbox.places, sending.ledger, timeout_s=inbox.timeout_s)
-        ours = first_written_by(
-            lambda key, data: sending.rules.order_number(*key).encode() in data, orphans, inbox.transport
-        )
-    except DeliveryError as error:
-        return error
-    return LedgerBehind(behind(orphans, inbox.transport.address)) if ours else None
-
-
-def _standing(parcels: Sequence[Parcel], month: str, sending: Sending) -> _Standing:
-    """Of the customers to whom something is still to be sent: nobody is looked up for what is settled.
-
-    Under the policy `all_or_nothing` of all of the month, not only of this run.
-    """
-    policy = "block" if sending.inbox.is_api else sending.rules.not_in_easybill
-    numbers = _unsettled(parcels, month, sending.ledger)
+    context = sending.context
+    looked_up = _look_up(parcels, month, sending)
+    blocking = looked_up.problems if _policy(sending) == "block" else {}
+    to_send = []
+    for parcel in parcels:
+        number = parcel.export.customer_number
+        if number in blocking:
+            yield context.record(DeliveryResult(month, number, "blocked", (blocking[number],)))
+        else:
+            to_send.append(replace(parcel, customer_id=looked_up.customer_ids.get(number)))
     if sending.rules.delivery_policy == "all_or_nothing":
-        numbers = sorted({*numbers, *unsettled_of_month(month, sending.ledger)})
+        results = send_all_or_nothing(sending.channel, month, to_send, blocking.keys(), context)
+    else:
+        results = send_over(sending.channel, month, to_send, context)
+    for result in results:
+        warning = looked_up.problems.get(result.customer_number)
+        if warning is not None and result.outcome == "delivered":
+            yield context.record(replace(result, problems=(*result.problems, warning)))
+        else:
+            yield result
+
+
+def _policy(sending: Sending) -> str:
+    """What follows where EASY Bill does not have a customer: "block", "warn" or "off"."""
+    return "block" if sending.channel.needs_customer_ids else sending.rules.not_in_easybill
+
+
+def _look_up(parcels: Sequence[Parcel], month: str, sending: Sending) -> _LookUp:
+    """The customers to whom something is still to be sent: nobody is looked up for what is settled.
+
+    Under the policy `all_or_nothing` those of all of the month, not only of this run.
+    """
+    ledger, policy = sending.context.ledger, _policy(sending)
+    numbers = ledger.deliveries.unsettled(month, [parcel.export for parcel in parcels])
+    if sending.rules.delivery_policy == "all_or_nothing":
+        exports = [row.export for row in ledger.months.customers(month)]
+        numbers |= ledger.deliveries.unsettled(month, exports)
     if policy == "off" or not sending.easybill.is_configured or not numbers:
-        return _Standing()
+        return _LookUp()
     try:
-        with sending.easybill.logged(sending.ledger, month=month, run_id=sending.run_id) as api:
+        with sending.easybill.open_logged(ledger, month=month, run_id=sending.context.run_id) as api:
             found = api.customers_by_number(numbers)
     except ApiError as error:
         if policy == "block":
             raise
-        return _Standing(problems={number: _not_asked(number, error) for number in numbers})
-    problems = customer_problems(found)
-    return _Standing(_ids(found), {problem.customer_number: problem for problem in problems})
-
-
-def _ids(found: Mapping[str, Sequence[Customer]]) -> dict[str, int]:
-    return {number: customers[0].id for number, customers in found.items() if len(customers) == 1}
-
-
-def _unsettled(parcels: Sequence[Parcel], month: str, ledger: Ledger) -> Collection[str]:
-    """The customers of the parcels for whom nothing was sent yet, as far as the ledger knows, by number."""
-    settled = {
-        delivery.order_number
-        for delivery in ledger.deliveries.of_month(month)
-        if delivery.state in SENT_STATES or delivery.state is State.HELD
-    }
-    return sorted(
-        {parcel.export.customer_number for parcel in parcels if parcel.export.order_number not in settled}
+        return _LookUp(problems={number: _not_asked(number, error) for number in sorted(numbers)})
+    return _LookUp(
+        {number: customers[0].id for number, customers in found.items() if len(customers) == 1},
+        {problem.customer_number: problem for problem in customer_problems(found)},
     )
 
 

@@ -4,7 +4,7 @@ They hold plain values and open nothing before they are asked, so that loading t
 no network, and a test puts its own in their place: `build_defs(resources={"oms": FakeOms(extract)})`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -14,7 +14,11 @@ from typing import Any, Protocol, TypeVar
 from pydantic import SecretStr
 
 from billing_pipeline.billing.rules import Rules, load_rules
-from billing_pipeline.delivery.files.recovery import Places
+from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.delivery.api.draft_channel import DraftChannel
+from billing_pipeline.delivery.channel import Channel
+from billing_pipeline.delivery.context import Places
+from billing_pipeline.delivery.files.inbox import Inbox
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.transports.folder import FolderTransport
 from billing_pipeline.delivery.transports.ftps import FtpsTransport
@@ -26,7 +30,6 @@ from billing_pipeline.oms.extract import Extract, customer_numbers, extract_mont
 from billing_pipeline.oms.period import last_complete_month, period_of
 from billing_pipeline.oms.source import open_source
 from billing_pipeline.settings import Settings, SettingsInvalid
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 from billing_pipeline.store.home import first_use
@@ -145,37 +148,29 @@ def _layout(name: str) -> Layout:
 
 
 @dataclass(frozen=True)
-class InboxSettings:
-    """Where files go: `transport` makes connections, the directories are the receiver's.
+class ChannelAt:
+    """The way for files to EASY Bill that `BILLING_TRANSPORT` names."""
 
-    `is_api`: there is no inbox, drafts are created through EASY Bill's API instead.
-    """
+    settings: Settings
+    easybill: EasyBillAccount
+    rules: Rules
 
-    make_transport: Callable[[], Transport]
-    directory: str
-    archive_directory: str | None
-    error_directory: str | None
-    connections: int
-    timeout_s: float
-    is_api: bool = False
-
-    def require(self) -> None:
-        """Raises: SettingsInvalid where the settings name no way for files to go."""
-        if not self.is_api:
-            _ = self.transport
-
-    @property
-    def places(self) -> Places:
-        """The receiver's directories."""
-        return Places(self.directory, self.archive_directory, self.error_directory)
+    def open(self) -> Channel:
+        """The channel; no server is asked yet. Raises: SettingsInvalid where the settings name no inbox."""
+        return self._channel
 
     @cached_property
-    def transport(self) -> Transport:
-        """The transport of the settings.
-
-        Raises: SettingsInvalid where the settings name no inbox.
-        """
-        return self.make_transport()
+    def _channel(self) -> Channel:
+        settings = self.settings
+        if settings.transport == "api":
+            return DraftChannel(self.easybill, self.rules.draft_template)
+        return Inbox(
+            transport_of(settings),
+            Places(settings.remote_dir, settings.remote_archive_dir, settings.remote_error_dir),
+            self.rules,
+            connections=settings.sftp_connections if settings.transport == "sftp" else 1,
+            timeout_s=settings.sftp_timeout_s if settings.transport == "sftp" else settings.ftps_timeout_s,
+        )
 
 
 class Progress(Protocol):
@@ -202,8 +197,8 @@ class Rooms:
     ledger: LedgerAt
     documents: BlobStore
     billing: BillingSettings
-    inbox: InboxSettings
-    easybill: EasyBill
+    channel: ChannelAt
+    easybill: EasyBillAccount
     progress: Progress
 
     def as_resources(self) -> dict[str, Any]:
@@ -218,27 +213,20 @@ def build_rooms(settings: Settings, progress: Progress | None = None) -> Rooms:
     """
     rules = load_rules(settings.rules)
     _layout(settings.layout)
+    easybill = EasyBillAccount(
+        settings.easybill_api_url,
+        settings.easybill_api_key,
+        settings.easybill_requests_per_minute,
+        settings.home,
+    )
     return Rooms(
         oms=oms_of(settings),
         frames=FrameStore(settings.store_url_or_default),
         ledger=LedgerAt(settings.ledger_url_or_default),
         documents=BlobStore(settings.store_url_or_default),
         billing=BillingSettings(rules, settings.layout, settings.timezone),
-        inbox=InboxSettings(
-            lambda: transport_of(settings),
-            settings.remote_dir,
-            settings.remote_archive_dir,
-            settings.remote_error_dir,
-            settings.sftp_connections if settings.transport == "sftp" else 1,
-            settings.sftp_timeout_s if settings.transport == "sftp" else settings.ftps_timeout_s,
-            is_api=settings.transport == "api",
-        ),
-        easybill=EasyBill(
-            settings.easybill_api_url,
-            settings.easybill_api_key,
-            settings.easybill_requests_per_minute,
-            settings.home,
-        ),
+        channel=ChannelAt(settings, easybill, rules),
+        easybill=easybill,
         progress=progress or NoProgress(),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from billing_pipeline.delivery.ledger import Ledger, Note
-from billing_pipeline.delivery.records import Delivery, Export, Outcome
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Export
 from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.problems import Code, Problem
@@ -19,45 +19,40 @@ NO_FILE = sha256_of(b"")
 
 def outcomes_without_file(
     exports: Collection[Export], month: str, *, ledger: Ledger, documents: BlobStore, run_id: str
-) -> Iterator[tuple[Export, Outcome]]:
-    """One outcome for each of these exports of a month, none of which has a file; who is held is logged.
+) -> Iterator[tuple[Export, DeliveryResult]]:
+    """One result for each of these exports of a month, none of which has a file; who is held is logged.
 
     Raises: LedgerUnavailable.
     """
-    # By revision, so that the last one stays.
-    sent = {
-        delivery.customer_number: delivery
-        for delivery in (ledger.deliveries.of_month(month) if exports else ())
-        if delivery.committed_at is not None
-    }
+    sent = ledger.deliveries.last_sent(month) if exports else {}
     for export in exports:
         delivery = sent.get(export.customer_number)
         if delivery is not None and export.outcome in {"nothing_to_bill", "omitted"}:
-            outcome = _after_delivery(export, delivery, documents)
-            for problem in outcome.problems:
+            result = _after_delivery(export, delivery, documents)
+            for problem in result.problems:
                 note = Note("hold", problem.message, outcome="failure", kind="decision")
                 ledger.events.record_exchange(delivery, note, run_id=run_id)
-            yield export, outcome
+            yield export, result
         else:
             yield export, _as_exported(export)
 
 
-def _as_exported(export: Export) -> Outcome:
+def _as_exported(export: Export) -> DeliveryResult:
     outcome = export.outcome
     if outcome in {"blocked", "nothing_to_bill", "omitted"}:
-        return Outcome(export.month, export.customer_number, outcome, export.problems)
+        return DeliveryResult(export.month, export.customer_number, outcome, export.problems)
     problem = Problem(
         Code.NOT_DELIVERED_YET,
         export.customer_number,
         f"no file of {export.month} is made yet: materialize easybill_csv with easybill_upload",
     )
-    return Outcome(export.month, export.customer_number, "failed", (problem,))
+    return DeliveryResult(export.month, export.customer_number, "failed", (problem,))
 
 
-def _after_delivery(export: Export, sent: Delivery, documents: BlobStore) -> Outcome:
+def _after_delivery(export: Export, sent: Delivery, documents: BlobStore) -> DeliveryResult:
     number, month = export.customer_number, export.month
     if sent.accepted_sha256 == NO_FILE:
-        return Outcome(month, number, "unchanged", sha256=NO_FILE, order_number=sent.order_number)
+        return DeliveryResult(month, number, "unchanged", sha256=NO_FILE, order_number=sent.order_number)
     now = "leaves the customer out" if export.outcome == "omitted" else "has nothing left to bill"
     problem = Problem(
         Code.CHANGED_AFTER_DELIVERY,
@@ -67,7 +62,7 @@ def _after_delivery(export: Export, sent: Delivery, documents: BlobStore) -> Out
         f"{sent.order_number} --as delivered --reason TEXT --by NAME`",
         source_id=sent.order_number,
     )
-    return Outcome(month, number, "held", (problem,), sha256=NO_FILE, order_number=sent.order_number)
+    return DeliveryResult(month, number, "held", (problem,), sha256=NO_FILE, order_number=sent.order_number)
 
 
 def _all_gone(sent: Delivery, documents: BlobStore) -> str:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,6 +10,7 @@ import pytest
 
 from billing_pipeline.easybill.api_errors import (
     AnswerUnexpected,
+    ApiTransient,
     ApiUnavailable,
     OutcomeUnknown,
     RequestRefused,
@@ -169,8 +169,8 @@ def test_two_documents_with_one_id_are_an_error_that_names_them() -> None:
         )
 
 
-def create(api: ScriptedApi, before_sending: Callable[[], None] = lambda: None) -> int:
-    return api.client.create_document({"type": "INVOICE"}, before_sending=before_sending).id
+def create(api: ScriptedApi) -> int:
+    return api.client.create_document({"type": "INVOICE"}).id
 
 
 def methods(api: ScriptedApi) -> str:
@@ -202,21 +202,33 @@ def test_a_draft_that_appears_late_is_found() -> None:
     assert ScriptedApi(page()).client.find_late_document(customer_id=77, order_number="2026-10-10023") is None
 
 
-def test_the_last_word_before_a_request_is_the_callers_at_every_try() -> None:
-    api = ScriptedApi(httpx.Response(429), ok(a_shown_document(6), 201))
-    asked: list[int] = []
-    assert create(api, lambda: asked.append(len(api.requests))) == 6
-    assert asked == [0, 1]
+@pytest.mark.parametrize("status", [429, 409])
+def test_a_creation_is_one_request_and_whether_to_repeat_it_is_the_callers_word(status: int) -> None:
+    api = ScriptedApi(httpx.Response(status), ok(a_shown_document(6), 201))
+    tries = api.client.tries()
+    with pytest.raises(ApiTransient) as refusal:
+        create(api)
+    assert (methods(api), api.sleeps) == ("POST", [])
+    tries.pause_after(refusal.value)
+    assert len(api.sleeps) == 1
+    assert create(api) == 6
 
 
-def test_what_is_raised_before_sending_ends_the_request_unsent() -> None:
-    def no() -> None:
-        raise LookupError
-
+def test_the_turn_of_a_creation_is_the_callers_to_wait_for() -> None:
     api = ScriptedApi(ok(a_shown_document(6), 201))
-    with pytest.raises(LookupError):
-        create(api, no)
-    assert api.requests == []
+    create(api)
+    assert api.limit.requests == 0
+    api.client.wait_for_turn()
+    assert api.limit.requests == 1
+
+
+def test_a_creation_in_doubt_is_never_said_to_be_worth_another_try() -> None:
+    api = ScriptedApi(TIMED_OUT)
+    with pytest.raises(OutcomeUnknown) as doubt:
+        create(api)
+    with pytest.raises(OutcomeUnknown):
+        api.client.tries().pause_after(doubt.value)
+    assert api.sleeps == []
 
 
 def test_a_refused_creation_created_nothing() -> None:

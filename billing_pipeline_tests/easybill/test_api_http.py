@@ -71,13 +71,13 @@ def test_what_was_certainly_not_taken_is_tried_again_with_growing_pauses(
     status: int, error: type[ApiError], endpoint: Endpoint
 ) -> None:
     api = ScriptedApi(httpx.Response(status), httpx.Response(status), GOOD)
-    assert api.http.ask(endpoint) == b"{}"
+    assert api.asked(endpoint) == b"{}"
     assert len(api.requests) == api.limit.requests == 3
     assert len(api.sleeps) == 2
     assert api.sleeps[0] < api.sleeps[1]
     refusing = ScriptedApi(httpx.Response(status, json={"code": status, "message": "Please wait."}))
     with pytest.raises(error, match=f"{status} Please wait"):
-        refusing.http.ask(endpoint)
+        refusing.asked(endpoint)
     assert 5 <= len(refusing.requests) <= 8
     assert sum(refusing.sleeps) < 300
 
@@ -119,7 +119,7 @@ def test_who_waited_for_two_time_outs_waits_no_longer(fault: Exception) -> None:
 def test_a_creation_without_an_answer_is_never_repeated(fault: httpx.Response | Exception) -> None:
     api = ScriptedApi(fault, GOOD)
     with pytest.raises(OutcomeUnknown, match="look before creating it again"):
-        api.http.ask(Endpoint.CREATE_DOCUMENT, body=b"{}")
+        api.asked(Endpoint.CREATE_DOCUMENT, b"{}")
     assert len(api.requests) == 1
 
 
@@ -131,7 +131,7 @@ def test_each_kind_of_fault_has_its_own_number_of_tries() -> None:
 
 def test_a_creation_that_never_left_is_repeated() -> None:
     api = ScriptedApi(httpx.ConnectError("refused"), GOOD)
-    assert api.http.ask(Endpoint.CREATE_DOCUMENT, body=b"{}") == b"{}"
+    assert api.asked(Endpoint.CREATE_DOCUMENT, b"{}") == b"{}"
     assert len(api.requests) == 2
 
 
@@ -180,7 +180,7 @@ def test_what_is_no_key_is_refused_before_it_is_sent_and_not_told(api_key: str) 
 def test_a_refusal_says_in_one_line_what_easy_bill_said(body: bytes, says: str) -> None:
     api = ScriptedApi(httpx.Response(400, content=body))
     with pytest.raises(RequestRefused) as refusal:
-        api.http.ask(Endpoint.CREATE_DOCUMENT, body=b"{}")
+        api.asked(Endpoint.CREATE_DOCUMENT, b"{}")
     assert says in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert refusal.value.exit_status == 3

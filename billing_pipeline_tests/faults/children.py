@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
 
-from billing_pipeline.delivery.files.pool import deliver_all
+from billing_pipeline.delivery.context import Places
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import DeliveryResult
 from billing_pipeline.delivery.transports.protocol import DeliveryError, InboxConnection, Transport
 from billing_pipeline.delivery.transports.ssh_connection import Wire
 from billing_pipeline_tests.faults.controls import CONTROLS
 from billing_pipeline_tests.faults.world import Case
+from billing_pipeline_tests.support.delivering import context_over, deliver_over
 
 MACHINE = "the state machine"
 PATIENCE_S = 60
@@ -126,20 +127,17 @@ def outcome_of(
     shift = timedelta(hours=1) if late else timedelta()
     results: list[DeliveryResult] = []
     try:
-        results += deliver_all(
-            [case.parcel],
+        context = context_over(
             transport,
             ledger,
             address.store,
             run_id=f"run {os.getpid()}",
-            remote_dir=address.remote_dir,
-            archive_dir=address.archive_dir,
-            error_dir=address.error_dir,
-            connections=1,
+            places=Places(address.remote_dir, address.archive_dir, address.error_dir),
             timeout_s=address.timeout_s,
             clock=lambda: datetime.now(UTC) + shift,
             at_crash_point=at_crash_point,
         )
+        results += deliver_over([case.parcel], transport, context, connections=1, timeout_s=address.timeout_s)
     except DeliveryError as error:
         return f"failed: {type(error).__name__}"
     finally:

@@ -23,8 +23,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from billing_pipeline.delivery.api.create import CRASH_POINTS
-from billing_pipeline.delivery.api.queue import create_all
+from billing_pipeline.delivery.api.create import CRASH_POINTS, DraftAccount
+from billing_pipeline.delivery.api.draft_channel import create_all
+from billing_pipeline.delivery.context import DeliveryContext, Destination
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import SENT_STATES, Parcel
 from billing_pipeline.easybill.api import EasyBillApi
@@ -38,6 +39,7 @@ from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.faults.children import Child
 from billing_pipeline_tests.faults.world import child_context
+from billing_pipeline_tests.support.delivering import Unchecked
 from billing_pipeline_tests.support.drafting import draft_parcel
 from billing_pipeline_tests.support.easybill_api import NoLimit
 
@@ -231,20 +233,17 @@ def run(job: Job, answers: Connection) -> None:
 
 def _by_the_machine(job: Job, api: EasyBillApi, strike: Callable[[str], None]) -> str:
     ledger = open_ledger(_ledger_url(job.home))
-    number = job.parcel.export.customer_number
+    parcel = replace(job.parcel, customer_id=job.customer_id)
+    context = DeliveryContext(
+        ledger,
+        BlobStore(job.home / "store"),
+        Destination("api", job.url, lease_s=0.0),
+        Unchecked(),
+        f"run {os.getpid()}",
+        at_crash_point=strike,
+    )
     try:
-        (result,) = create_all(
-            [job.parcel],
-            api,
-            ledger,
-            BlobStore(job.home / "store"),
-            endpoint=job.url,
-            customer_ids={number: job.customer_id},
-            run_id=f"run {os.getpid()}",
-            doubt_s=0.0,
-            lease_s=0.0,
-            at_crash_point=strike,
-        )
+        (result,) = create_all([parcel], DraftAccount(api, doubt_s=0.0), context)
     except PipelineError as error:
         return f"failed: {type(error).__name__}"
     finally:

@@ -10,10 +10,11 @@ import random
 import tempfile
 from pathlib import Path
 
-from billing_pipeline.delivery.files.pool import deliver_all
+from billing_pipeline.delivery.context import Places
 from billing_pipeline.delivery.transports.folder import FolderTransport
 from billing_pipeline_tests.faults import children
 from billing_pipeline_tests.faults.world import Account, World, child_context
+from billing_pipeline_tests.support.delivering import context_over, deliver_over
 
 __all__ = ["children"]
 
@@ -25,15 +26,10 @@ def _deliver_once(folder: Path) -> None:
     case = world.case(700, "ignore", random.Random(0))
     transport = FolderTransport(local)
     parcel, address = case.parcel, case.address
-    results = deliver_all(
-        [parcel],
-        transport,
-        world.ledger,
-        world.store,
-        run_id="warm",
-        remote_dir=address.remote_dir,
-        connections=1,
+    context = context_over(
+        transport, world.ledger, world.store, run_id="warm", places=Places(address.remote_dir)
     )
+    results = deliver_over([parcel], transport, context, connections=1)
     if [result.outcome for result in results] != ["delivered"]:
         raise RuntimeError("the bench's own delivery to a folder failed")
     world.ledger.close()

@@ -11,18 +11,19 @@ import pytest
 from pydantic import SecretStr
 
 from billing_pipeline.billing.rules import load_rules
+from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.delivery.context import DeliveryContext, Places
+from billing_pipeline.delivery.files.inbox import Inbox
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import Parcel, State
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline.sandbox.box import Sandbox
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.read_drafts import Reader, read_drafts
 from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.steps.wiring import InboxSettings
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.golden.documents import GROSS
-from billing_pipeline_tests.support.delivering import hasty
+from billing_pipeline_tests.support.delivering import Unchecked, hasty
 from billing_pipeline_tests.support.documents import a_document
 from billing_pipeline_tests.support.easybill_sandbox import put_file
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
@@ -60,14 +61,15 @@ def test_a_thousand_customers_are_looked_up_and_confirmed_in_at_most_ten_list_ca
 ) -> None:
     store, ledger = BlobStore(tmp_path / "store"), hasty(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}"))
     assert sandbox.api_url is not None
-    easybill = EasyBill(sandbox.api_url, SecretStr(sandbox.api_key), 600, tmp_path)
+    easybill = EasyBillAccount(sandbox.api_url, SecretStr(sandbox.api_key), 600, tmp_path)
     parcels = [parcel_of(a_document(customer_number=str(number)), store) for number in ALL]
     ledger.months.record_exports([parcel.export for parcel in parcels], "run")
     transport = FakeTransport(FakeServer())
-    inbox = InboxSettings(lambda: transport, "/import", None, None, connections=1, timeout_s=5)
-    sending = Sending(inbox, easybill, ledger, store, load_rules(), "run", verify=lambda parcel, data: [])
+    inbox = Inbox(transport, Places("/import"), load_rules(), connections=1, timeout_s=5)
+    context = DeliveryContext(ledger, store, inbox.destination, Unchecked(), "run")
+    sending = Sending(inbox, easybill, load_rules(), context)
 
-    outcomes = [outcome for outcome, _ in send_parcels(parcels, MONTH, sending)]
+    outcomes = list(send_parcels(parcels, MONTH, sending))
     imported(sandbox, parcels, store)
     reader = Reader(
         easybill, ledger, store, deadline=timedelta(hours=24), run_id="run", now=datetime.now(UTC)

@@ -50,7 +50,7 @@ def bill(rooms: Rooms, month: str) -> MonthStatus:
         ledger=rooms.ledger,
         documents=rooms.documents,
         billing=rooms.billing,
-        inbox=rooms.inbox,
+        channel=rooms.channel,
         easybill=rooms.easybill,
         run_id="run",
         month_is_over=True,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_pipeline.delivery.records import Delivery, Export, FinalOutcome, MonthCustomer, State
+from billing_pipeline.delivery.records import Delivery, Export, MonthCustomer, Outcome, State
 from billing_pipeline.problems import Code, Problem
-from billing_pipeline.report.month import OUTCOMES, CustomerStatus, MonthStatus, Outcome, month_status
+from billing_pipeline.report.month import OUTCOMES, CustomerStatus, MonthStatus, month_status
 from billing_pipeline.report.text import month_lines
 
 EXPORTED = datetime(2026, 11, 1, 5, 0, tzinfo=UTC)
@@ -38,7 +38,7 @@ PRICE = Problem(Code.PRICE_MISSING, "10023", "Service S-1 has no price: enter on
 
 
 def row(
-    export: Export = EXPORT, spoken: FinalOutcome | None = None, problems: tuple[Problem, ...] = ()
+    export: Export = EXPORT, spoken: Outcome | None = None, problems: tuple[Problem, ...] = ()
 ) -> MonthCustomer:
     return MonthCustomer(
         export=export,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.billing.rules import load_rules
+from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.delivery.context import DeliveryContext, Places
+from billing_pipeline.delivery.files.inbox import Inbox
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
-from billing_pipeline.delivery.records import Export, Outcome, Parcel, State
+from billing_pipeline.delivery.records import DeliveryResult, Export, Parcel, State
 from billing_pipeline.delivery.transports.protocol import InboxUnavailable, PermissionRefused
 from billing_pipeline.problems import Code, Problem
-from billing_pipeline.steps.easybill_account import EasyBill
 from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.steps.wiring import InboxSettings
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline_tests.support.delivering import hasty
+from billing_pipeline_tests.support.delivering import Unchecked, hasty
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, is_final
 from billing_pipeline_tests.support.ledgers import DONE, planned, taken
 from billing_pipeline_tests.support.parcels import MONTH, parcel, rendered
@@ -37,16 +37,17 @@ class Month:
         self.parcels = [parcel(f"1002{n}", f"file {n}".encode(), store=self.store) for n in range(8)]
         self.ledger.months.record_exports([one.export for one in self.parcels], "run")
         transport = FakeTransport(self.server)
-        inbox = InboxSettings(lambda: transport, "/import", "/archive", None, connections=1, timeout_s=1)
-        easybill = EasyBill("https://api.invalid", None, 60, folder)
         rules = load_rules(folder / "rules.toml")
-        self.sending = Sending(inbox, easybill, self.ledger, self.store, rules, "run", verify=_slowly)
+        inbox = Inbox(transport, Places("/import", "/archive"), rules, connections=1, timeout_s=1)
+        context = DeliveryContext(self.ledger, self.store, inbox.destination, Unchecked(), "run")
+        easybill = EasyBillAccount("https://api.invalid", None, 60, folder)
+        self.sending = Sending(inbox, easybill, rules, context)
 
-    def sent(self, parcels: list[Parcel] | None = None) -> dict[str, Outcome]:
+    def sent(self, parcels: list[Parcel] | None = None) -> dict[str, DeliveryResult]:
         """By customer number; what is yielded is what the ledger says."""
         outcomes = {
             outcome.customer_number: outcome
-            for outcome, _ in send_parcels(self.parcels if parcels is None else parcels, MONTH, self.sending)
+            for outcome in send_parcels(self.parcels if parcels is None else parcels, MONTH, self.sending)
         }
         words = {row.export.customer_number: row for row in self.ledger.months.customers(MONTH)}
         for number, outcome in outcomes.items():
@@ -63,12 +64,6 @@ class Month:
         return [delivery.state for delivery in self.ledger.deliveries.of_month(MONTH)]
 
 
-def _slowly(one: Parcel, data: bytes) -> list[str]:
-    """So that a failure is seen before the next file is begun."""
-    time.sleep(0.02)
-    return []
-
-
 @pytest.fixture
 def month(tmp_path: Path) -> Iterator[Month]:
     made = Month(tmp_path)
@@ -76,7 +71,7 @@ def month(tmp_path: Path) -> Iterator[Month]:
     made.ledger.close()
 
 
-def said(outcomes: dict[str, Outcome]) -> set[str]:
+def said(outcomes: dict[str, DeliveryResult]) -> set[str]:
     return {outcome.outcome for outcome in outcomes.values()}
 
 

@@ -114,8 +114,8 @@ class _Files(asyncssh.SFTPServer):
         return await self._hooked("stat", lambda: super(_Files, self).stat(path))
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
-        await self._hooked("list", lambda: None)
-        async for name in super().scandir(path):
+        instead = await self._hooked("list", lambda: None)
+        async for name in instead or super().scandir(path):
             yield name
 
     async def remove(self, path: bytes) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import event
 
-from billing_pipeline.delivery.context import DeliveryContext, Verify, unverified
-from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.delivery.files.upload import deliver
-from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.billing.rules import load_rules
+from billing_pipeline.delivery.context import DeliveryContext, Destination, FileCheck, Places
+from billing_pipeline.delivery.files.inbox import Inbox
+from billing_pipeline.delivery.files.pool import deliver_all
+from billing_pipeline.delivery.files.upload import move_on
+from billing_pipeline.delivery.ledger import Ledger, utc_now
+from billing_pipeline.delivery.parcel_delivery import ParcelDelivery
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
+from billing_pipeline.delivery.transports.protocol import InboxConnection, Transport
+from billing_pipeline.problems import Problem
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 
@@ -26,6 +32,65 @@ def hasty(ledger: Ledger) -> Ledger:
     ledger.close()
     event.listen(ledger.database.engine, "connect", settle)
     return ledger
+
+
+INBOX = Places("/import")
+
+
+class Unchecked(FileCheck):
+    """For bytes that are no file of any layout: finds in them what a test tells it to find."""
+
+    def __init__(self, *found: Problem) -> None:
+        super().__init__({})
+        object.__setattr__(self, "found", found)
+
+    found: tuple[Problem, ...]
+
+    def problems(self, parcel: Parcel, data: bytes, store: BlobStore) -> tuple[Problem, ...]:
+        return self.found
+
+
+def context_over(
+    transport: Transport,
+    ledger: Ledger,
+    store: BlobStore,
+    *,
+    run_id: str = "run",
+    places: Places = INBOX,
+    timeout_s: float = 30.0,
+    clock: Callable[[], datetime] = utc_now,
+    at_crash_point: Callable[[str], None] = lambda edge: None,
+) -> DeliveryContext:
+    """A run over this transport that sends bytes as they are."""
+    return DeliveryContext(
+        ledger,
+        store,
+        Inbox(transport, places, load_rules(), timeout_s=timeout_s).destination,
+        Unchecked(),
+        run_id,
+        clock=clock,
+        at_crash_point=at_crash_point,
+    )
+
+
+def deliver_over(
+    parcels: Sequence[Parcel],
+    transport: Transport,
+    context: DeliveryContext,
+    *,
+    connections: int = 4,
+    timeout_s: float = 30.0,
+) -> Generator[DeliveryResult, None, None]:
+    """As `deliver_all`, with the usual number of connections."""
+    return deliver_all(parcels, transport, context, connections=connections, timeout_s=timeout_s)
+
+
+def deliver(parcel: Parcel, inbox: InboxConnection, context: DeliveryContext) -> DeliveryResult:
+    """One parcel over an open connection, tried once."""
+    delivery = ParcelDelivery(parcel, context)
+    while (planned := delivery.next()) is not None:
+        delivery.published_here |= move_on(planned, delivery.data, inbox, context)
+    return delivery.result
 
 
 class Crash(BaseException):
@@ -44,7 +109,7 @@ class Bench:
     address: str = "fake://inbox"
     lease_s: float = 0.0
     patience_s: float = 30.0
-    verify: Verify = unverified
+    check: FileCheck = field(default_factory=Unchecked)
     runs: int = 0
 
     def run(self, at_crash_point: Callable[[str], None] = lambda edge: None) -> DeliveryContext:
@@ -52,13 +117,15 @@ class Bench:
         return DeliveryContext(
             ledger=self.ledger,
             store=self.store,
-            places=Places("/import", self.archive_dir, self.error_dir),
-            transport="fake",
-            endpoint=self.address,
+            destination=Destination(
+                "fake",
+                self.address,
+                Places("/import", self.archive_dir, self.error_dir),
+                patience_s=self.patience_s,
+                lease_s=self.lease_s,
+            ),
+            check=self.check,
             run_id=f"run-{self.runs}",
-            verify=self.verify,
-            lease_s=self.lease_s,
-            patience_s=self.patience_s,
             at_crash_point=at_crash_point,
         )
 
@@ -66,7 +133,7 @@ class Bench:
         self, parcel: Parcel, *, at_crash_point: Callable[[str], None] = lambda edge: None
     ) -> DeliveryResult:
         with FakeTransport(self.server).connect() as inbox:
-            return deliver(parcel, lambda: inbox, self.run(at_crash_point))
+            return deliver(parcel, inbox, self.run(at_crash_point))
 
     def send_and_die_at(self, edge: str, parcel: Parcel) -> bool:
         """Whether the run came as far as to die there."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from billing_pipeline.delivery.api.queue import create_all
+from billing_pipeline.delivery.api.create import DraftAccount
+from billing_pipeline.delivery.api.draft_channel import create_all
+from billing_pipeline.delivery.context import DeliveryContext, Destination
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Event, Parcel
 from billing_pipeline.easybill.api import EasyBillApi
@@ -17,7 +19,7 @@ from billing_pipeline.problems import PipelineError
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.drafts import Draft
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline_tests.support.delivering import Crash, dying_at
+from billing_pipeline_tests.support.delivering import Crash, Unchecked, dying_at
 from billing_pipeline_tests.support.documents import a_document
 from billing_pipeline_tests.support.easybill_api import NoLimit
 from billing_pipeline_tests.support.parcels import parcel
@@ -83,20 +85,20 @@ class DraftBench:
                 found = client.customers_by_number(each.export.customer_number for each in parcels)
                 customer_ids = {number: them[0].id for number, them in found.items() if len(them) == 1}
             try:
-                results.extend(
-                    create_all(
-                        parcels,
-                        client,
-                        self.ledger,
-                        self.store,
-                        endpoint=self.endpoint,
-                        customer_ids=customer_ids,
-                        run_id="run",
-                        lease_s=self.lease_s,
-                        clock=lambda: datetime.now(UTC) + self.later,
-                        at_crash_point=at_crash_point,
-                    )
+                context = DeliveryContext(
+                    self.ledger,
+                    self.store,
+                    Destination("api", self.endpoint, lease_s=self.lease_s),
+                    Unchecked(),
+                    "run",
+                    clock=lambda: datetime.now(UTC) + self.later,
+                    at_crash_point=at_crash_point,
                 )
+                known = [
+                    replace(each, customer_id=customer_ids.get(each.export.customer_number))
+                    for each in parcels
+                ]
+                results.extend(create_all(known, DraftAccount(client), context))
             except PipelineError as error:
                 self.error = error
         return results

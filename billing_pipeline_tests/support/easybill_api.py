@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 from billing_pipeline.easybill.api import EasyBillApi
-from billing_pipeline.easybill.api_http import ApiHttp, Exchange
+from billing_pipeline.easybill.api_errors import ApiTransient
+from billing_pipeline.easybill.api_http import ApiHttp, Endpoint, Exchange
 
 KEY = "canary-key-4711"
 URL = "https://api.easybill.de/rest/v1"
@@ -40,11 +41,24 @@ class ScriptedApi:
             api_key,
             rate_limit=self.limit,
             timeout_s=1.0,
-            on_exchange=self.exchanges.append,
+            log=self,
             transport=httpx.MockTransport(self._answer),
             sleep=self.sleeps.append,
         )
         self.client = EasyBillApi(self.http, sleep=self.sleeps.append)
+
+    def record(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+
+    def asked(self, endpoint: Endpoint, body: bytes | None = None) -> bytes:
+        """The answer to a request that is made as often as may be."""
+        tries = self.http.tries()
+        while True:
+            self.http.wait_for_turn()
+            try:
+                return self.http.ask_once(endpoint, body=body)
+            except ApiTransient as fault:
+                tries.pause_after(fault)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)

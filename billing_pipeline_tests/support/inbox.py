@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.protocol import (
+    MOST_BYTES,
     DeliveryError,
     InboxConnection,
     NameTaken,
@@ -121,11 +123,14 @@ class FakeInbox:
             elif fault is None or fault.error is not None:
                 self._server.put(path, data)
 
-    def read(self, path: str) -> bytes:
+    def finish_by(self, deadline: Deadline) -> None:
+        pass
+
+    def read(self, path: str, at_most: int = MOST_BYTES) -> bytes:
         with self._call("read", path):
             if path not in self._server.files:
                 raise NotFound(f"{path} is not on fake")
-            return self._server.files[path]
+            return self._server.files[path][:at_most]
 
     def rename(self, source: str, target: str) -> None:
         with self._call("rename", source) as fault:

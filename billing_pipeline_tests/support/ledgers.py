@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from billing_pipeline.delivery.ledger import Ledger, Note, Refusal, new_token
+from billing_pipeline.delivery.ledger import Ledger, Note, Refusal, new_token, utc_now
 from billing_pipeline.delivery.records import Delivery, Parcel
 
 DONE = Note("test", "done")
 
 
 def planned(ledger: Ledger, parcel: Parcel) -> Delivery:
-    answer = ledger.plans.plan(parcel, run_id="run", may_take=lambda _: True)
+    answer = ledger.plans.plan(parcel, run_id="run", lease_s=0, now=utc_now())
     assert not isinstance(answer, Refusal), answer
     return answer
 

@@ -1,4 +1,4 @@
-"""Strays: files of ours in the inbox that the ledger does not know, as after it was restored from a backup.
+"""Orphan files: files of ours in the inbox that the ledger does not know, as after it was restored from a backup.
 
 The ledger then does not know either what else it has forgotten: files that the receiver took and deleted leave no
 name behind. So, where this pipeline has written one of them, nothing is sent until a person has had the inbox looked
@@ -10,66 +10,46 @@ under one of our names holds only its own customer.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
-from tenacity.wait import wait_exponential
-
-from billing_pipeline.delivery.files.recovery import Action, Decision, Places, join
+from billing_pipeline.billing.rules import Rules
+from billing_pipeline.deadline import Deadline
+from billing_pipeline.delivery.channel import OrphanFile
+from billing_pipeline.delivery.context import Places
+from billing_pipeline.delivery.files.pool import deadline_of, tries_within
+from billing_pipeline.delivery.files.recovery import join
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.ledger.sightings import FileKey, Sighting
-from billing_pipeline.delivery.records import Delivery
+from billing_pipeline.delivery.ledger.sightings import FileKey
 from billing_pipeline.delivery.transports.protocol import (
+    MOST_BYTES,
     InboxConnection,
     NotFound,
-    Permanent,
     PermissionRefused,
-    Transient,
     Transport,
 )
 from billing_pipeline.easybill.document import customer_number_of, file_name
-from billing_pipeline.problems import Code, UsageError
+from billing_pipeline.problems import UsageError
 from billing_pipeline.store.blobs import sha256_of
 
-_NAMED: Final = 3
 _NAME: Final = re.compile(r"easybill_(\d{4}-\d{2})_(.+?)(?:_r(\d{1,9}))?\.csv")
-
-
-class LedgerBehind(Permanent):
-    """The inbox has files of ours that the ledger does not know: nothing more is sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class OrphanFile:
-    """A file in one of the inbox's directories, and what its name says."""
-
-    path: str
-    name: str
-    key: FileKey
 
 
 def find_orphans(
     transport: Transport, places: Places, ledger: Ledger, *, timeout_s: float
 ) -> list[OrphanFile]:
     """The orphan files in every known directory that may be listed. Raises: DeliveryError, LedgerUnavailable."""
-    tries = Retrying(
-        retry=retry_if_exception_type(Transient),
-        wait=wait_exponential(multiplier=0.2, max=5.0),
-        stop=stop_after_attempt(4) | stop_before_delay(timeout_s + 0.5),
-        reraise=True,
-    )
-    found = tries(_files, transport, places)
+    found = tries_within(timeout_s)(_files, transport, places, deadline_of(timeout_s))
     # Asked after the listing: what another run has published meanwhile was committed before it had its name.
     known = ledger.sightings.known_files()
     return [orphan for orphan in found if orphan.key not in known]
 
 
-def first_written_by(
-    written_here: Callable[[FileKey, bytes], bool], orphans: Sequence[OrphanFile], transport: Transport
+def first_of_ours(
+    orphans: Sequence[OrphanFile], transport: Transport, rules: Rules, *, timeout_s: float
 ) -> OrphanFile | None:
-    """The first orphan file whose bytes this pipeline has written, or that may not be read; None where all are others'.
+    """The first that this pipeline has written, by its order number, or that may not be read; None if all are others'.
 
     A file that somebody else put under one of our names says nothing of the ledger: it is held by itself, when its
     customer's turn comes. Raises: DeliveryError.
@@ -78,8 +58,9 @@ def first_written_by(
         return None
     with transport.connect() as inbox:
         for orphan in orphans:
+            inbox.finish_by(deadline_of(timeout_s, MOST_BYTES))
             try:
-                if written_here(orphan.key, inbox.read(orphan.path)):
+                if rules.order_number(*orphan.key).encode() in inbox.read(orphan.path):
                     return orphan
             except NotFound:
                 continue
@@ -88,46 +69,22 @@ def first_written_by(
     return None
 
 
-def behind(orphans: Sequence[OrphanFile], address: str) -> str:
-    """What is wrong and what to do, in one line."""
-    names = ", ".join(orphan.path for orphan in orphans[:_NAMED])
-    more = f" and {len(orphans) - _NAMED} more" if len(orphans) > _NAMED else ""
-    return (
-        f"{address} has files that the ledger does not know ({names}{more}); was it restored from a backup? Nothing "
-        "is sent until `billing-pipeline reconcile --reason TEXT --by NAME` has looked at them"
-    )
+def with_hashes(orphans: Sequence[OrphanFile], transport: Transport, *, timeout_s: float) -> list[OrphanFile]:
+    """Those that are still there, each with its hash, "" where it may not be read. Raises: DeliveryError."""
+    if not orphans:
+        return []
+    with transport.connect() as inbox:
+        return [seen for orphan in orphans if (seen := _with_hash(orphan, inbox, timeout_s)) is not None]
 
 
-def sighting_of(orphan: OrphanFile, inbox: InboxConnection) -> Sighting | None:
-    """The orphan file and its hash; None where it is gone. Raises: Transient."""
+def _with_hash(orphan: OrphanFile, inbox: InboxConnection, timeout_s: float) -> OrphanFile | None:
+    inbox.finish_by(deadline_of(timeout_s, MOST_BYTES))
     try:
-        return Sighting(orphan.path, sha256_of(inbox.read(orphan.path)))
+        return replace(orphan, sha256=sha256_of(inbox.read(orphan.path)))
     except NotFound:
         return None
     except PermissionRefused:
-        return Sighting(orphan.path, "")
-
-
-def seen_before(delivery: Delivery, ledger: Ledger, places: Places) -> Decision | None:
-    """What follows for a delivery that is about to be sent, if its file was seen; None where it was not."""
-    if delivery.released_as == "send":
-        return None
-    sightings = ledger.sightings.of_file((delivery.month, delivery.customer_number, delivery.revision))
-    if not sightings:
-        return None
-    last = sightings[-1]
-    if last.path == join(places.error_dir, delivery.file_name):
-        reason = f"reconcile found it in the receiver's error directory ({last.path})"
-        return Decision(Action.HOLD, Code.REJECTED_BY_RECEIVER, reason)
-    if any(seen.sha256 != delivery.sha256 for seen in sightings):
-        reason = (
-            f"reconcile saw another content under this name ({last.path}), which this ledger did not send"
-        )
-        return Decision(Action.HOLD, Code.NAME_COLLISION, reason)
-    archived = last.path == join(places.archive_dir, delivery.file_name)
-    return Decision(
-        Action.CONSUMED if archived else Action.PUBLISHED, reason=f"reconcile saw it at {last.path}"
-    )
+        return orphan
 
 
 def key_of(name: str) -> FileKey | None:
@@ -143,8 +100,9 @@ def key_of(name: str) -> FileKey | None:
     return (month, customer_number, revision) if file_name(month, customer_number, revision) == name else None
 
 
-def _files(transport: Transport, places: Places) -> list[OrphanFile]:
+def _files(transport: Transport, places: Places, deadline: Deadline) -> list[OrphanFile]:
     with transport.connect() as inbox:
+        inbox.finish_by(deadline)
         return [
             OrphanFile(join(directory, name), name, key)
             # In the direction in which files move, so that one that moves meanwhile is seen twice, not missed.

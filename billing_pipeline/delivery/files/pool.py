@@ -1,37 +1,32 @@
-"""Many files over a few connections: who sends what, what is tried again, and when to stop trying.
+"""Many files over a few connections: who sends what, and when to stop trying.
 
-Belongs here: threads, connections, retries. What one delivery does is `machine`'s. Each connection serves
-many files, so nobody logs in per customer, and no connection is made at all if nothing is to be sent.
-
-A permanent fault is never tried again. A transient one is, with exponential back-off and jitter (at once
-after a time-out, which was pause enough), a bounded number of times, and only as long as a further try that
-takes the whole time-out ends within 2 x time-out + 1 s of the first, with half a second to spare: a server
-that stalls costs no more per file. One customer's fault does not stop the others. An inbox that can no
-longer be connected to does, and so does one that lets `FAILURES_IN_A_ROW` files in a row time out or break
-off: the files that are left fail at once, and the error is raised when all have been told.
+Each connection serves many files, so nobody logs in per customer, and no connection is made at all if nothing is to
+be sent. A permanent fault is never tried again, a transient one is (`tries_within`). One customer's fault does not stop
+the others. An inbox that can no longer be connected to does, and so does one that lets `FAILURES_IN_A_ROW` files in a
+row time out or break off: the files that are left fail at once, and the error is raised when all have been told.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
 
-from billing_pipeline.delivery.context import DeliveryContext, Verify, unverified
-from billing_pipeline.delivery.files.recovery import Places
-from billing_pipeline.delivery.files.upload import deliver
-from billing_pipeline.delivery.ledger import Ledger, utc_now
-from billing_pipeline.delivery.records import DeliveryResult, Parcel
-from billing_pipeline.delivery.results import outcome_of, result_of
+from billing_pipeline.deadline import Deadline
+from billing_pipeline.delivery.channel import FAILURES_IN_A_ROW
+from billing_pipeline.delivery.context import DeliveryContext
+from billing_pipeline.delivery.files.upload import move_on
+from billing_pipeline.delivery.parcel_delivery import ParcelDelivery
+from billing_pipeline.delivery.records import DeliveryResult, Parcel, failed
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
     InboxConnection,
@@ -40,80 +35,43 @@ from billing_pipeline.delivery.transports.protocol import (
     Transient,
     Transport,
 )
-from billing_pipeline.problems import Code, Problem
-from billing_pipeline.store.blobs import BlobStore
 
-FAILURES_IN_A_ROW: Final = 5
 _TRIES: Final = 6
+_BACK_OFF: Final = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.3)
+
+
+def tries_within(timeout_s: float, sleep: Callable[[float], None] = time.sleep) -> Retrying:
+    """Tries again after a transient fault, never after a permanent one.
+
+    With exponential back-off and jitter (at once after a time-out, which was pause enough), a bounded number of times,
+    and only as long as a further try that takes the whole time-out ends within 2 x time-out + 1 s of the first, with
+    half a second to spare: a server that stalls costs no more.
+    """
+    return Retrying(
+        retry=retry_if_exception_type(Transient),
+        wait=_pause,
+        stop=stop_after_attempt(_TRIES) | stop_before_delay(timeout_s + 0.5),
+        sleep=sleep,
+        reraise=True,
+    )
+
+
+def deadline_of(timeout_s: float, size_bytes: int = 0) -> Deadline:
+    """By when all steps and tries of one file are over, or of one look at a directory.
+
+    Ten time-outs, and a second for every 100 KiB: a server that answers each request in time, and never comes to an
+    end, ends there.
+    """
+    return Deadline(10 * timeout_s + size_bytes / 102_400)
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds until the next try."""
+    timed_out = state.outcome is not None and isinstance(state.outcome.exception(), InboxTimeout)
+    return 0.0 if timed_out else _BACK_OFF(state)
 
 
 def deliver_all(
-    parcels: Sequence[Parcel],
-    transport: Transport,
-    ledger: Ledger,
-    store: BlobStore,
-    *,
-    run_id: str,
-    remote_dir: str,
-    archive_dir: str | None = None,
-    error_dir: str | None = None,
-    verify: Verify = unverified,
-    connections: int = 4,
-    timeout_s: float = 30.0,
-    clock: Callable[[], datetime] = utc_now,
-    at_crash_point: Callable[[str], None] = lambda edge: None,
-) -> Generator[DeliveryResult, None, None]:
-    """Deliver the parcels, and yield one result for each, in the caller's thread, as they come.
-
-    Each outcome is in the ledger (`record_outcomes`) before it is yielded; the exports are recorded
-    already. Raises: after every parcel's result, the DeliveryError that ended the delivery; at once,
-    LedgerUnavailable.
-    """
-    context = context_over(
-        transport,
-        ledger,
-        store,
-        run_id=run_id,
-        places=Places(remote_dir, archive_dir, error_dir),
-        verify=verify,
-        timeout_s=timeout_s,
-        clock=clock,
-        at_crash_point=at_crash_point,
-    )
-    yield from deliver_over(parcels, transport, context, connections=connections, timeout_s=timeout_s)
-
-
-def context_over(
-    transport: Transport,
-    ledger: Ledger,
-    store: BlobStore,
-    *,
-    run_id: str,
-    places: Places,
-    verify: Verify = unverified,
-    timeout_s: float = 30.0,
-    clock: Callable[[], datetime] = utc_now,
-    at_crash_point: Callable[[str], None] = lambda edge: None,
-) -> DeliveryContext:
-    """What all deliveries over this transport share; how long others are waited for follows from its time-out."""
-    lease_s = 2 * timeout_s + 1
-    return DeliveryContext(
-        ledger=ledger,
-        store=store,
-        places=places,
-        transport=transport.name,
-        endpoint=transport.address,
-        run_id=run_id,
-        verify=verify,
-        # Longer than the lease: of a run that died on another machine, the lease alone tells.
-        patience_s=lease_s + 1,
-        lease_s=lease_s,
-        clock=clock,
-        at_crash_point=at_crash_point,
-    )
-
-
-def deliver_over(
     parcels: Sequence[Parcel],
     transport: Transport,
     context: DeliveryContext,
@@ -121,7 +79,11 @@ def deliver_over(
     connections: int,
     timeout_s: float,
 ) -> Generator[DeliveryResult, None, None]:
-    """As `deliver_all`, for a run that is made already."""
+    """Deliver the parcels, and yield one result for each, in the caller's thread, as they come.
+
+    Each result is in the ledger before it is yielded; the exports are recorded already. Raises: after every parcel's
+    result, the DeliveryError that ended the delivery; at once, LedgerUnavailable.
+    """
     pool = UploadPool(context, transport, timeout_s)
     for parcel in parcels:
         pool.waiting.put(parcel)
@@ -146,15 +108,6 @@ def _round(pool: UploadPool, count: int) -> Iterator[DeliveryResult]:
     for thread in threads:
         thread.result()
     pool.stop.clear()
-
-
-_BACK_OFF: Final = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.3)
-
-
-def _pause(state: RetryCallState) -> float:
-    """Seconds until the next try."""
-    timed_out = state.outcome is not None and isinstance(state.outcome.exception(), InboxTimeout)
-    return 0.0 if timed_out else _BACK_OFF(state)
 
 
 class _GivenUp(Permanent):
@@ -191,8 +144,7 @@ class UploadPool:
                     if result is None:
                         self.waiting.put(parcel)
                         return
-                    self.context.ledger.months.record_outcomes([outcome_of(result)], self.context.run_id)
-                    self.results.put(result)
+                    self.results.put(self.context.record(result))
         except BaseException:
             self.stop.set()
             raise
@@ -201,31 +153,31 @@ class UploadPool:
 
     def _result(self, parcel: Parcel, connection: _Connection) -> DeliveryResult | None:
         """What became of the parcel; None where this thread gets no connection while another one has one."""
-        tries = Retrying(
-            retry=retry_if_exception_type(Transient),
-            wait=_pause,
-            stop=stop_after_attempt(_TRIES) | stop_before_delay(self.timeout_s + 0.5),
-            sleep=self._sleep,
-            reraise=True,
-        )
+        tries = tries_within(self.timeout_s, self._sleep)
+        deadline = deadline_of(self.timeout_s, parcel.export.size_bytes)
         try:
-            result = tries(self._once, parcel, connection)
+            result = tries(self._once, parcel, connection, deadline)
         except DeliveryError as error:
             if not self._counted(error, connection):
                 return None
-            problem = Problem(Code.DELIVERY_FAILED, parcel.export.customer_number, str(error))
-            return result_of(parcel, self.context.clock(), "failed", (problem,))
+            return failed(parcel, self.context.clock(), str(error))
         if connection.is_open:
             self.failed_in_a_row = 0
         return result
 
-    def _once(self, parcel: Parcel, connection: _Connection) -> DeliveryResult:
+    def _once(self, parcel: Parcel, connection: _Connection, deadline: Deadline) -> DeliveryResult:
+        """One try. The inbox is connected to only if there is something to send."""
+        delivery = ParcelDelivery(parcel, self.context)
         try:
-            return deliver(parcel, connection.inbox, self.context)
+            while (planned := delivery.next()) is not None:
+                inbox = connection.inbox()
+                inbox.finish_by(deadline)
+                delivery.published_here |= move_on(planned, delivery.data, inbox, self.context)
         except Transient as error:
             if not error.connection_usable:
                 connection.close()
             raise
+        return delivery.result
 
     def _sleep(self, seconds: float) -> None:
         self.stop.wait(seconds)
@@ -248,7 +200,7 @@ class _Connection:
     """One thread's connection: made when it is first needed, and again after it broke."""
 
     def __init__(self, pool: UploadPool) -> None:
-        self._crew = pool
+        self._pool = pool
         self._inbox: InboxConnection | None = None
         self._context = ExitStack()
         self.refused = False
@@ -267,24 +219,24 @@ class _Connection:
 
     def inbox(self) -> InboxConnection:
         """The open connection, or a new one. Raises: as `Transport.connect`, or _GivenUp."""
-        if self._crew.ended_by is not None:
-            raise _GivenUp(f"not tried any more: {self._crew.ended_by}")
+        if self._pool.ended_by is not None:
+            raise _GivenUp(f"not tried any more: {self._pool.ended_by}")
         if self._inbox is None:
             # Until one login has succeeded, one at a time: four wrong passwords at once lock an account.
-            with nullcontext() if self._crew.ever_connected else self._crew.first_login:
-                if self._crew.ended_by is not None:
-                    raise _GivenUp(f"not tried any more: {self._crew.ended_by}")
+            with nullcontext() if self._pool.ever_connected else self._pool.first_login:
+                if self._pool.ended_by is not None:
+                    raise _GivenUp(f"not tried any more: {self._pool.ended_by}")
                 self.refused = True
-                self._inbox = self._context.enter_context(self._crew.transport.connect())
+                self._inbox = self._context.enter_context(self._pool.transport.connect())
                 self.refused = False
-                with self._crew.lock:
-                    self._crew.ever_connected = True
-                    self._crew.connected += 1
+                with self._pool.lock:
+                    self._pool.ever_connected = True
+                    self._pool.connected += 1
         return self._inbox
 
     def close(self) -> None:
         if self._inbox is not None:
             self._inbox = None
-            with self._crew.lock:
-                self._crew.connected -= 1
+            with self._pool.lock:
+                self._pool.connected -= 1
         self._context.close()

@@ -1,7 +1,6 @@
 """What became of a rename whose outcome nobody noted: look at the inbox, and decide by 4-delivery's table.
 
-`look` reads, `decide` is the table as a pure function. What is then done, and under which token, is
-`machine`'s.
+`inspect` reads, `decide` is the table as a pure function; `upload` does what follows.
 
 Files move one way: temporary → inbox → archive or error. Looking in the same direction, each place is read
 after the one before it, so a file that moves on meanwhile is seen later, never overlooked.
@@ -12,27 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from billing_pipeline.delivery.context import Places
+from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.delivery.transports.protocol import (
     InboxConnection,
     InboxUnavailable,
     NotFound,
     PermissionRefused,
+    TooManyNames,
 )
 from billing_pipeline.problems import Code
 from billing_pipeline.store.blobs import sha256_of
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The inbox's directories; None where the receiver's are not known."""
-
-    remote_dir: str
-    archive_dir: str | None = None
-    error_dir: str | None = None
-
-
-class Sight(Enum):
+class FileState(Enum):
     """What is at a path."""
 
     GONE = auto()
@@ -49,20 +42,20 @@ class Sight(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sights:
+class FileStates:
     """What was seen, in the direction in which files move."""
 
-    temporary: Sight
-    inbox: Sight
-    archive: Sight
-    error: Sight
+    temporary: FileState
+    inbox: FileState
+    archive: FileState
+    error: FileState
 
     def __str__(self) -> str:
         return ", ".join(f"{place} {getattr(self, place).name.lower()}" for place in self.__slots__)
 
 
 class Action(Enum):
-    """What the sights come to."""
+    """What the states come to."""
 
     PUBLISHED = auto()
     CONSUMED = auto()
@@ -80,52 +73,54 @@ class Decision:
     reason: str = ""
 
 
-def look(delivery: Delivery, inbox: InboxConnection, places: Places) -> Sights:
+def inspect(delivery: Delivery, inbox: InboxConnection, places: Places) -> FileStates:
     """Look at the four places of a delivery.
 
     Raises: DeliveryError where looking itself fails; InboxUnavailable if the directory that had the files
     is not there: a share that is not mounted must not look like one whose files were all taken.
     """
-    sights = Sights(
-        temporary=_sight(delivery, inbox, delivery.temporary_path),
-        inbox=_sight(delivery, inbox, delivery.remote_path),
-        archive=_sight(delivery, inbox, join(places.archive_dir, delivery.file_name)),
-        error=_sight(delivery, inbox, join(places.error_dir, delivery.file_name)),
+    states = FileStates(
+        temporary=_state_of(delivery, inbox, delivery.temporary_path),
+        inbox=_state_of(delivery, inbox, delivery.remote_path),
+        archive=_state_of(delivery, inbox, join(places.archive_dir, delivery.file_name)),
+        error=_state_of(delivery, inbox, join(places.error_dir, delivery.file_name)),
     )
-    if sights.temporary is Sight.GONE and sights.inbox is Sight.GONE:
+    if states.temporary is FileState.GONE and states.inbox is FileState.GONE:
         _prove_there(inbox, delivery)
-    return sights
+    return states
 
 
-def decide(sights: Sights) -> Decision:
+def decide(states: FileStates) -> Decision:
     """4-delivery's table for COMMITTING. What is not in it is held: nothing is ever guessed."""
-    match sights:
-        case Sights(inbox=Sight.OTHER):
+    match states:
+        case FileStates(inbox=FileState.OTHER):
             return _collision("another file has the name in the inbox")
-        case Sights(inbox=Sight.SAME):
+        case FileStates(inbox=FileState.SAME):
             return Decision(Action.PUBLISHED)
-        case Sights(inbox=Sight.GONE, archive=Sight.SAME):
+        case FileStates(inbox=FileState.GONE, archive=FileState.SAME):
             return Decision(Action.CONSUMED)
-        case Sights(inbox=Sight.GONE, archive=Sight.OTHER):
+        case FileStates(inbox=FileState.GONE, archive=FileState.OTHER):
             return _collision("a file of that name with other content is in the archive")
-        case Sights(
-            temporary=Sight.GONE, inbox=Sight.GONE, error=Sight.SAME | Sight.OTHER | Sight.UNREADABLE
+        case FileStates(
+            temporary=FileState.GONE,
+            inbox=FileState.GONE,
+            error=FileState.SAME | FileState.OTHER | FileState.UNREADABLE,
         ):
             return Decision(
                 Action.HOLD,
                 Code.REJECTED_BY_RECEIVER,
                 "the receiver moved the file to its error directory",
             )
-        case Sights(temporary=Sight.GONE, inbox=Sight.GONE):
+        case FileStates(temporary=FileState.GONE, inbox=FileState.GONE):
             return Decision(Action.PUBLISHED)
-        case Sights(
-            temporary=Sight.SAME,
-            inbox=Sight.GONE,
-            archive=Sight.GONE | Sight.UNKNOWN,
-            error=Sight.GONE | Sight.UNKNOWN,
+        case FileStates(
+            temporary=FileState.SAME,
+            inbox=FileState.GONE,
+            archive=FileState.GONE | FileState.UNKNOWN,
+            error=FileState.GONE | FileState.UNKNOWN,
         ):
             return Decision(Action.RENAME)
-        case Sights(temporary=Sight.OTHER):
+        case FileStates(temporary=FileState.OTHER):
             return Decision(
                 Action.HOLD,
                 Code.DELIVERY_FAILED,
@@ -135,8 +130,30 @@ def decide(sights: Sights) -> Decision:
             return Decision(
                 Action.HOLD,
                 Code.DELIVERY_FAILED,
-                f"whether the file was published cannot be told ({sights})",
+                f"whether the file was published cannot be told ({states})",
             )
+
+
+def seen_before(delivery: Delivery, ledger: Ledger, places: Places) -> Decision | None:
+    """What follows for a delivery that is about to be sent, if its file was seen; None where it was not."""
+    if delivery.released_as == "send":
+        return None
+    sightings = ledger.sightings.of_file((delivery.month, delivery.customer_number, delivery.revision))
+    if not sightings:
+        return None
+    last = sightings[-1]
+    if last.path == join(places.error_dir, delivery.file_name):
+        reason = f"reconcile found it in the receiver's error directory ({last.path})"
+        return Decision(Action.HOLD, Code.REJECTED_BY_RECEIVER, reason)
+    if any(seen.sha256 != delivery.sha256 for seen in sightings):
+        reason = (
+            f"reconcile saw another content under this name ({last.path}), which this ledger did not send"
+        )
+        return Decision(Action.HOLD, Code.NAME_COLLISION, reason)
+    archived = last.path == join(places.archive_dir, delivery.file_name)
+    return Decision(
+        Action.CONSUMED if archived else Action.PUBLISHED, reason=f"reconcile saw it at {last.path}"
+    )
 
 
 def join(directory: str | None, name: str) -> str:
@@ -156,25 +173,29 @@ def _prove_there(inbox: InboxConnection, delivery: Delivery) -> None:
             f"{delivery.endpoint} has no directory {delivery.remote_dir} any more; bring it back, for it tells what "
             f"became of {delivery.file_name}"
         ) from error
-    except PermissionRefused:
+    except (PermissionRefused, TooManyNames):
         return
 
 
-def _sight(delivery: Delivery, inbox: InboxConnection, path: str) -> Sight:
+def _state_of(delivery: Delivery, inbox: InboxConnection, path: str) -> FileState:
     if not path:
-        return Sight.UNKNOWN
+        return FileState.UNKNOWN
     try:
         found = inbox.stat(path)
     except PermissionRefused:
-        return Sight.HIDDEN
+        return FileState.HIDDEN
     if found is None:
-        return Sight.GONE
+        return FileState.GONE
     if found.size is not None and found.size != delivery.size_bytes:
-        return Sight.OTHER
+        return FileState.OTHER
     try:
-        return Sight.SAME if sha256_of(inbox.read(path)) == delivery.sha256 else Sight.OTHER
+        return (
+            FileState.SAME
+            if sha256_of(inbox.read(path, delivery.size_bytes + 1)) == delivery.sha256
+            else FileState.OTHER
+        )
     except NotFound:
         # It moved on between the two questions; the places after this one are looked at later.
-        return Sight.GONE
+        return FileState.GONE
     except PermissionRefused:
-        return Sight.UNREADABLE
+        return FileState.UNREADABLE

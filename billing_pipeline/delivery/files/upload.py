@@ -1,8 +1,6 @@
 """One file, at most once: the states of a delivery and the edges between them, whatever dies in the middle.
 
-Belongs here: the order of things. Does not: how a connection is made and how often it is tried (`worker`),
-what the inbox is (`inbox` and its transports), what an edge does to the ledger (`ledger.edges`), the table
-of recovery (`recovery`), the words for people (`verdicts`).
+The order of things: how often it is tried is `pool`'s, what an edge does to the ledger `ledger.transitions`'.
 
 Why the final name is published at most once. The only thing that publishes is a rename of a temporary file
 to the final name, and each temporary file carries the token under which it was written. Let T be a token.
@@ -35,25 +33,14 @@ the death of a process is noticed on the same machine (`liveness`), and elsewher
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
 from billing_pipeline.delivery.context import DeliveryContext
-from billing_pipeline.delivery.files.orphans import seen_before
-from billing_pipeline.delivery.files.recovery import Action, Decision, decide, join, look
-from billing_pipeline.delivery.ledger import Note, Refusal, new_token
-from billing_pipeline.delivery.records import (
-    SENT_STATES,
-    Delivery,
-    DeliveryOutcome,
-    DeliveryResult,
-    Parcel,
-    State,
-)
-from billing_pipeline.delivery.results import changed, held, in_progress, result_of
+from billing_pipeline.delivery.files.recovery import Action, Decision, decide, inspect, join, seen_before
+from billing_pipeline.delivery.ledger import Note, new_token
+from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
     InboxBusy,
@@ -63,8 +50,8 @@ from billing_pipeline.delivery.transports.protocol import (
     NotFound,
     ReadBackMismatch,
 )
-from billing_pipeline.problems import Code, Problem
-from billing_pipeline.store.blobs import StoreError, sha256_of
+from billing_pipeline.problems import Code
+from billing_pipeline.store.blobs import sha256_of
 
 CRASH_POINTS: Final = (
     "planned",
@@ -82,83 +69,32 @@ CRASH_POINTS: Final = (
 _LOOKS = 5
 
 
-def deliver(parcel: Parcel, inbox: Callable[[], InboxConnection], context: DeliveryContext) -> DeliveryResult:
-    """Deliver one file, or say why not; `inbox` is asked for a connection only if one is needed.
+def move_on(planned: Delivery, data: bytes, inbox: InboxConnection, context: DeliveryContext) -> bool:
+    """Send a PLANNED or UPLOADING delivery, or find out what became of a COMMITTING one.
 
-    A failed exchange is logged, and the delivery given back, before it is raised. Raises: DeliveryError for
-    that; LedgerUnavailable.
+    True where this call published it; False where it was held, or somebody else has it. A failed exchange is logged,
+    and the delivery given back, before it is raised. Raises: DeliveryError for that; LedgerUnavailable.
     """
-    return carry_through(
-        parcel,
-        context,
-        send=lambda planned, data: _upload(planned, data, inbox(), context),
-        take_up=lambda found: _take_up(found, inbox(), context),
-    )
-
-
-def carry_through(
-    parcel: Parcel,
-    context: DeliveryContext,
-    *,
-    send: Callable[[Delivery, bytes], bool],
-    take_up: Callable[[Delivery], bool],
-) -> DeliveryResult:
-    """What holds for every way of sending: plan, wait for who is at work, and go by what the ledger says.
-
-    `send` moves a PLANNED or UPLOADING delivery on, `take_up` a COMMITTING one; True where they published it, False
-    where it was held or somebody else has it. What they raise is raised.
-    """
-    started = time.monotonic()
-    published_here = False
-    attempt = 0
-    while True:
-        planned = context.ledger.plans.plan(parcel, run_id=context.run_id, may_take=context.may_take)
-        if isinstance(planned, Refusal):
-            return result_of(parcel, context.clock(), "failed", planned.problems)
-        context.at_crash_point("planned")
-        if planned.state in SENT_STATES or planned.state is State.HELD:
-            return _settled(parcel, planned, context, published_here=published_here)
-        if attempt > 0 and time.monotonic() - started >= context.patience_s:
-            return result_of(parcel, context.clock(), "failed", (in_progress(planned),))
-        # Planned with other bytes, the lease has expired since the ledger was asked: ask it again.
-        superseded = planned.state is State.UPLOADING and planned.sha256 != parcel.export.sha256
-        if superseded or not context.may_take(planned):
-            context.sleep(0.05 * 2 ** min(attempt, 3))
-        elif planned.state is State.COMMITTING:
-            published_here |= take_up(planned)
-        else:
-            data, problems = _bytes_to_send(parcel, context)
-            if problems:
-                return result_of(parcel, context.clock(), "failed", problems)
-            published_here |= send(planned, data)
-        attempt += 1
-
-
-def _bytes_to_send(parcel: Parcel, context: DeliveryContext) -> tuple[bytes, tuple[Problem, ...]]:
-    """The stored bytes, proven anew; or what is wrong with them."""
-    export = parcel.export
-    try:
-        data = context.store.get("csv", export.sha256)
-    except StoreError as error:
-        return b"", (Problem(Code.DELIVERY_FAILED, export.customer_number, str(error)),)
-    return data, tuple(
-        Problem(Code.LAYOUT_INVALID, export.customer_number, fault) for fault in context.verify(parcel, data)
-    )
+    if planned.state is State.COMMITTING:
+        return _take_up(planned, inbox, context)
+    return _upload(planned, data, inbox, context)
 
 
 def _upload(planned: Delivery, data: bytes, inbox: InboxConnection, context: DeliveryContext) -> bool:
     """PLANNED or UPLOADING → PUBLISHED. False where it was held, or somebody else has taken it over."""
+    destination = context.destination
+    directory = destination.places.remote_dir
     if "/" in planned.file_name:
-        raise NameRefused(f"the file name {planned.file_name!r} would leave {context.places.remote_dir}")
+        raise NameRefused(f"the file name {planned.file_name!r} would leave {directory}")
     token = new_token()
     taken = context.ledger.transitions.take(
         planned,
         token=token,
-        temporary_path=join(context.places.remote_dir, f".{planned.file_name}.{token}.tmp"),
-        remote_path=join(context.places.remote_dir, planned.file_name),
-        remote_dir=context.places.remote_dir,
-        transport=context.transport,
-        endpoint=context.endpoint,
+        temporary_path=join(directory, f".{planned.file_name}.{token}.tmp"),
+        remote_path=join(directory, planned.file_name),
+        remote_dir=directory,
+        transport=destination.transport,
+        endpoint=destination.endpoint,
         holder=context.holder,
         run_id=context.run_id,
     )
@@ -186,7 +122,7 @@ def _write_and_commit(
     with _GivenBack(taken, context):
         for leftover in taken.leftovers:
             inbox.remove(leftover)
-        seen = seen_before(taken, context.ledger, context.places)
+        seen = seen_before(taken, context.ledger, context.destination.places)
         if seen is not None:
             _recognise(taken, seen, context)
             return None
@@ -219,7 +155,7 @@ def _foreign_file(taken: Delivery, inbox: InboxConnection, context: DeliveryCont
     """Whose file has our name already, before anything of ours was published; "" if nobody's."""
     if inbox.stat(taken.remote_path) is not None:
         return f"{taken.remote_path} is there already, and not from this ledger"
-    archived = join(context.places.archive_dir, taken.file_name)
+    archived = join(context.destination.places.archive_dir, taken.file_name)
     if archived and taken.released_as != "send" and inbox.stat(archived) is not None:
         return f"{archived} says that the receiver has taken a file of this name, of which this ledger knows nothing"
     return ""
@@ -229,11 +165,11 @@ def _write(taken: Delivery, data: bytes, inbox: InboxConnection, context: Delive
     """The temporary file, proven to be whole."""
     inbox.create(taken.temporary_path, data)
     context.at_crash_point("created")
-    if sha256_of(inbox.read(taken.temporary_path)) != taken.sha256:
+    if sha256_of(inbox.read(taken.temporary_path, len(data) + 1)) != taken.sha256:
         inbox.remove(taken.temporary_path)
         raise ReadBackMismatch(
-            f"{context.endpoint} did not keep what was written to {taken.temporary_path}: what was read back differs; "
-            "its disk may be full or failing"
+            f"{context.destination.endpoint} did not keep what was written to {taken.temporary_path}: what was read "
+            "back differs; its disk may be full or failing"
         )
     context.at_crash_point("verified")
 
@@ -251,14 +187,14 @@ def _take_up(found: Delivery, inbox: InboxConnection, context: DeliveryContext) 
 
 def _resolve(committed: Delivery, inbox: InboxConnection, context: DeliveryContext) -> bool:
     """COMMITTING → whatever the inbox says. False where it was held, or somebody else was first."""
-    if committed.endpoint != context.endpoint:
-        reason = f"it was sent to {committed.endpoint}, and the inbox is now {context.endpoint}: look there"
+    if committed.endpoint != context.destination.endpoint:
+        reason = f"it was sent to {committed.endpoint}, and the inbox is now {context.destination.endpoint}: look there"
         _hold(committed, Decision(Action.HOLD, Code.DELIVERY_FAILED, reason), context)
         return False
     for _ in range(_LOOKS):
-        sights = look(committed, inbox, context.places)
+        states = inspect(committed, inbox, context.destination.places)
         context.at_crash_point("looked")
-        decision = decide(sights)
+        decision = decide(states)
         match decision.action:
             case Action.RENAME:
                 try:
@@ -266,7 +202,7 @@ def _resolve(committed: Delivery, inbox: InboxConnection, context: DeliveryConte
                 except (NameTaken, NotFound):
                     continue
                 context.at_crash_point("renamed")
-                note = Note("publish", f"{committed.remote_path} ({sights})")
+                note = Note("publish", f"{committed.remote_path} ({states})")
                 return _published(committed, note, context, renamed=True)
             case Action.HOLD:
                 if _hold(committed, decision, context):
@@ -275,9 +211,11 @@ def _resolve(committed: Delivery, inbox: InboxConnection, context: DeliveryConte
             case _:
                 inbox.remove(committed.temporary_path)
                 consumed = decision.action is Action.CONSUMED
-                note = Note("recover", f"{decision.action.name.lower()}: {sights}")
+                note = Note("recover", f"{decision.action.name.lower()}: {states}")
                 return _published(committed, note, context, consumed=consumed)
-    raise InboxBusy(f"{context.endpoint} changed {committed.remote_path} each time it was looked at")
+    raise InboxBusy(
+        f"{context.destination.endpoint} changed {committed.remote_path} each time it was looked at"
+    )
 
 
 def _published(
@@ -325,18 +263,3 @@ class _GivenBack:
             return False
         self.context.ledger.events.record_exchange(self.delivery, note, run_id=self.context.run_id)
         return True
-
-
-def _settled(
-    parcel: Parcel, found: Delivery, context: DeliveryContext, *, published_here: bool
-) -> DeliveryResult:
-    """What the ledger says of a delivery that is over, or that a person has to decide about."""
-    if found.state is State.HELD:
-        return result_of(parcel, context.clock(), "held", (held(found),))
-    if parcel.export.sha256 in {found.sha256, found.accepted_sha256}:
-        outcome: DeliveryOutcome = "delivered" if published_here else "unchanged"
-        return result_of(parcel, context.clock(), outcome, remote_path=found.remote_path)
-    problem = changed(parcel, found, context.store)
-    note = Note("hold", problem.message, outcome="failure", kind="decision")
-    context.ledger.events.record_exchange(found, note, run_id=context.run_id)
-    return result_of(parcel, context.clock(), "held", (problem,))

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
+from billing_pipeline.delivery.channel import Withdrawal
 from billing_pipeline.delivery.context import DeliveryContext
-from billing_pipeline.delivery.files.recovery import Action, decide, join, look
+from billing_pipeline.delivery.files.pool import deadline_of
+from billing_pipeline.delivery.files.recovery import Action, decide, inspect, join
 from billing_pipeline.delivery.ledger import Note, new_token
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.delivery.transports.protocol import (
@@ -37,16 +38,8 @@ from billing_pipeline.store.blobs import sha256_of
 _TAKEN = "the receiver had taken it"
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
-    """What became of one published delivery: as the ledger has it now, and why it was not withdrawn, "" if it was."""
-
-    delivery: Delivery
-    why_not: str = ""
-
-
 def withdraw_month(
-    month: str, transport: Transport, context: DeliveryContext, *, why: str
+    month: str, transport: Transport, context: DeliveryContext, *, timeout_s: float, why: str
 ) -> list[Withdrawal]:
     """Withdraw every file of the month that can be, and tell of each that was published, by customer number.
 
@@ -56,11 +49,12 @@ def withdraw_month(
     given_up = ""
     with ExitStack() as connection:
         inbox: InboxConnection | None = None
-        for delivery in published(context.ledger.deliveries.of_month(month), context.endpoint):
+        for delivery in published(context.ledger.deliveries.of_month(month), context.destination.endpoint):
             why_not = given_up
             if not given_up:
                 try:
                     inbox = inbox or connection.enter_context(transport.connect())
+                    inbox.finish_by(deadline_of(timeout_s, delivery.size_bytes))
                     why_not = withdraw(delivery, inbox, context, why=why)
                 except DeliveryError as error:
                     why_not = str(error)
@@ -92,7 +86,7 @@ def withdraw(delivery: Delivery, inbox: InboxConnection, context: DeliveryContex
     Raises: DeliveryError. If it happens after the ledger has said HELD, it stays so: where the file is, is not known.
     """
     try:
-        if sha256_of(inbox.read(delivery.remote_path)) != delivery.sha256:
+        if sha256_of(inbox.read(delivery.remote_path, delivery.size_bytes + 1)) != delivery.sha256:
             return "another file has its name in the inbox"
     except NotFound:
         return _TAKEN
@@ -119,13 +113,13 @@ def withdraw(delivery: Delivery, inbox: InboxConnection, context: DeliveryContex
 
 def _taken_meanwhile(begun: Delivery, inbox: InboxConnection, context: DeliveryContext) -> str:
     """HELD → PUBLISHED or CONSUMED, where the inbox agrees that the receiver has it; else it stays HELD."""
-    sights = look(begun, inbox, context.places)
-    decision = decide(sights)
-    note = Note("withdraw", f"{_TAKEN}: {sights}", outcome="failure")
+    states = inspect(begun, inbox, context.destination.places)
+    decision = decide(states)
+    note = Note("withdraw", f"{_TAKEN}: {states}", outcome="failure")
     if decision.action not in (Action.PUBLISHED, Action.CONSUMED):
         context.ledger.events.record_exchange(begun, note, run_id=context.run_id)
         return decision.reason
     back = context.ledger.transitions.not_withdrawn(begun, note)
     if back is not None and decision.action is Action.CONSUMED:
-        context.ledger.transitions.consumed(back, Note("recover", f"consumed: {sights}"))
+        context.ledger.transitions.consumed(back, Note("recover", f"consumed: {states}"))
     return _TAKEN

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from billing_pipeline.billing.adjustments import Adjustment
 from billing_pipeline.delivery.ledger.database import Database, insert
-from billing_pipeline.delivery.ledger.events import append
+from billing_pipeline.delivery.ledger.events import Note, append, event_of
 from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.delivery.ledger.tables import (
     adjustment_versions,
@@ -25,7 +25,7 @@ from billing_pipeline.delivery.ledger.tables import (
     finished_months,
     month_customers,
 )
-from billing_pipeline.delivery.records import AdjustmentAction, AdjustmentRecord, Event
+from billing_pipeline.delivery.records import AdjustmentAction, AdjustmentRecord
 from billing_pipeline.problems import UsageError
 
 _CONTENT = ("title", "quantity", "unit_price_net", "vat_percent", "unit", "item_number", "deleted")
@@ -263,24 +263,15 @@ def _write(connection: sa.Connection, version: AdjustmentRecord) -> None:
             at=version.at,
         )
     )
+    note = Note(
+        f"adjust {version.action}",
+        f"{version.author}: {version.reason} (adjustment {version.id}: {version.title}, "
+        f"{version.quantity} at {version.unit_price_net}, VAT {version.vat_percent} %)",
+        kind="decision",
+    )
     append(
         connection,
-        [
-            Event(
-                id=0,
-                at=version.at,
-                month=version.month,
-                customer_number=version.customer_number,
-                revision=0,
-                order_number="",
-                kind="decision",
-                action=f"adjust {version.action}",
-                outcome="success",
-                detail=f"{version.author}: {version.reason} (adjustment {version.id}: {version.title}, "
-                f"{version.quantity} at {version.unit_price_net}, VAT {version.vat_percent} %)",
-                run_id="",
-            )
-        ],
+        [event_of(note, at=version.at, month=version.month, customer_number=version.customer_number)],
     )
 
 

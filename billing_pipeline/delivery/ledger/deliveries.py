@@ -1,8 +1,8 @@
-"""What others ask of the ledger: deliveries, closed months, billed rows. Nothing is written here."""
+"""Questions to the ledger about deliveries, closed months and billed rows. Nothing is written here."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import sqlalchemy as sa
@@ -11,7 +11,16 @@ from billing_pipeline.delivery.ledger.billed_rows import portions
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.plans import delivery_of
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries, month_customers
-from billing_pipeline.delivery.records import SENT_STATES, Delivery, RowInFile, State
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, Export, RowInFile, State
+
+
+def latest_of(found: Iterable[Delivery]) -> dict[str, Delivery]:
+    """The last revision of each customer among the deliveries of a month, sent or not.
+
+    A plan that was given up, with nothing sent, is none.
+    """
+    in_order = sorted(found, key=lambda delivery: delivery.revision)
+    return {delivery.customer_number: delivery for delivery in in_order if delivery.sha256}
 
 
 class Deliveries:
@@ -38,18 +47,38 @@ class Deliveries:
             ).one_or_none()
         return None if row is None else delivery_of(row)
 
-    def revisions(self, month: str) -> dict[str, int]:
-        """The latest revision of each customer who has a delivery in the month: the one that a run renders.
+    def latest(self, month: str) -> dict[str, Delivery]:
+        """The last revision of each customer's month, sent or not, as `latest_of` has it."""
+        return latest_of(self.of_month(month))
 
-        A plan that was given up, with nothing sent, is none.
-        """
-        query = (
-            sa.select(deliveries.c.customer_number, sa.func.max(deliveries.c.revision))
-            .where(deliveries.c.month == month, deliveries.c.sha256 != "")
-            .group_by(deliveries.c.customer_number)
+    def revisions(self, month: str) -> dict[str, int]:
+        """The number of each customer's last revision in the month: the one that a run renders."""
+        return {number: delivery.revision for number, delivery in self.latest(month).items()}
+
+    def last_sent(self, month: str) -> dict[str, Delivery]:
+        """The last revision of each customer's month that was committed for sending: the one that stands."""
+        return {
+            delivery.customer_number: delivery
+            for delivery in self.of_month(month)  # by revision, so that the last one stays
+            if delivery.committed_at is not None
+        }
+
+    def next_revisions(self, month: str) -> dict[str, int]:
+        """The revision with which each customer of the month would be corrected: the one after the last sent."""
+        return {number: delivery.revision + 1 for number, delivery in self.last_sent(month).items()}
+
+    def unsettled(self, month: str, exports: Iterable[Export]) -> frozenset[str]:
+        """Those of these customers for whom a file of the month is still to be sent: neither sent nor held."""
+        settled = {
+            delivery.order_number
+            for delivery in self.of_month(month)
+            if delivery.state in SENT_STATES or delivery.state is State.HELD
+        }
+        return frozenset(
+            export.customer_number
+            for export in exports
+            if export.outcome in {"to_bill", "rendered"} and export.order_number not in settled
         )
-        with self._db.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
 
     def open_corrections(self, month: str) -> frozenset[str]:
         """The customers of whose month a correction is planned that is not committed for sending yet."""

@@ -28,7 +28,7 @@ class Note:
 
 
 def append(connection: sa.Connection, entries: Iterable[Event]) -> None:
-    """Add the entries, in their order; their `id` is given by the database."""
+    """Add the entries, in their order."""
     rows = [
         {column.name: getattr(entry, column.name) for column in events.c if column.name != "id"}
         for entry in entries
@@ -37,19 +37,41 @@ def append(connection: sa.Connection, entries: Iterable[Event]) -> None:
         connection.execute(sa.insert(events), rows)
 
 
-def about(delivery: Delivery, note: Note, *, at: datetime, run_id: str) -> Event:
-    """What the log says of one delivery."""
+def event_of(
+    note: Note,
+    *,
+    at: datetime,
+    month: str,
+    customer_number: str = "",
+    revision: int = 0,
+    order_number: str = "",
+    run_id: str = "",
+) -> Event:
+    """The note as an entry of the log; its `id` is given by the database."""
     return Event(
         id=0,
+        at=at,
+        month=month,
+        customer_number=customer_number,
+        revision=revision,
+        order_number=order_number,
+        kind=note.kind,
+        action=note.action,
+        outcome=note.outcome,
+        detail=note.detail,
+        run_id=run_id,
+    )
+
+
+def about(delivery: Delivery, note: Note, *, at: datetime, run_id: str) -> Event:
+    """The note as an entry about one delivery."""
+    return event_of(
+        note,
         at=at,
         month=delivery.month,
         customer_number=delivery.customer_number,
         revision=delivery.revision,
         order_number=delivery.order_number,
-        kind=note.kind,
-        action=note.action,
-        outcome=note.outcome,
-        detail=note.detail,
         run_id=run_id,
     )
 
@@ -60,14 +82,15 @@ class Events:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def record(self, entries: Iterable[Event]) -> None:
-        """Log what changed no delivery, such as a file that no connection could be made for."""
+    def record(self, note: Note, *, month: str, run_id: str) -> None:
+        """Log what is about a month and no single delivery, such as a list that was asked of the API."""
         with self._db.writing() as connection:
-            append(connection, entries)
+            append(connection, [event_of(note, at=self._db.now(), month=month, run_id=run_id)])
 
     def record_exchange(self, delivery: Delivery, note: Note, *, run_id: str) -> None:
         """Log one exchange about a delivery, with the inbox or the API, that moved it nowhere."""
-        self.record([about(delivery, note, at=self._db.now(), run_id=run_id)])
+        with self._db.writing() as connection:
+            append(connection, [about(delivery, note, at=self._db.now(), run_id=run_id)])
 
     def find(self, *, month: str | None = None, customer_number: str | None = None) -> list[Event]:
         """The log, oldest first, of one month or customer if named."""

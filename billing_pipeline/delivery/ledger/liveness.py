@@ -1,14 +1,24 @@
-"""Is the process that holds a delivery still alive? Asked so that nobody waits for the dead.
+"""Is whoever is at work on a delivery still alive? Asked so that nobody waits for the dead.
 
-Only ever a reason to wait less: taking over from a living holder is safe too (see `machine`). So "do not
-know" is an honest answer here, and the lease then decides.
+Only ever a reason to wait less: taking over from a living holder is safe too (see `files.upload`). So "do not know"
+is an honest answer here, and the lease then decides.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from billing_pipeline.delivery.records import Delivery
+
+
+def is_free(delivery: Delivery, *, lease_s: float, now: datetime) -> bool:
+    """Whether nobody is at work on the delivery: its process has ended, or it has not moved for the lease."""
+    if not delivery.holder or is_gone(delivery.holder):
+        return True
+    return now - delivery.updated_at >= timedelta(seconds=lease_s)
 
 
 def this_process() -> str:

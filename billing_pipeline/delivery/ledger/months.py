@@ -1,7 +1,4 @@
-"""The current word on each customer's month: what the last export said, and how the last delivery ended.
-
-Which bytes may be sent is not decided here but in `plans` and `edges`; these rows are what `status` reads.
-"""
+"""How each customer's month stands, for `status`: what the last export said, and how the last delivery ended."""
 
 from __future__ import annotations
 
@@ -14,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.events import append
+from billing_pipeline.delivery.ledger.events import Note, append, event_of
 from billing_pipeline.delivery.ledger.plans import withdraw_plans
 from billing_pipeline.delivery.ledger.tables import finished_months, month_customers
-from billing_pipeline.delivery.records import Event, Export, MonthCustomer, Outcome
+from billing_pipeline.delivery.records import DeliveryResult, Event, Export, MonthCustomer
 from billing_pipeline.problems import Code, Problem
 
 _EXPORT_COLUMNS = tuple(field.name for field in fields(Export) if field.name not in {"outcome", "problems"})
@@ -115,13 +112,15 @@ class Months:
                 [replace(event, action=f"{event.action} (dry run)") for event in events],
             )
 
-    def record_outcomes(self, outcomes: Sequence[Outcome], run_id: str, *, close_months: bool = True) -> None:
+    def record_outcomes(
+        self, results: Sequence[DeliveryResult], run_id: str, *, close_months: bool = True
+    ) -> None:
         """Record how each customer's month ended, and log a failure; their exports are recorded already.
 
         With `close_months`, a customer with nothing to bill is closed for the month: rows that turn up later
         are late. False for a month that is not over.
         """
-        if not outcomes:
+        if not results:
             return
         at = self._db.now()
         closed = month_customers.c.closed_at
@@ -147,19 +146,19 @@ class Months:
                 update,
                 [
                     {
-                        "of_month": outcome.month,
-                        "of_customer": outcome.customer_number,
-                        "outcome": outcome.outcome,
-                        "found": [problem.as_json() for problem in outcome.problems],
-                        "bytes_sha256": outcome.sha256,
-                        "closes": close_months and outcome.outcome == "nothing_to_bill",
+                        "of_month": result.month,
+                        "of_customer": result.customer_number,
+                        "outcome": result.outcome,
+                        "found": [problem.as_json() for problem in result.problems],
+                        "bytes_sha256": result.sha256,
+                        "closes": close_months and result.outcome == "nothing_to_bill",
                     }
-                    for outcome in outcomes
+                    for result in results
                 ],
             )
             append(
                 connection,
-                [_failure(outcome, at, run_id) for outcome in outcomes if outcome.outcome == "failed"],
+                [_failure(result, at, run_id) for result in results if result.outcome == "failed"],
             )
 
     def finish(self, month: str, run_id: str) -> None:
@@ -229,33 +228,23 @@ def _event(export: Export, at: datetime, run_id: str) -> Event:
         detail = f"{export.file_name}, lines: {export.line_count}, bytes: {export.size_bytes}, sha256 {export.sha256}"
     else:
         detail = _words(export.problems) or export.reason
-    return Event(
-        id=0,
+    return event_of(
+        Note(export.outcome, detail, "failure" if export.outcome == "blocked" else "success", "export"),
         at=at,
         month=export.month,
         customer_number=export.customer_number,
-        revision=0,
         order_number=export.order_number,
-        kind="export",
-        action=export.outcome,
-        outcome="failure" if export.outcome == "blocked" else "success",
-        detail=detail,
         run_id=run_id,
     )
 
 
-def _failure(outcome: Outcome, at: datetime, run_id: str) -> Event:
-    return Event(
-        id=0,
+def _failure(result: DeliveryResult, at: datetime, run_id: str) -> Event:
+    return event_of(
+        Note("deliver", _words(result.problems), "failure"),
         at=at,
-        month=outcome.month,
-        customer_number=outcome.customer_number,
-        revision=0,
-        order_number=outcome.order_number,
-        kind="exchange",
-        action="deliver",
-        outcome="failure",
-        detail=_words(outcome.problems),
+        month=result.month,
+        customer_number=result.customer_number,
+        order_number=result.order_number,
         run_id=run_id,
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database, insert
-from billing_pipeline.delivery.ledger.events import append
+from billing_pipeline.delivery.ledger.events import Note, append, event_of
 from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.delivery.ledger.tables import omissions
 from billing_pipeline.delivery.records import Event, OmissionRecord
@@ -94,16 +94,5 @@ def _omission(row: Any) -> OmissionRecord:
 
 def _of_omission(omission: OmissionRecord, action: str, at: datetime) -> Event:
     what = f"service {omission.service_id}" if omission.service_id else f"customer {omission.customer_number}"
-    return Event(
-        id=0,
-        at=at,
-        month=omission.month or _ALWAYS,
-        customer_number=omission.customer_number,
-        revision=0,
-        order_number="",
-        kind="decision",
-        action=action,
-        outcome="success",
-        detail=f"{omission.author}: {omission.reason} ({what})",
-        run_id="",
-    )
+    note = Note(action, f"{omission.author}: {omission.reason} ({what})", kind="decision")
+    return event_of(note, at=at, month=omission.month or _ALWAYS, customer_number=omission.customer_number)

@@ -1,13 +1,13 @@
 """Plans: the bytes with which a customer's month is to be delivered, and the rows they bill, as one.
 
-A plan may be superseded until it is committed for sending, never after. Sending is not decided here
-(`edges`). Every plan gets a fresh token, so that whoever has read the plan before it cannot take it.
+A plan may be superseded until it is committed for sending, never after. Every plan gets a fresh token, so that whoever
+has read the plan before it cannot take it.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from billing_pipeline.delivery.ledger.billed_rows import bill, billed_elsewhere, give_up, rows_billed_by
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import Note, about, append
+from billing_pipeline.delivery.ledger.liveness import is_free
 from billing_pipeline.delivery.ledger.tables import deliveries
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, Parcel, State
 from billing_pipeline.problems import Code, PipelineError, Problem
@@ -78,19 +79,19 @@ class Plans:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def plan(
-        self, parcel: Parcel, *, run_id: str, may_take: Callable[[Delivery], bool]
-    ) -> Delivery | Refusal:
+    def plan(self, parcel: Parcel, *, run_id: str, lease_s: float, now: datetime) -> Delivery | Refusal:
         """The delivery of the parcel's customer, month and revision, planned anew where that may be.
 
-        A new row, or one that is not committed for sending and that `may_take` lets go, is made to say what
-        the parcel says. Any other is returned as it is: its state, and whether `sha256` is the parcel's, tell
-        the rest. Refused: a row that another file bills (ALREADY_BILLED), or another's order number.
+        A new row, or one that is not committed for sending and that nobody else is at work on (`is_free`, at `now`), is
+        made to say what the parcel says. Any other is returned as it is: its state, and whether `sha256` is the
+        parcel's, tell the rest. Refused: a row that another file bills (ALREADY_BILLED), or another's order number.
         """
         for _ in range(10):
             try:
                 with self._db.writing() as connection:
-                    return _plan(connection, parcel, at=self._db.now(), run_id=run_id, may_take=may_take)
+                    return _plan(
+                        connection, parcel, at=self._db.now(), run_id=run_id, lease_s=lease_s, now=now
+                    )
             except sa.exc.IntegrityError:
                 # Another run has just inserted the same delivery or billed the same row: now it can be seen.
                 continue
@@ -122,12 +123,15 @@ def _plan(
     *,
     at: datetime,
     run_id: str,
-    may_take: Callable[[Delivery], bool],
+    lease_s: float,
+    now: datetime,
 ) -> Delivery | Refusal:
     revisions = _revisions(connection, parcel.export.month, parcel.export.customer_number)
     found = revisions.get(parcel.revision)
     if found is not None:
-        changeable = found.state is State.PLANNED or (found.state is State.UPLOADING and may_take(found))
+        changeable = found.state is State.PLANNED or (
+            found.state is State.UPLOADING and is_free(found, lease_s=lease_s, now=now)
+        )
         if not changeable or _says_the_same(connection, found, parcel):
             return found
     problems = _refused(connection, parcel, revisions)

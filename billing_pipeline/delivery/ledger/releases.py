@@ -53,13 +53,17 @@ class Releases:
                 raise NotHeld(f"the ledger has no order {order_number}; see `billing-pipeline status MONTH`")
             delivery = delivery_of(row)
             # How the month's delivery ended is not at stake where only the draft is.
-            word: dict[str, Any] = {"delivery_run_id": run_id, "delivery_problems": [], "delivered_at": at}
+            outcome_update: dict[str, Any] = {
+                "delivery_run_id": run_id,
+                "delivery_problems": [],
+                "delivered_at": at,
+            }
             if delivery.state is State.HELD:
-                changes, word["delivery_outcome"] = self._of_held(connection, delivery, as_)
+                changes, outcome_update["delivery_outcome"] = self._of_held(connection, delivery, as_)
             elif delivery.state in SENT_STATES and delivery.held_code is not None:
-                changes, word = self._of_draft(delivery, as_), {}
+                changes, outcome_update = self._of_draft(delivery, as_), {}
             elif delivery.state in SENT_STATES:
-                changes, word["delivery_outcome"] = _of_difference(connection, delivery, as_)
+                changes, outcome_update["delivery_outcome"] = _of_difference(connection, delivery, as_)
             else:
                 raise NotHeld(
                     f"order {order_number} is not held but {delivery.state}: run {delivery.month} again instead"
@@ -69,14 +73,14 @@ class Releases:
                 .where(deliveries.c.id == delivery.id)
                 .values({**changes, "updated_at": at})
             )
-            if word:
+            if outcome_update:
                 connection.execute(
                     sa.update(month_customers)
                     .where(
                         month_customers.c.month == delivery.month,
                         month_customers.c.customer_number == delivery.customer_number,
                     )
-                    .values(word)
+                    .values(outcome_update)
                 )
             was = f" (was held: {delivery.held_reason})" if delivery.held_reason else ""
             note = Note(f"release as {as_}", f"{author}: {reason}{was}", kind="decision")
@@ -129,17 +133,17 @@ class Releases:
 def _of_difference(
     connection: sa.Connection, delivery: Delivery, as_: ReleaseAs
 ) -> tuple[dict[str, Any], str | None]:
-    word = connection.execute(
+    told = connection.execute(
         sa.select(month_customers.c.delivery_outcome, month_customers.c.delivery_sha256).where(
             month_customers.c.month == delivery.month,
             month_customers.c.customer_number == delivery.customer_number,
         )
     ).one_or_none()
-    if word is None or word.delivery_outcome != "held" or word.delivery_sha256 == delivery.sha256:
+    if told is None or told.delivery_outcome != "held" or told.delivery_sha256 == delivery.sha256:
         raise NotHeld(f"order {delivery.order_number} is not held: it was delivered ({delivery.state})")
     if as_ == "send":
         raise _sent_already(delivery)
-    return {"accepted_sha256": word.delivery_sha256}, "unchanged"
+    return {"accepted_sha256": told.delivery_sha256}, "unchanged"
 
 
 def _sent_already(delivery: Delivery) -> NotHeld:

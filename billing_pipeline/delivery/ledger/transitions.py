@@ -2,7 +2,7 @@
 
 An edge returns the delivery as it is after it, or None if the delivery was no longer as expected: somebody
 else has taken it, and the caller stops. What an edge was taken for is logged in the same transaction. When
-an edge may be taken is decided in `machine` and `recovery`; the edges about a draft are in `drafts`.
+an edge may be taken is decided in `delivery.files` and `delivery.api`.
 """
 
 from __future__ import annotations

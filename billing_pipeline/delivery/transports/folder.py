@@ -1,6 +1,6 @@
 """The `folder` transport: an inbox that is a directory of this machine, such as a mounted share.
 
-Translates between the protocol of `inbox` and the operating system. A remote path is taken below the root,
+A remote path is taken below the root,
 as if that were a server's. Nothing here retries; a share that hangs, hangs: the operating system has no
 time-out for it.
 
@@ -19,10 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.protocol import (
+    MOST_BYTES,
+    MOST_NAMES,
     ConnectionLost,
     DeliveryError,
     InboxBusy,
@@ -34,8 +38,9 @@ from billing_pipeline.delivery.transports.protocol import (
     NotFound,
     PermissionRefused,
     RemoteFile,
+    TooManyNames,
+    checked_path,
 )
-from billing_pipeline.delivery.transports.remote_names import checked_path
 
 _ERRORS: Final[dict[int, type[DeliveryError]]] = {
     errno.EEXIST: NameTaken,
@@ -81,7 +86,7 @@ class FolderTransport:
 
 
 class FolderInbox:
-    """The folder, as `inbox.InboxConnection` describes it."""
+    """The folder, as `protocol.InboxConnection` describes it."""
 
     def __init__(self, root: Path, address: str) -> None:
         self._root = root
@@ -106,10 +111,13 @@ class FolderInbox:
                 os.fsync(opened.fileno())
             _sync_directory(file.parent)
 
-    def read(self, path: str) -> bytes:
-        """The file's bytes."""
-        with self._asking("reading", path) as file:
-            return file.read_bytes()
+    def finish_by(self, deadline: Deadline) -> None:
+        """Takes no notice: the operating system cannot be interrupted."""
+
+    def read(self, path: str, at_most: int = MOST_BYTES) -> bytes:
+        """The file's bytes, of a longer one the first `at_most`."""
+        with self._asking("reading", path) as file, file.open("rb") as opened:
+            return opened.read(at_most)
 
     def rename(self, source: str, target: str) -> None:
         """Move, never over an existing file (see the module for how far that holds)."""
@@ -124,8 +132,13 @@ class FolderInbox:
 
     def list(self, directory: str) -> list[str]:
         """The names in a directory, sorted."""
-        with self._asking("listing", directory) as folder:
-            return sorted(entry.name for entry in folder.iterdir())
+        with self._asking("listing", directory) as folder, os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, MOST_NAMES + 1)]
+        if len(names) > MOST_NAMES:
+            raise TooManyNames(
+                f"{self._address}, listing {directory}: it has more than {MOST_NAMES} names; clear it out"
+            )
+        return sorted(names)
 
     @contextmanager
     def _asking(self, doing: str, path: str) -> Iterator[Path]:
@@ -139,9 +152,6 @@ class FolderInbox:
 
 
 def _rename_new(source: Path, target: Path) -> None:
-    if os.name == "nt":
-        source.rename(target)  # there it never overwrites
-        return
     try:
         if _rename_noreplace(source, target):
             return
@@ -181,9 +191,7 @@ def _rename_noreplace(source: Path, target: Path) -> bool:
 
 
 def _sync_directory(directory: Path) -> None:
-    """The name on disk, not only the bytes; where the system cannot, it does so in its own time."""
-    if os.name == "nt":
-        return
+    """The name on disk, not only the bytes."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

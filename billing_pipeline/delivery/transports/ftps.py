@@ -6,7 +6,8 @@ first, and between the look and the act somebody else may take it; that our own 
 write, and cannot be asked to sync. Answers are words: "550" means absent, forbidden and much else, so where it matters
 a look decides. SFTP is the safer choice.
 
-Time: each answer, and each block of a transfer, comes within `timeout_s`, or the connection is given up.
+Time: each answer, and each block of a transfer, comes within `timeout_s`, or the connection is given up. The caller
+sets a deadline over all that is asked about a file (`finish_by`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.ftps_connection import (
     BROKEN,
     Account,
@@ -30,6 +32,8 @@ from billing_pipeline.delivery.transports.ftps_connection import (
     verifying_context,
 )
 from billing_pipeline.delivery.transports.protocol import (
+    MOST_BYTES,
+    MOST_NAMES,
     ConnectionLost,
     DeliveryError,
     InboxBusy,
@@ -40,11 +44,13 @@ from billing_pipeline.delivery.transports.protocol import (
     Permanent,
     PermissionRefused,
     RemoteFile,
+    TooManyNames,
+    checked_path,
 )
-from billing_pipeline.delivery.transports.remote_names import checked_path
 from billing_pipeline.problems import UsageError
 
 _BLOCK_BYTES = 32_768
+_LONGEST_LIST_BYTES = 150 * MOST_NAMES
 _ABSENT = re.compile(r"no such|not found|does ?n.t exist|not exist", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"permission|denied|not allowed|not permitted|privilege", re.IGNORECASE)
 _FULL = re.compile(r"no space|quota|disk full|insufficient storage", re.IGNORECASE)
@@ -52,6 +58,10 @@ _UNKNOWN_COMMAND = frozenset({"500", "501", "502", "503", "504"})
 _NO_SPACE = frozenset({"452", "552"})
 _NO_CONNECTION = frozenset({"421", "425", "426"})
 _NO_PROTECTION = frozenset({"522", "533", "534", "535", "536", "537"})
+
+
+class _Enough(Exception):
+    """More bytes than anybody asked for: the transfer is left."""
 
 
 class FtpsTransport:
@@ -92,7 +102,7 @@ class FtpsTransport:
 
 
 class FtpsInbox:
-    """One open connection, as `inbox.InboxConnection` describes it, as far as FTP can keep it (see the module)."""
+    """One open connection, as `protocol.InboxConnection` describes it, as far as FTP can keep it (see the module)."""
 
     def __init__(self, ftp: Ftp, address: str) -> None:
         self._ftp = ftp
@@ -121,11 +131,15 @@ class FtpsInbox:
                     self._enter(path.rpartition("/")[0] or "/")
                 raise
 
-    def read(self, path: str) -> bytes:
-        """The file's bytes."""
+    def finish_by(self, deadline: Deadline) -> None:
+        """One deadline over all that follows."""
+        self._ftp.watchdog.limit = deadline
+
+    def read(self, path: str, at_most: int = MOST_BYTES) -> bytes:
+        """The file's bytes, of a longer one the first `at_most`."""
         with self._asking("reading", path):
             try:
-                return self._fetch(f"RETR {path}")
+                return self._fetch(f"RETR {path}", at_most)
             except ftplib.error_perm as refusal:
                 self._raise_if_absent(path, refusal)
                 raise
@@ -234,15 +248,27 @@ class FtpsInbox:
         return {line.rpartition("/")[2] for line in lines} - {"", ".", ".."}
 
     def _listing(self, command: str) -> Sequence[str]:
-        return self._fetch(command).decode(errors="surrogateescape").splitlines()
+        data = self._fetch(command, _LONGEST_LIST_BYTES)
+        if len(data) == _LONGEST_LIST_BYTES:
+            raise TooManyNames(f"{self._address}, {command}: it has too many names; clear it out")
+        return data.decode(errors="surrogateescape").splitlines()
 
-    def _fetch(self, command: str) -> bytes:
+    def _fetch(self, command: str, at_most: int) -> bytes:
+        """What the server sends, or the first `at_most` bytes of it."""
         data = bytearray()
-        with self._transfer(command) as channel:
-            while piece := channel.recv(_BLOCK_BYTES):
-                self._ftp.watchdog.start()
-                data += piece
-        return bytes(data)
+        try:
+            with self._transfer(command) as channel:
+                while piece := channel.recv(_BLOCK_BYTES):
+                    self._ftp.watchdog.start()
+                    data += piece
+                    if len(data) >= at_most:
+                        raise _Enough
+        except _Enough:
+            # The server may say that its transfer was cut off, or that it was done with it already.
+            self._ftp.watchdog.start()
+            with suppress(ftplib.error_temp, ftplib.error_perm):
+                self._ftp.voidresp()
+        return bytes(data[:at_most])
 
     @contextmanager
     def _transfer(self, command: str) -> Iterator[socket.socket]:

@@ -11,12 +11,12 @@ import ftplib
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.network import connect_tcp
 from billing_pipeline.delivery.transports.protocol import (
     CertificateRefused,
@@ -49,6 +49,8 @@ class Watchdog:
 
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s
+        self.limit = Deadline.never()
+        """By when all that is asked has to be done."""
         self.expired = False
         self._sockets: list[socket.socket] = []
         self._timer: threading.Timer | None = None
@@ -58,9 +60,9 @@ class Watchdog:
         self._sockets = [known for known in self._sockets if known.fileno() != -1] + [connection]
 
     def start(self) -> None:
-        """The answer is due within the time-out; called again, the time starts again."""
+        """The answer is due within the time-out, and by the limit; called again, the time starts again."""
         self.stop()
-        self._timer = threading.Timer(self.timeout_s, self._expire)
+        self._timer = threading.Timer(self.limit.within(self.timeout_s).remaining_s, self._expire)
         self._timer.daemon = True
         self._timer.start()
 
@@ -159,8 +161,9 @@ def ftps_connection(account: Account, context: ssl.SSLContext, timeout_s: float)
     """
     watchdog = Watchdog(timeout_s)
     settings = "BILLING_FTPS_HOST, BILLING_FTPS_PORT"
-    deadline = time.monotonic() + timeout_s
-    plain = connect_tcp(socket.socket, account.host, account.port, deadline=deadline, settings=settings)
+    plain = connect_tcp(
+        socket.socket, account.host, account.port, deadline=Deadline(timeout_s), settings=settings
+    )
     # A little longer than the watchdog, which tells a slow server from one that ends the connection.
     ftp = Ftp(context=context, timeout=timeout_s + 1.0)
     ftp.watchdog = watchdog

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import socket
-import time
 from typing import TypeVar
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.protocol import InboxTimeout, InboxUnavailable
 
 Socket = TypeVar("Socket", bound=socket.socket)
 
 
-def connect_tcp(kind: type[Socket], host: str, port: int, *, deadline: float, settings: str) -> Socket:
+def connect_tcp(kind: type[Socket], host: str, port: int, *, deadline: Deadline, settings: str) -> Socket:
     """A connection, of class `kind`, to the first of the host's addresses that answers.
 
-    `deadline` is of `time.monotonic()` and shared out among the addresses; the name's resolution alone is not bound
-    by it, for the system's resolver cannot be interrupted. `settings` are the names of the settings to mention.
+    `deadline` is shared out among the addresses; the name's resolution alone is not bound by it, for the system's
+    resolver cannot be interrupted. `settings` are the names of the settings to mention.
 
     Raises: InboxUnavailable, InboxTimeout.
     """
@@ -30,7 +30,7 @@ def connect_tcp(kind: type[Socket], host: str, port: int, *, deadline: float, se
     ):
         connection = kind(family, type_, protocol)
         try:
-            connection.settimeout(max((deadline - time.monotonic()) / left, 0.001))
+            connection.settimeout(max(deadline.remaining_s / left, 0.001))
             connection.connect(address)
             # Requests are small packets that wait for an answer each: Nagle would delay them by 40 ms.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,8 +1,7 @@
-"""What the state machine needs of a remote inbox, and what can go wrong there: protocol and error types.
+"""What a delivery needs of a remote inbox, and what can go wrong there: protocol and error types.
 
 Each transport (`sftp`, `ftps`, `folder`) implements `Transport` and `InboxConnection` and translates its library's
-errors into the types below; every error names host and path, and the remedy. Nothing about states or the
-ledger here.
+errors into the types below; every error names host and path, and the remedy.
 """
 
 from __future__ import annotations
@@ -12,7 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.problems import PipelineError
+
+MOST_BYTES = 64 * 1024 * 1024
+"""More than any file of ours has; what is longer is somebody else's, and its beginning tells so."""
+
+MOST_NAMES = 1_000_000
+"""More than an archive of 5,000 customers gathers in ten years."""
 
 
 class DeliveryError(PipelineError):
@@ -57,6 +63,10 @@ class NameTaken(Permanent):
 
 class NotFound(Permanent):
     """There is no such file or directory."""
+
+
+class TooManyNames(Permanent):
+    """A directory has more names than anybody will read."""
 
 
 class NameRefused(Permanent):
@@ -117,6 +127,12 @@ class InboxConnection(Protocol):
     occur.
     """
 
+    def finish_by(self, deadline: Deadline) -> None:
+        """From now on, everything asked is to be done by then, however often; until it is called, there is no limit.
+
+        What is not raises InboxTimeout. A mounted folder cannot be interrupted and takes no notice.
+        """
+
     def stat(self, path: str) -> RemoteFile | None:
         """The file, None if there is none. A missing directory is an absent file."""
 
@@ -127,8 +143,8 @@ class InboxConnection(Protocol):
         any other error a part of the file may be there.
         """
 
-    def read(self, path: str) -> bytes:
-        """The file's bytes. Raises: NotFound."""
+    def read(self, path: str, at_most: int = MOST_BYTES) -> bytes:
+        """The file's bytes; of a longer file, or one that never ends, the first `at_most`. Raises: NotFound."""
 
     def rename(self, source: str, target: str) -> None:
         """Move `source` to `target`, never over an existing file where the server can promise it.
@@ -141,7 +157,7 @@ class InboxConnection(Protocol):
         """Remove a file; an absent one is fine."""
 
     def list(self, directory: str) -> list[str]:
-        """The names in a directory, sorted. Raises: NotFound."""
+        """The names in a directory, sorted. Raises: NotFound; TooManyNames beyond `MOST_NAMES`."""
 
 
 class Transport(Protocol):
@@ -164,3 +180,22 @@ class Transport(Protocol):
 
         Raises: `InboxRefused` and its kinds, `InboxUnavailable`, `InboxTimeout`, `ConnectionLost`.
         """
+
+
+def checked_path(path: str) -> str:
+    """The path itself, if it is absolute, plain and printable: each is checked before it goes over the wire.
+
+    Whatever a customer number holds, it must not lead out of the directory, end a line of a text protocol, or mean
+    something else to another kind of server.
+
+    Raises: NameRefused for an empty, `.` or `..` component, a backslash, a control character, or a lone surrogate.
+    """
+    components = path.split("/")[1:]
+    plain = path.startswith("/") and path.isprintable() and "\\" not in path
+    # "/" alone, an inbox at the root, has one empty component.
+    if not plain or (path != "/" and any(component in {"", ".", ".."} for component in components)):
+        raise NameRefused(
+            f"the remote path {path!r} is refused: it must be absolute, without '..', empty parts, backslashes and "
+            "control characters; check BILLING_REMOTE_DIR and its siblings"
+        )
+    return path

@@ -1,22 +1,26 @@
 """The `sftp` transport: an inbox reached by SSH, its files by SFTP version 3.
 
-Translates between the protocol of `inbox` and the server's statuses. Who may be trusted, and how long a connection
+Translates between `protocol` and the server's statuses. Who may be trusted, and how long a connection
 may take, is in `ssh_connection`; the packets are in `sftp_protocol`; nothing here retries.
 
-Time: each request is answered within `timeout_s`, or the connection is given up; opening one takes at most as much.
+Time: each request is answered within `timeout_s`, or the connection is given up; opening one takes at most as much. The
+caller sets a deadline over all requests of a file (`finish_by`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from paramiko import Channel, SSHException, Transport
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.protocol import (
+    MOST_BYTES,
+    MOST_NAMES,
     ConnectionLost,
     DeliveryError,
     InboxBusy,
@@ -27,8 +31,9 @@ from billing_pipeline.delivery.transports.protocol import (
     Permanent,
     PermissionRefused,
     RemoteFile,
+    TooManyNames,
+    checked_path,
 )
-from billing_pipeline.delivery.transports.remote_names import checked_path
 from billing_pipeline.delivery.transports.sftp_protocol import (
     CHUNK_BYTES,
     FSYNC,
@@ -124,13 +129,13 @@ class _TimedChannel:
 
 
 class SftpInbox:
-    """One open connection, as `inbox.InboxConnection` describes it."""
+    """One open connection, as `protocol.InboxConnection` describes it."""
 
     def __init__(self, session: SftpSession, wire: Wire, address: str) -> None:
         self._session = session
         self._wire = wire
         self._address = address
-        wire.deadline = math.inf
+        wire.rest()
 
     @property
     def extensions(self) -> frozenset[str]:
@@ -175,15 +180,19 @@ class SftpInbox:
                     ) from status
                 raise
 
-    def read(self, path: str) -> bytes:
-        """The file's bytes."""
+    def finish_by(self, deadline: Deadline) -> None:
+        """One deadline over all that follows."""
+        self._wire.limit = deadline
+
+    def read(self, path: str, at_most: int = MOST_BYTES) -> bytes:
+        """The file's bytes, of a longer one the first `at_most`."""
         with self._asking("reading", path):
             handle = self._session.open_to_read(path)
             data = bytearray()
-            while piece := self._session.read(handle, len(data)):
+            while len(data) < at_most and (piece := self._session.read(handle, len(data))):
                 data += piece
             self._session.close(handle)
-            return bytes(data)
+            return bytes(data[:at_most])
 
     def rename(self, source: str, target: str) -> None:
         """The plain RENAME: on OpenSSH it creates the target or fails (link and unlink)."""
@@ -213,7 +222,12 @@ class SftpInbox:
     def list(self, directory: str) -> list[str]:
         """The names in a directory, sorted."""
         with self._asking("listing", directory):
-            return sorted(self._session.names(directory))
+            names = list(islice(self._session.names(directory), MOST_NAMES + 1))
+        if len(names) > MOST_NAMES:
+            raise TooManyNames(
+                f"{self._address}, listing {directory}: it has more than {MOST_NAMES} names; clear it out"
+            )
+        return sorted(names)
 
     def _sync(self, handle: bytes) -> None:
         if FSYNC not in self._session.extensions:
@@ -245,7 +259,7 @@ class SftpInbox:
             self._wire.cut()
             raise lost(self._address, self._wire, f"{doing} {path}", error) from error
         finally:
-            self._wire.deadline = math.inf
+            self._wire.rest()
 
 
 def _error(status: SftpStatus, where: str) -> DeliveryError:

@@ -12,6 +12,7 @@ Source: draft-ietf-secsh-filexfer-02, which every SFTP server speaks; `fsync@ope
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -136,13 +137,12 @@ class SftpSession:
         """Removes a file."""
         self._confirmed(self._ask(_Request.REMOVE, _path(path)))
 
-    def names(self, directory: str) -> list[str]:
-        """The names in a directory, without `.` and `..`, as the server gives them.
+    def names(self, directory: str) -> Iterator[str]:
+        """The names in a directory, without `.` and `..`, as the server gives them, one answer after another.
 
         Bytes that are not UTF-8 become lone surrogates, so that such a name can be shown but never equals one of ours.
         """
         handle = self._answer(_Request.HANDLE, self._ask(_Request.OPENDIR, _path(directory))).get_string()
-        names: list[str] = []
         try:
             while True:
                 answer = self._answer(
@@ -150,14 +150,15 @@ class SftpSession:
                 )
                 for _ in range(answer.get_int()):
                     _whole(answer)
-                    names.append(answer.get_string().decode(errors="surrogateescape"))
+                    name = answer.get_string().decode(errors="surrogateescape")
                     answer.get_string()  # the line of `ls -l`
                     _attributes(answer)
+                    if name not in {".", ".."}:
+                        yield name
         except SftpStatus as status:
             if status.code != StatusCode.EOF:
                 raise
         self.close(handle)
-        return [name for name in names if name not in {".", ".."}]
 
     def _open(self, path: str, flags: int) -> bytes:
         no_attributes = 0

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import errno
 import logging
-import math
 import shlex
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from pathlib import Path
 from paramiko import AuthenticationException, PKey, Transport
 from paramiko.ssh_exception import BadAuthenticationType, IncompatiblePeer
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.network import connect_tcp
 from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
@@ -53,12 +52,21 @@ class Wire(socket.socket):
     ends, and with it every wait.
     """
 
-    deadline: float = math.inf
+    limit: Deadline = Deadline.never()
+    """By when all that is asked has to be done."""
+
+    deadline: Deadline = Deadline.never()
+    """By when what is being asked has to be done; never later than the limit."""
+
     expired: bool = False
 
     def allow(self, seconds: float) -> None:
-        """From now on, everything must be done within so many seconds."""
-        self.deadline = time.monotonic() + seconds
+        """From now on, what is asked must be done within so many seconds, and by the limit."""
+        self.deadline = self.limit.within(seconds)
+
+    def rest(self) -> None:
+        """Nothing is asked."""
+        self.deadline = Deadline.never()
 
     def cut(self) -> None:
         """Ends the connection at once, which also wakes whoever waits for it in another thread."""
@@ -74,7 +82,7 @@ class Wire(socket.socket):
         return super().recv(size, flags)
 
     def _check(self) -> None:
-        if time.monotonic() > self.deadline:
+        if self.deadline.is_over:
             self.expired = True
             # Neither TimeoutError nor EAGAIN: paramiko takes those as "try again".
             raise OSError(errno.ECONNABORTED, "no answer in time")
@@ -112,7 +120,7 @@ def ssh_connection(server: Server, login: Login, timeout_s: float) -> Iterator[t
 
     Raises: HostKeyUnknown, HostKeyChanged, ServerTooOld, LoginRefused; InboxUnavailable, InboxTimeout, ConnectionLost.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline = Deadline(timeout_s)
     settings = "BILLING_SFTP_HOST, BILLING_SFTP_PORT"
     wire = connect_tcp(Wire, server.host, server.port, deadline=deadline, settings=settings)
     wire.deadline = deadline
@@ -126,7 +134,7 @@ def ssh_connection(server: Server, login: Login, timeout_s: float) -> Iterator[t
             shown = _shake_hands(transport, wire, server)
             _check_host_key(shown, server)
             _log_in(transport, wire, server, login)
-            wire.deadline = math.inf
+            wire.rest()
             yield transport, wire
         finally:
             _end(transport, wire)
@@ -156,7 +164,7 @@ def _shake_hands(transport: Transport, wire: Wire, server: Server) -> PKey:
     # Pinned kinds first, so that a server with several keys shows a pinned one.
     options.key_types = tuple(dict.fromkeys([*pinned, *options.key_types]))
     try:
-        transport.start_client(timeout=wire.deadline - time.monotonic())
+        transport.start_client(timeout=wire.deadline.remaining_s)
         return transport.get_remote_server_key()
     except IncompatiblePeer as error:
         raise ServerTooOld(

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.delivery.files.pool import deliver_all
+from billing_pipeline.delivery.context import Places
 from billing_pipeline.delivery.files.upload import CRASH_POINTS
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import Parcel
 from billing_pipeline.delivery.transports.folder import FolderTransport
 from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline_tests.support.delivering import context_over, deliver_over
 from billing_pipeline_tests.support.parcels import parcel
 
 DATA = b"order_number\n2026-10-10023\n" * 1000
@@ -43,16 +44,11 @@ class Receiver:
 
 def run(home: Path, one: Parcel, archive_dir: str | None, at_crash_point: Callable[[str], None]) -> list[str]:
     ledger = open_ledger(f"sqlite:///{home / 'ledger.db'}")
-    results = deliver_all(
-        [one],
-        FolderTransport(home / "share"),
-        ledger,
-        BlobStore(home / "store"),
-        run_id="run",
-        remote_dir="/import",
-        archive_dir=archive_dir,
-        at_crash_point=at_crash_point,
-    )
+    transport = FolderTransport(home / "share")
+    store = BlobStore(home / "store")
+    places = Places("/import", archive_dir)
+    context = context_over(transport, ledger, store, places=places, at_crash_point=at_crash_point)
+    results = deliver_over([one], transport, context)
     outcomes = [str(result.outcome) for result in results]
     ledger.close()
     return outcomes

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from billing_pipeline.delivery.files import pool
+from billing_pipeline.delivery.channel import FAILURES_IN_A_ROW
+from billing_pipeline.delivery.context import Places
 from billing_pipeline.delivery.files.pool import deliver_all
 from billing_pipeline.delivery.ledger import Ledger, LedgerUnavailable, Note
 from billing_pipeline.delivery.ledger.transitions import Transitions
@@ -29,7 +30,7 @@ from billing_pipeline.delivery.transports.protocol import (
 )
 from billing_pipeline.problems import Code
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline_tests.support.delivering import Bench
+from billing_pipeline_tests.support.delivering import Bench, context_over
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, refusing
 from billing_pipeline_tests.support.parcels import MONTH, parcel
 
@@ -50,17 +51,10 @@ def delivering(
     connections: int = 3,
     timeout_s: float = 5.0,
 ) -> Generator[DeliveryResult, None, None]:
-    return deliver_all(
-        parcels,
-        transport,
-        ledger,
-        store,
-        run_id="run",
-        remote_dir="/import",
-        archive_dir="/archive",
-        connections=connections,
-        timeout_s=timeout_s,
+    context = context_over(
+        transport, ledger, store, places=Places("/import", "/archive"), timeout_s=timeout_s
     )
+    return deliver_all(parcels, transport, context, connections=connections, timeout_s=timeout_s)
 
 
 def until_it_ends(results: Iterator[DeliveryResult]) -> tuple[list[DeliveryResult], DeliveryError | None]:
@@ -237,7 +231,7 @@ def test_a_server_on_which_every_file_breaks_off_is_given_up(
     given_up = [
         result for result in told if result.problems[0].message.startswith("not tried any more: fake")
     ]
-    assert len(given_up) >= len(parcels) - pool.FAILURES_IN_A_ROW - 3
+    assert len(given_up) >= len(parcels) - FAILURES_IN_A_ROW - 3
 
 
 def test_a_server_that_stalls_costs_twice_the_time_out_and_a_second(
@@ -299,4 +293,5 @@ def test_a_caller_who_has_had_enough_leaves_nothing_half_done(
 def test_results_carry_the_time(parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore) -> None:
     before = datetime.now(UTC)
     for result in delivering(parcels, FakeTransport(FakeServer()), sqlite_ledger, store):
+        assert result.at is not None
         assert before <= result.at <= datetime.now(UTC)

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from billing_pipeline.delivery.files.pool import deliver_all
+from billing_pipeline.delivery.context import Places
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import DeliveryResult, Parcel, State
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline_tests.support.delivering import Bench
+from billing_pipeline_tests.support.delivering import Bench, context_over, deliver_over
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 from billing_pipeline_tests.support.parcels import parcel
 
@@ -37,18 +37,10 @@ def test_three_runs_at_once_deliver_each_file_once(
         ledger = open_at()
         ledger.months.record_exports([parcel.export for parcel in parcels], f"run-{number}")
         together.wait()
-        return list(
-            deliver_all(
-                parcels,
-                FakeTransport(server),
-                ledger,
-                store,
-                run_id=f"run-{number}",
-                remote_dir="/import",
-                archive_dir="/archive",
-                connections=2,
-            )
-        )
+        transport = FakeTransport(server)
+        places = Places("/import", "/archive")
+        context = context_over(transport, ledger, store, run_id=f"run-{number}", places=places)
+        return list(deliver_over(parcels, transport, context, connections=2))
 
     with ThreadPoolExecutor(RUNS) as pool:
         results = [result for told in pool.map(run, range(RUNS)) for result in told]

@@ -8,13 +8,13 @@ from itertools import chain, repeat
 
 import pytest
 
-from billing_pipeline.delivery.files.upload import deliver
+from billing_pipeline.delivery.context import FileCheck
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Parcel, State
 from billing_pipeline.delivery.transports.protocol import PermissionRefused
-from billing_pipeline.problems import Code
+from billing_pipeline.problems import Code, Problem
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline_tests.support.delivering import Bench
+from billing_pipeline_tests.support.delivering import Bench, Unchecked, deliver
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport
 from billing_pipeline_tests.support.parcels import MONTH, parcel, service
 
@@ -68,14 +68,12 @@ def test_the_same_bytes_are_unchanged_and_nothing_is_asked_of_the_inbox(bench: B
 
 
 def test_the_stored_bytes_are_checked_anew_before_they_are_sent(bench: Bench, one: Parcel) -> None:
-    bench.verify = lambda parcel, data: [f"{parcel.export.file_name} has {len(data)} bytes"]
+    fault = Problem(Code.LAYOUT_INVALID, "10023", "one byte too many")
+    bench.check = Unchecked(fault)
     result = bench.send(one)
-    assert result.outcome == "failed"
-    assert [(problem.code, problem.message) for problem in result.problems] == [
-        (Code.LAYOUT_INVALID, f"easybill_2026-10_10023.csv has {len(DATA)} bytes")
-    ]
+    assert (result.outcome, result.problems) == ("failed", (fault,))
     assert bench.server.calls == []
-    bench.verify = lambda parcel, data: []
+    bench.check = Unchecked()
     assert bench.send(one).outcome == "delivered"
 
 
@@ -85,6 +83,18 @@ def test_bytes_that_are_missing_from_the_store_fail_their_customer_alone(bench: 
     [problem] = result.problems
     assert problem.code is Code.DELIVERY_FAILED
     assert "export the month again" in problem.message
+
+
+def test_a_file_whose_document_is_missing_from_the_store_fails_its_customer_alone(
+    bench: Bench, one: Parcel
+) -> None:
+    bench.check = FileCheck({})
+    result = bench.send(one)
+    assert (result.outcome, [problem.code for problem in result.problems]) == (
+        "failed",
+        [Code.DELIVERY_FAILED],
+    )
+    assert bench.server.calls == []
 
 
 @pytest.mark.parametrize("data", [b"somebody else's", DATA])
@@ -254,7 +264,7 @@ def test_a_lease_that_ends_while_it_is_looked_at_does_not_mix_two_plans(
     bench.lease_s = 60
     run = replace(bench.run(), clock=lambda: next(moments))
     with FakeTransport(bench.server).connect() as inbox:
-        assert deliver(newer, lambda: inbox, run).outcome == "delivered"
+        assert deliver(newer, inbox, run).outcome == "delivered"
     assert bench.server.files == {FINAL: b"newer"}
 
 

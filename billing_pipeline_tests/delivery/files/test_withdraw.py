@@ -7,7 +7,8 @@ from typing import Literal
 
 import pytest
 
-from billing_pipeline.delivery.files.withdraw import Withdrawal, withdraw_month
+from billing_pipeline.delivery.channel import Withdrawal
+from billing_pipeline.delivery.files.withdraw import withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.delivery.transports.protocol import ConnectionLost, InboxUnavailable, PermissionRefused
@@ -34,7 +35,7 @@ def bench(sqlite_ledger: Ledger, store: BlobStore) -> Bench:
 
 def withdrawn(bench: Bench, *, dying: str = "") -> dict[str, Withdrawal]:
     run = bench.run(dying_at(dying))
-    withdrawals = withdraw_month(MONTH, FakeTransport(bench.server), run, why="10024 failed")
+    withdrawals = withdraw_month(MONTH, FakeTransport(bench.server), run, timeout_s=1.0, why="10024 failed")
     return {one.delivery.customer_number: one for one in withdrawals}
 
 

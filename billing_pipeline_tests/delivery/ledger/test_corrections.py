@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from billing_pipeline.delivery.ledger import Ledger, Note, Refusal
+from billing_pipeline.delivery.ledger import Ledger, Note, Refusal, utc_now
 from billing_pipeline.delivery.records import BilledRow, Delivery, Export, Parcel
 from billing_pipeline.problems import Code
 from billing_pipeline_tests.support.parcels import MONTH, parcel, rendered, service
@@ -13,7 +13,7 @@ NEXT = "2026-11"
 
 
 def planned(ledger: Ledger, one: Parcel) -> Delivery:
-    delivery = ledger.plans.plan(one, run_id="run", may_take=lambda _: True)
+    delivery = ledger.plans.plan(one, run_id="run", lease_s=0, now=utc_now())
     assert isinstance(delivery, Delivery), delivery
     return delivery
 
@@ -64,7 +64,7 @@ def test_a_planned_correction_leaves_the_sent_file_what_it_drops(ledger: Ledger,
         "S-3": ("2026-10-1-r2", True),
     }
     elsewhere = ledger.plans.plan(
-        parcel("2", month=NEXT, billed=(service("S-2"),)), run_id="run", may_take=lambda _: True
+        parcel("2", month=NEXT, billed=(service("S-2"),)), run_id="run", lease_s=0, now=utc_now()
     )
     assert isinstance(elsewhere, Refusal)
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from billing_pipeline.delivery.ledger import Ledger, LedgerTooNew, LedgerUnavailable, open_ledger
+from billing_pipeline.delivery.ledger import Ledger, LedgerTooNew, LedgerUnavailable, open_ledger, utc_now
 from billing_pipeline.delivery.ledger.database import make_engine
 from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.ledger.tables import VERSION_TABLE, metadata
@@ -56,7 +56,7 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, ledger_url: str)
 
 def test_no_row_of_the_ledger_can_be_deleted(ledger: Ledger, ledger_url: str) -> None:
     ledger.months.record_exports([rendered()], "run")
-    ledger.plans.plan(parcel(), run_id="run", may_take=lambda _: True)
+    ledger.plans.plan(parcel(), run_id="run", lease_s=0, now=utc_now())
     ledger.months.finish("2026-09", "run")
     ledger.omissions.add(month=None, customer_number="1", reason="closed", author="Ann")
     ledger.adjustments.add(

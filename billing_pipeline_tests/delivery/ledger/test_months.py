@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from billing_pipeline.delivery.ledger import Ledger, Refusal
-from billing_pipeline.delivery.records import Export, Outcome, Parcel
+from billing_pipeline.delivery.ledger import Ledger, Refusal, utc_now
+from billing_pipeline.delivery.records import DeliveryResult, Export, Parcel
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline_tests.support.parcels import MONTH, parcel, rendered, service
 
@@ -40,7 +40,7 @@ def test_times_are_read_back_as_utc_instants(ledger: Ledger) -> None:
 
 def test_the_last_export_counts_and_the_delivery_outcome_stays(ledger: Ledger) -> None:
     ledger.months.record_exports([rendered()], "run-1")
-    ledger.months.record_outcomes([Outcome(MONTH, "10023", "delivered", sha256="a")], "run-1")
+    ledger.months.record_outcomes([DeliveryResult(MONTH, "10023", "delivered", sha256="a")], "run-1")
     ledger.months.record_exports([replace(rendered(), gross=1)], "run-2")
     [row] = ledger.months.customers(MONTH)
     assert (row.export.gross, row.export_run_id) == (1, "run-2")
@@ -66,7 +66,7 @@ def test_nothing_to_bill_closes_a_month_that_is_over(ledger: Ledger) -> None:
     ledger.months.record_exports(
         [Export(MONTH, "1", "nothing_to_bill"), Export(MONTH, "2", "omitted")], "run"
     )
-    outcomes = [Outcome(MONTH, "1", "nothing_to_bill"), Outcome(MONTH, "2", "omitted")]
+    outcomes = [DeliveryResult(MONTH, "1", "nothing_to_bill"), DeliveryResult(MONTH, "2", "omitted")]
     ledger.months.record_outcomes(outcomes, "run", close_months=False)
     assert ledger.deliveries.closed([MONTH]) == frozenset()
     ledger.months.record_outcomes(outcomes, "run")
@@ -76,22 +76,22 @@ def test_nothing_to_bill_closes_a_month_that_is_over(ledger: Ledger) -> None:
 
 def test_a_month_once_closed_keeps_the_time_at_which_it_was(ledger: Ledger) -> None:
     ledger.months.record_exports([Export(MONTH, "1", "nothing_to_bill")], "run")
-    ledger.months.record_outcomes([Outcome(MONTH, "1", "nothing_to_bill")], "run")
+    ledger.months.record_outcomes([DeliveryResult(MONTH, "1", "nothing_to_bill")], "run")
     [before] = ledger.months.customers(MONTH)
-    ledger.months.record_outcomes([Outcome(MONTH, "1", "nothing_to_bill")], "run")
+    ledger.months.record_outcomes([DeliveryResult(MONTH, "1", "nothing_to_bill")], "run")
     [after] = ledger.months.customers(MONTH)
     assert before.closed_at == after.closed_at is not None
 
 
 @pytest.mark.parametrize("outcome", ["nothing_to_bill", "blocked", "omitted"])
 def test_a_customer_without_a_file_gives_up_the_plan_and_its_rows(ledger: Ledger, outcome: str) -> None:
-    stale = ledger.plans.plan(parcel("1", billed=(service("S-1"),)), run_id="a", may_take=lambda _: True)
+    stale = ledger.plans.plan(parcel("1", billed=(service("S-1"),)), run_id="a", lease_s=0, now=utc_now())
     assert not isinstance(stale, Refusal)
     ledger.months.record_exports([Export(MONTH, "1", outcome)], "b")  # type: ignore[arg-type]
 
     assert ledger.deliveries.billed_rows([MONTH]) == []
     moved = parcel("1", month="2026-11", billed=(service("S-1", month="2026-11"),))
-    assert not isinstance(ledger.plans.plan(moved, run_id="c", may_take=lambda _: True), Refusal)
+    assert not isinstance(ledger.plans.plan(moved, run_id="c", lease_s=0, now=utc_now()), Refusal)
     assert (
         ledger.transitions.take(
             stale,
@@ -110,9 +110,9 @@ def test_a_customer_without_a_file_gives_up_the_plan_and_its_rows(ledger: Ledger
 
 def test_a_plan_that_was_given_up_is_made_anew(ledger: Ledger) -> None:
     again = parcel("1")
-    ledger.plans.plan(again, run_id="a", may_take=lambda _: True)
+    ledger.plans.plan(again, run_id="a", lease_s=0, now=utc_now())
     ledger.months.record_exports([Export(MONTH, "1", "blocked")], "b")
-    planned = ledger.plans.plan(again, run_id="c", may_take=lambda _: True)
+    planned = ledger.plans.plan(again, run_id="c", lease_s=0, now=utc_now())
     assert not isinstance(planned, Refusal)
     assert planned.sha256 == again.export.sha256
     assert [row.source_id for row in ledger.deliveries.billed_rows([MONTH])] == ["S-1"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from billing_pipeline.delivery.ledger import Ledger, Refusal
+from billing_pipeline.delivery.ledger import Ledger, Refusal, utc_now
 from billing_pipeline.delivery.records import Delivery, Parcel, State
 from billing_pipeline.problems import Code
 from billing_pipeline_tests.support.ledgers import committed, planned, published, taken
@@ -16,7 +17,7 @@ from billing_pipeline_tests.support.parcels import MONTH, parcel, service
 
 
 def refused(ledger: Ledger, parcel: Parcel) -> list[Code]:
-    answer = ledger.plans.plan(parcel, run_id="run", may_take=lambda _: True)
+    answer = ledger.plans.plan(parcel, run_id="run", lease_s=0, now=utc_now())
     assert isinstance(answer, Refusal)
     return [problem.code for problem in answer.problems]
 
@@ -70,9 +71,13 @@ def test_a_row_whose_fingerprint_changed_is_billed_anew(ledger: Ledger) -> None:
 
 
 def test_an_upload_at_work_is_not_superseded(ledger: Ledger) -> None:
-    held_by_another = taken(ledger, planned(ledger, parcel(data=b"1")))
-    answer = ledger.plans.plan(parcel(data=b"2"), run_id="run", may_take=lambda _: False)
+    held_by_another = taken(ledger, planned(ledger, parcel(data=b"1")), holder="another-machine ? 1 1")
+    answer = ledger.plans.plan(parcel(data=b"2"), run_id="run", lease_s=3600, now=utc_now())
     assert answer == held_by_another
+    later = utc_now() + timedelta(seconds=3601)
+    answer = ledger.plans.plan(parcel(data=b"2"), run_id="run", lease_s=3600, now=later)
+    assert isinstance(answer, Delivery)
+    assert (answer.state, answer.sha256) == (State.PLANNED, parcel(data=b"2").export.sha256)
 
 
 def test_an_upload_nobody_is_at_work_on_is_superseded(ledger: Ledger) -> None:
@@ -91,7 +96,7 @@ def test_what_is_committed_is_never_superseded(
     ledger: Ledger, reached: Callable[[Ledger, Delivery | None], Delivery | None]
 ) -> None:
     before = reached(ledger, taken(ledger, planned(ledger, parcel(data=b"1", billed=(service("S-1"),)))))
-    answer = ledger.plans.plan(parcel(data=b"2", billed=()), run_id="run", may_take=lambda _: True)
+    answer = ledger.plans.plan(parcel(data=b"2", billed=()), run_id="run", lease_s=0, now=utc_now())
     assert answer == before
     assert billed(ledger) == {"S-1": "2026-10-10023"}
     assert ledger.deliveries.closed([MONTH]) == {("10023", MONTH)}
@@ -164,7 +169,7 @@ def test_two_who_bill_the_same_row_at_once_do_not_both_succeed(open_at: Callable
         for number in range(30):
             one = parcel(f"{number}-{side}", billed=(service(f"S-{number}"),))
             together.wait()
-            answers[side, number] = ledgers[side].plans.plan(one, run_id=str(side), may_take=lambda _: True)
+            answers[side, number] = ledgers[side].plans.plan(one, run_id=str(side), lease_s=0, now=utc_now())
 
     threads = [threading.Thread(target=plan, args=(side,)) for side in (0, 1)]
     for thread in threads:

@@ -8,7 +8,7 @@ import pytest
 
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.releases import NotHeld
-from billing_pipeline.delivery.records import AdjustmentRecord, Delivery, Outcome, State
+from billing_pipeline.delivery.records import AdjustmentRecord, Delivery, DeliveryResult, State
 from billing_pipeline.problems import Code, Problem, UsageError
 from billing_pipeline_tests.support.ledgers import DONE, committed, planned, published, taken
 from billing_pipeline_tests.support.parcels import MONTH, parcel, rendered, service
@@ -24,7 +24,7 @@ def held(ledger: Ledger, *, after_commit: bool = False) -> Delivery:
     assert delivery is not None
     result = ledger.transitions.hold(delivery, Code.NAME_COLLISION, "a file is there", DONE)
     assert result is not None
-    ledger.months.record_outcomes([Outcome(MONTH, "10023", "held", sha256=delivery.sha256)], "run")
+    ledger.months.record_outcomes([DeliveryResult(MONTH, "10023", "held", sha256=delivery.sha256)], "run")
     return result
 
 
@@ -35,7 +35,7 @@ def changed_after_delivery(ledger: Ledger) -> Delivery:
     ledger.months.record_exports([rendered(data=b"newer")], "run")
     problem = Problem(Code.CHANGED_AFTER_DELIVERY, "10023", "other content")
     ledger.months.record_outcomes(
-        [Outcome(MONTH, "10023", "held", (problem,), rendered(data=b"newer").sha256)], "run"
+        [DeliveryResult(MONTH, "10023", "held", (problem,), rendered(data=b"newer").sha256)], "run"
     )
     return delivery
 

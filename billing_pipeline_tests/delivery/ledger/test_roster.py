@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import Export, Outcome
+from billing_pipeline.delivery.records import DeliveryResult, Export
 from billing_pipeline_tests.support.parcels import MONTH, rendered
 
 
@@ -39,10 +39,10 @@ def test_who_has_no_row_any_more_is_no_longer_in_the_month(ledger: Ledger) -> No
 
 def test_a_month_has_finished_once_everybody_has_an_outcome_and_stays_so(ledger: Ledger) -> None:
     ledger.months.record_roster(MONTH, [to_bill("1"), to_bill("2")], "run-1")
-    ledger.months.record_outcomes([Outcome(MONTH, "1", "delivered")], "run-1")
+    ledger.months.record_outcomes([DeliveryResult(MONTH, "1", "delivered")], "run-1")
     ledger.months.finish(MONTH, "run-1")
     assert ledger.months.finished([MONTH]) == frozenset()
-    ledger.months.record_outcomes([Outcome(MONTH, "2", "blocked")], "run-1")
+    ledger.months.record_outcomes([DeliveryResult(MONTH, "2", "blocked")], "run-1")
     ledger.months.finish(MONTH, "run-1")
     assert ledger.months.finished([MONTH, "2026-09"]) == {MONTH}
     ledger.months.record_roster(MONTH, [to_bill("1"), to_bill("3")], "run-2")
@@ -52,7 +52,7 @@ def test_a_month_has_finished_once_everybody_has_an_outcome_and_stays_so(ledger:
 def test_who_left_the_month_does_not_keep_it_from_finishing(ledger: Ledger) -> None:
     ledger.months.record_roster(MONTH, [to_bill("1"), to_bill("2")], "run-1")
     ledger.months.record_roster(MONTH, [to_bill("2")], "run-2")
-    ledger.months.record_outcomes([Outcome(MONTH, "2", "delivered")], "run-2")
+    ledger.months.record_outcomes([DeliveryResult(MONTH, "2", "delivered")], "run-2")
     ledger.months.finish(MONTH, "run-2")
     assert ledger.months.finished([MONTH]) == {MONTH}
 

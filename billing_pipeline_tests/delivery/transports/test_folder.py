@@ -1,4 +1,4 @@
-"""The folder transport: what the protocol promises, on a real directory."""
+"""What is particular to the `folder` transport; the rest is in `test_transport_contract`."""
 
 from __future__ import annotations
 
@@ -38,28 +38,6 @@ def inbox(root: Path) -> Iterator[InboxConnection]:
         yield inbox
 
 
-def test_a_file_is_created_found_read_renamed_listed_and_removed(inbox: InboxConnection, root: Path) -> None:
-    inbox.create("/import/.a.tmp", b"data")
-    found = inbox.stat("/import/.a.tmp")
-    assert found is not None
-    assert found.size == 4
-    assert found.modified is not None
-    assert inbox.read("/import/.a.tmp") == b"data"
-    inbox.rename("/import/.a.tmp", "/import/a.csv")
-    assert inbox.list("/import") == ["a.csv"]
-    assert (root / "import" / "a.csv").read_bytes() == b"data"
-    inbox.remove("/import/a.csv")
-    inbox.remove("/import/a.csv")
-    assert inbox.stat("/import/a.csv") is None
-
-
-def test_creating_never_overwrites(inbox: InboxConnection) -> None:
-    inbox.create("/import/a", b"first")
-    with pytest.raises(NameTaken):
-        inbox.create("/import/a", b"second")
-    assert inbox.read("/import/a") == b"first"
-
-
 def no_renameat2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder, "_renameat2", lambda: None)
 
@@ -94,24 +72,6 @@ def test_renaming_never_overwrites_whatever_the_file_system_offers(
     assert (inbox.read("/import/a"), inbox.list("/import")) == (b"ours", ["a"])
     with pytest.raises(NotFound):
         inbox.rename("/import/.a.tmp", "/import/b")
-
-
-def test_what_is_not_there_is_said_so(inbox: InboxConnection) -> None:
-    assert inbox.stat("/nowhere/a") is None
-    with pytest.raises(NotFound):
-        inbox.read("/import/a")
-    with pytest.raises(NotFound):
-        inbox.list("/nowhere")
-    with pytest.raises(NotFound, match=r"creating /nowhere/a: No such file or directory"):
-        inbox.create("/nowhere/a", b"")
-
-
-@pytest.mark.parametrize(
-    "path", ["/import/../../etc/passwd", "/import/..", "import/a", "/import/a\nb", "/import//a"]
-)
-def test_a_path_that_would_lead_elsewhere_is_refused(inbox: InboxConnection, path: str) -> None:
-    with pytest.raises(NameRefused):
-        inbox.create(path, b"")
 
 
 def test_a_name_that_is_too_long_is_refused(inbox: InboxConnection) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.ftps import FtpsInbox
 from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
@@ -74,6 +75,19 @@ def test_a_server_that_hangs_is_given_up_in_time(server: Pyftpd, command: str) -
     begin = time.monotonic()
     with pytest.raises(InboxTimeout, match="BILLING_FTPS_TIMEOUT_S"):
         ask(server, command)
+    assert time.monotonic() - begin < 2 * TIMEOUT_S + 1
+
+
+@pytest.mark.parametrize("command", sorted(ASK))
+def test_the_deadline_over_all_steps_of_a_file_ends_what_the_time_out_would_still_allow(
+    server: Pyftpd, command: str
+) -> None:
+    server.hooks[command] = hang
+    with server.transport(timeout_s=30.0).connect() as inbox:
+        begin = time.monotonic()
+        inbox.finish_by(Deadline(TIMEOUT_S))
+        with pytest.raises(InboxTimeout):
+            ASK[command](inbox)
     assert time.monotonic() - begin < 2 * TIMEOUT_S + 1
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.network import connect_tcp
 from billing_pipeline.delivery.transports.protocol import InboxTimeout, InboxUnavailable
 from billing_pipeline_tests.support.ports import free_port
@@ -27,7 +28,7 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> 
 
 
 def connect(within_s: float = 2.0) -> socket.socket:
-    deadline = time.monotonic() + within_s
+    deadline = Deadline(within_s)
     return connect_tcp(socket.socket, "inbox.example.com", 22, deadline=deadline, settings=SETTINGS)
 
 

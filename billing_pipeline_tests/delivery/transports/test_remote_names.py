@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_pipeline.delivery.transports.protocol import NameRefused
-from billing_pipeline.delivery.transports.remote_names import checked_path
+from billing_pipeline.delivery.transports.protocol import NameRefused, checked_path
 from billing_pipeline.easybill.document import file_name
 
 

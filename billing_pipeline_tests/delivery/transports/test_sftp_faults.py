@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import asyncssh
 import pytest
 
+from billing_pipeline.deadline import Deadline
+from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
     DeliveryError,
@@ -30,8 +33,11 @@ from billing_pipeline.delivery.transports.protocol import (
     Transient,
 )
 from billing_pipeline.delivery.transports.sftp import SftpInbox, SftpTransport
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.asyncssh_server import Call, Hook, SftpServer, sftp_server
+from billing_pipeline_tests.support.delivering import context_over, deliver_over
 from billing_pipeline_tests.support.openssh import HOST
+from billing_pipeline_tests.support.parcels import parcel
 from billing_pipeline_tests.support.tcp_proxy import Break, tcp_proxy
 
 TIMEOUT_S = 0.5
@@ -199,6 +205,71 @@ def test_a_connection_lost_while_logging_in_is_no_refusal(server: SftpServer) ->
         pass
     assert not isinstance(caught.value, LoginRefused)
     assert isinstance(caught.value, ConnectionLost)
+
+
+async def a_byte_at_a_time(call: Call) -> bytes:
+    await asyncio.sleep(0.1)
+    data: bytes = await call.perform()
+    return data[:1]
+
+
+async def names_without_end(_: Call) -> AsyncIterator[asyncssh.SFTPName]:
+    async def names() -> AsyncIterator[asyncssh.SFTPName]:
+        for number in itertools.count():
+            yield asyncssh.SFTPName(b"%d" % number)
+            await asyncio.sleep(0)
+
+    return names()
+
+
+@pytest.mark.parametrize(
+    ("operation", "hook"),
+    [("read", a_byte_at_a_time), ("list", names_without_end)],
+    ids=["drip", "endless list"],
+)
+def test_a_server_that_answers_and_never_comes_to_an_end_is_given_up_by_the_deadline(
+    server: SftpServer, operation: str, hook: Hook
+) -> None:
+    (server.root / "import" / "a.csv").write_bytes(DATA)
+    server.hooks[operation] = hook
+    with server.transport(timeout_s=TIMEOUT_S).connect() as inbox:
+        begin = time.monotonic()
+        inbox.finish_by(Deadline(1.0))
+        with pytest.raises(InboxTimeout):
+            ASK[operation][1](inbox)
+        assert 0.9 < time.monotonic() - begin < 1.5
+
+
+def test_a_file_that_never_ends_is_read_no_further_than_asked(server: SftpServer) -> None:
+    async def endless(_: Call) -> bytes:
+        return b"x" * 32_768
+
+    server.hooks["read"] = endless
+    with server.transport(timeout_s=TIMEOUT_S).connect() as inbox:
+        assert inbox.read("/import/a.csv", 100_000) == b"x" * 100_000
+        server.hooks.clear()
+        assert inbox.read("/import/a.csv") == b"a"
+
+
+def test_a_delivery_over_a_dripping_server_ends_by_the_files_deadline_and_the_next_run_completes_it(
+    server: SftpServer, sqlite_ledger: Ledger, store: BlobStore
+) -> None:
+    timeout_s = 0.2
+    one = parcel(data=DATA, store=store)
+    sqlite_ledger.months.record_exports([one.export], "run")
+    transport = server.transport(timeout_s=timeout_s)
+
+    def sent() -> str:
+        context = context_over(transport, sqlite_ledger, store, timeout_s=timeout_s)
+        [result] = deliver_over([one], transport, context, timeout_s=timeout_s)
+        return result.outcome
+
+    server.hooks["read"] = a_byte_at_a_time
+    begin = time.monotonic()
+    assert sent() == "failed"
+    assert time.monotonic() - begin < 10 * timeout_s + 1 + 1
+    server.hooks.clear()
+    assert sent() == "delivered"
 
 
 @contextmanager

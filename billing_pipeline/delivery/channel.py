@@ -1,0 +1,107 @@
+"""A way for files to EASY Bill, and sending a month over it: into its inbox, or as drafts through its API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from billing_pipeline.delivery.context import DeliveryContext, Destination
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.ledger.sightings import FileKey
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel, failed
+from billing_pipeline.delivery.transports.protocol import DeliveryError, Permanent
+from billing_pipeline.problems import Code
+
+FAILURES_IN_A_ROW = 5
+"""So many files, or drafts, in a row without an answer end the sending of a month."""
+
+_NAMED = 3
+
+
+class LedgerBehind(Permanent):
+    """The inbox has files of ours that the ledger does not know: nothing more is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanFile:
+    """A file of ours that the ledger does not know. `sha256` is "" where it was not, or may not be, read."""
+
+    path: str
+    name: str
+    key: FileKey
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What became of one published delivery: as the ledger has it now, and why it was not withdrawn, "" if it was."""
+
+    delivery: Delivery
+    why_not: str = ""
+
+
+class Channel(Protocol):
+    """One way for files to EASY Bill. Every method may raise DeliveryError, ApiError and LedgerUnavailable."""
+
+    @property
+    def destination(self) -> Destination:
+        """Where it leads. Opens nothing."""
+
+    @property
+    def needs_customer_ids(self) -> bool:
+        """Whether nothing can be sent to a customer whom EASY Bill does not have exactly once."""
+
+    def obstacle(self, ledger: Ledger) -> DeliveryError | None:
+        """Why nothing may be sent over it now; None if all may. Never raises DeliveryError."""
+
+    def send(
+        self, month: str, parcels: Sequence[Parcel], context: DeliveryContext
+    ) -> Iterator[DeliveryResult]:
+        """Send these parcels of a month, at most once; one result for each, recorded before it is yielded.
+
+        Raises: after every parcel's result, what ended the sending; at once, LedgerUnavailable.
+        """
+
+    def withdraw(self, month: str, context: DeliveryContext, *, why: str) -> list[Withdrawal]:
+        """Take back what the month has sent and nobody has taken; what was sent and stays is told too."""
+
+    def orphans(self, ledger: Ledger) -> list[OrphanFile]:
+        """The files of ours there that the ledger does not know."""
+
+    def inspect_orphans(self, ledger: Ledger) -> list[OrphanFile]:
+        """The same, read: each with its hash. Raises: UsageError where there is nowhere to look."""
+
+    def try_out(self) -> str:
+        """Try all that sending needs, and leave nothing behind; what was tried, in words."""
+
+
+def behind(orphans: Sequence[OrphanFile], endpoint: str) -> LedgerBehind:
+    """What is wrong and what to do, in one line."""
+    names = ", ".join(orphan.path for orphan in orphans[:_NAMED])
+    more = f" and {len(orphans) - _NAMED} more" if len(orphans) > _NAMED else ""
+    return LedgerBehind(
+        f"{endpoint} has files that the ledger does not know ({names}{more}); was it restored from a backup? Nothing "
+        "is sent until `billing-pipeline reconcile --reason TEXT --by NAME` has looked at them"
+    )
+
+
+def send_over(
+    channel: Channel, month: str, parcels: Sequence[Parcel], context: DeliveryContext
+) -> Iterator[DeliveryResult]:
+    """Send the parcels of a month, unless something stands in the channel's way: then only what is settled is told.
+
+    Raises: as `Channel.send`; and the obstacle, after the results.
+    """
+    unsettled = context.ledger.deliveries.unsettled(month, [parcel.export for parcel in parcels])
+    obstacle = channel.obstacle(context.ledger) if unsettled else None
+    stopped = unsettled if obstacle is not None else frozenset()
+    going = [parcel for parcel in parcels if parcel.export.customer_number not in stopped]
+    if going:
+        yield from channel.send(month, going, context)
+    if obstacle is not None:
+        code = Code.LEDGER_BEHIND if isinstance(obstacle, LedgerBehind) else Code.DELIVERY_FAILED
+        for parcel in parcels:
+            if parcel.export.customer_number in stopped:
+                yield context.record(failed(parcel, context.clock(), str(obstacle), code))
+        raise obstacle
