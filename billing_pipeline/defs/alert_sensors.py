@@ -13,8 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from billing_pipeline.defs.asset_records import CUSTOMERS_IN_FAILURE, LAYOUT_CHECK
-from billing_pipeline.defs.draft_assets import DRAFT_CHECK
+from billing_pipeline.defs.asset_records import CUSTOMERS_IN_FAILURE, DRAFT_CHECK, LAYOUT_CHECK
 from billing_pipeline.defs.partitions import MONTH, Partitions
 from billing_pipeline.defs.schedules import scheduled_start
 from billing_pipeline.delivery.ledger import Ledger

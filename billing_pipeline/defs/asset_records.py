@@ -1,6 +1,11 @@
-"""What Dagster is told of each customer and month: materializations, check evaluations, and the final verdict."""
+"""What Dagster is told of each customer and month, as soon as it is true; and how a step fails, in one line for people.
 
-from collections.abc import Iterator, Sequence
+Nothing is yielded for these assets: a record is logged for its own partition, and at the end one failure names whoever
+needs a person.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,62 +18,83 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import partition_key
-from billing_pipeline.delivery.records import DeliveryResult, Export
-from billing_pipeline.money import format_minor
-from billing_pipeline.problems import Problem
+from billing_pipeline.problems import PipelineError, Problem
 
 CSV = dg.AssetKey("easybill_csv")
 UPLOAD = dg.AssetKey("easybill_upload")
+DRAFT = dg.AssetKey("easybill_draft")
 LAYOUT_CHECK = "easybill_layout"
+DRAFT_CHECK = "draft_as_sent"
 DATA_VERSION_TAG = "dagster/data_version"
 # What the run says of who is not delivered; the whole list is in the checks and in `billing-pipeline status`.
 NAMED_IN_FAILURE = 200
 
-# In the metadata of a run that failed for its customers alone; `alerts` knows it by that.
+# In the metadata of a run that failed for its customers alone; `alert_sensors` knows it by that.
 CUSTOMERS_IN_FAILURE = "customers"
 
-NOT_BILLED = frozenset({"nothing_to_bill", "omitted"})
 
+class AssetRecords:
+    """The records of one run over customers and months, and who needs a person.
 
-class CustomerRecords:
-    """Logs each record at once, for its own partition, and remembers who was not delivered and why."""
+    `check` is the check of `asset`; `headline` begins the failure at the end, before the number of those it names.
+    """
 
-    def __init__(self, context: dg.AssetExecutionContext, *, language: str) -> None:
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        asset: dg.AssetKey,
+        check: str,
+        headline: str,
+        remedy: str,
+    ) -> None:
         self._context = context
-        self._language = language
-        self._refused: dict[tuple[str, str], tuple[Problem, ...]] = {}
-        self._checked_all = True
+        self._asset = asset
+        self._check = check
+        self._headline = headline
+        self._remedy = remedy
+        self._refused: dict[tuple[str, str], Sequence[Problem]] = {}
+        self._all_passed = True
 
-    def files(self, exports: Sequence[Export]) -> None:
-        """Each customer's file and its check; or the check failed with the reasons, and no file.
-
-        A check that does not name the materialization it looked at is shown as missing. Their places in the log are
-        asked for once, for all of them.
-        """
-        for export in exports:
-            if export.outcome == "blocked":
-                self._checked_all = False
-                self._refused[export.customer_number, export.month] = export.problems
-            else:
-                key = partition_key(export.customer_number, export.month)
-                self._materialized(CSV, key, self._file_metadata(export), export.sha256)
-        keys = {export: partition_key(export.customer_number, export.month) for export in exports}
-        places = self._context.instance.get_latest_storage_id_by_partition(
-            CSV, dg.DagsterEventType.ASSET_MATERIALIZATION, {str(key) for key in keys.values()}
+    def materialized(
+        self,
+        asset: dg.AssetKey,
+        customer_number: str,
+        month: str,
+        metadata: dict[str, Any],
+        version: str = "",
+    ) -> None:
+        """The asset is there for a customer and month; `version` is its data version."""
+        self._context.log_event(
+            dg.AssetMaterialization(
+                asset_key=asset,
+                partition=partition_key(customer_number, month),
+                metadata=metadata,
+                tags={DATA_VERSION_TAG: version} if version else {},
+            )
         )
-        for export, key in keys.items():
-            self._checked(export, key, places.get(key))
 
-    def _checked(self, export: Export, key: str, materialization: int | None) -> None:
-        blocked = export.outcome == "blocked"
+    def checked(
+        self,
+        customer_number: str,
+        month: str,
+        problems: Sequence[Problem],
+        metadata: dict[str, Any],
+        *,
+        materialization: int | None = None,
+    ) -> None:
+        """The check of a customer and month, failed where there are problems.
+
+        `materialization`: the place in the log of what it looked at (`places_of`).
+        """
+        self._all_passed = self._all_passed and not problems
         self._context.log_event(
             dg.AssetCheckEvaluation(
-                asset_key=CSV,
-                check_name=LAYOUT_CHECK,
-                passed=not blocked,
-                partition=key,
-                description=_reasons(export.problems) or None,
-                metadata={"problems": problems_table(export.problems)} if blocked else {},
+                asset_key=self._asset,
+                check_name=self._check,
+                passed=not problems,
+                partition=partition_key(customer_number, month),
+                description=_reasons(problems) or None,
+                metadata=metadata,
                 target_materialization_data=None
                 if materialization is None
                 else AssetCheckEvaluationTargetMaterializationData(
@@ -79,50 +105,36 @@ class CustomerRecords:
             )
         )
 
-    def upload(self, export: Export, result: DeliveryResult) -> None:
-        """The delivery, where there is nothing left to do for the customer; else why not."""
-        if result.outcome in {"blocked", "failed", "held"}:
-            self._refused[export.customer_number, export.month] = result.problems
-            return
-        metadata: dict[str, Any] = {"outcome": result.outcome}
-        if result.problems:
-            metadata["warnings"] = problems_table(result.problems)
-        if result.at is not None:
-            metadata |= {
-                "order_number": result.order_number,
-                "remote_path": result.remote_path,
-                "sha256": result.sha256,
-                "bytes": result.size_bytes,
-                "delivered_at": dg.MetadataValue.timestamp(result.at),
-                "gross": format_minor(export.gross, export.currency, self._language),
-            }
-        self._materialized(
-            UPLOAD, partition_key(export.customer_number, export.month), metadata, export.sha256
+    def places_of(self, customers: Collection[str], month: str) -> dict[str, int]:
+        """Where the log has each customer's materialization of the checked asset, asked for all at once.
+
+        A check that does not name the materialization it looked at is shown as missing.
+        """
+        keys = {str(partition_key(number, month)): number for number in customers}
+        found = self._context.instance.get_latest_storage_id_by_partition(
+            self._asset, dg.DagsterEventType.ASSET_MATERIALIZATION, set(keys)
         )
+        return {keys[key]: place for key, place in found.items()}
 
-    def nothing_to_bill(self, customer_number: str, month: str, *, making: bool, sending: bool) -> None:
-        """A customer whom the range covers and who has no row in the month."""
-        key = partition_key(customer_number, month)
-        if making:
-            self._materialized(CSV, key, {"outcome": "nothing_to_bill"}, "")
-        if sending:
-            self._materialized(UPLOAD, key, {"outcome": "nothing_to_bill"}, "")
+    def refused(self, customer_number: str, month: str, problems: Sequence[Problem]) -> None:
+        """The customer needs a person: their partition is left out, and the failure at the end says why."""
+        self._refused[customer_number, month] = problems
 
-    def verdict(self, *, check_selected: bool) -> Iterator[dg.AssetCheckResult]:
-        """The check over all of them; then the run fails, if anybody was not delivered, and names them.
+    def verdict(self) -> Iterator[dg.AssetCheckResult]:
+        """The check over all of them, if it was selected; then the run fails, if anybody needs a person.
 
         An op that declares a check must yield a result for it, or the step fails for that reason instead.
         """
-        if check_selected:
+        if any(key.name == self._check for key in self._context.selected_asset_check_keys):
             yield dg.AssetCheckResult(
-                asset_key=CSV,
-                check_name=LAYOUT_CHECK,
-                passed=self._checked_all,
-                description=None if self._checked_all else _verdict(self._refused),
+                asset_key=self._asset,
+                check_name=self._check,
+                passed=self._all_passed,
+                description=None if self._all_passed else self._names(),
             )
         if self._refused:
             raise dg.Failure(
-                description=_verdict(self._refused),
+                description=self._names(),
                 metadata={
                     CUSTOMERS_IN_FAILURE: len(self._refused),
                     "problems": problems_table(
@@ -132,47 +144,31 @@ class CustomerRecords:
                 allow_retries=False,
             )
 
-    def _file_metadata(self, export: Export) -> dict[str, Any]:
-        if export.outcome != "rendered":
-            return {"outcome": export.outcome, **({"reason": export.reason} if export.reason else {})}
-        return {
-            "outcome": export.outcome,
-            "order_number": export.order_number,
-            "file": export.file_name,
-            "lines": export.line_count,
-            "bytes": export.size_bytes,
-            "sha256": export.sha256,
-            **{
-                name: format_minor(getattr(export, name), export.currency, self._language)
-                for name in ("net", "vat", "gross")
-            },
-            **({"late_rows_waiting": export.late_rows} if export.late_rows else {}),
-        }
-
-    def _materialized(self, asset: dg.AssetKey, key: str, metadata: dict[str, Any], sha256: str) -> None:
-        self._context.log_event(
-            dg.AssetMaterialization(
-                asset_key=asset,
-                partition=key,
-                metadata=metadata,
-                tags={DATA_VERSION_TAG: sha256} if sha256 else {},
-            )
+    def _names(self) -> str:
+        named = [
+            f"{number} ({month}): {_reasons(problems)}"
+            for (number, month), problems in list(self._refused.items())[:NAMED_IN_FAILURE]
+        ]
+        more = len(self._refused) - len(named)
+        return "\n".join(
+            [
+                f"{self._headline}: {len(self._refused)}. {self._remedy}:",
+                *named,
+                *([f"... and {more} more: billing-pipeline status MONTH"] if more else []),
+            ]
         )
 
 
-def _verdict(refused: dict[tuple[str, str], tuple[Problem, ...]]) -> str:
-    named = [
-        f"{number} ({month}): {_reasons(problems)}"
-        for (number, month), problems in list(refused.items())[:NAMED_IN_FAILURE]
-    ]
-    more = len(refused) - len(named)
-    return "\n".join(
-        [
-            f"Not delivered: {len(refused)}. Mend what is named, then run the failed partitions again:",
-            *named,
-            *([f"... and {more} more: billing-pipeline status MONTH"] if more else []),
-        ]
-    )
+@contextmanager
+def plain_failures() -> Iterator[None]:
+    """Turns a `PipelineError` into a `Failure` with its message, one line in the UI; the error stays the cause.
+
+    Retries belong to the rooms, which know what is transient: a second level here would multiply them.
+    """
+    try:
+        yield
+    except PipelineError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
 def _reasons(problems: Sequence[Problem]) -> str:

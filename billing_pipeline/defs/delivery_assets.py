@@ -7,15 +7,18 @@ So nothing is yielded for the assets: every record is logged for its own partiti
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
-from billing_pipeline.defs.asset_records import CSV, LAYOUT_CHECK, UPLOAD, CustomerRecords
-from billing_pipeline.defs.failures import plain_failures
+from billing_pipeline.defs.asset_records import CSV, LAYOUT_CHECK, UPLOAD, AssetRecords, plain_failures
+from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH, Partitions
 from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.delivery.records import DeliveryResult, Export
 from billing_pipeline.easybill.document import customer_number_of
+from billing_pipeline.money import format_minor
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.steps.make_files import Correction, deliver_files, make_files, stored_exports
 from billing_pipeline.steps.settling import require_settled, utc_now
@@ -101,7 +104,14 @@ def build_delivery_assets(
     ) -> Iterator[dg.AssetCheckResult]:
         making = CSV in context.selected_asset_keys
         sending = UPLOAD in context.selected_asset_keys
-        records = CustomerRecords(context, language=billing.rules.language)
+        language = billing.rules.language
+        records = AssetRecords(
+            context,
+            CSV,
+            LAYOUT_CHECK,
+            "Not delivered",
+            "Mend what is named, then run the failed partitions again",
+        )
         decided = config.correction
         correction = None if decided is None else Correction(decided.reason, decided.author)
         for month, numbers in customers_by_month(context.partition_keys).items():
@@ -118,7 +128,7 @@ def build_delivery_assets(
                         run_id=context.run.run_id,
                         correcting=correction is not None,
                     )
-                    records.files(exports)
+                    _record_files(records, exports, month, language)
                 else:
                     exports = stored_exports(numbers, month, ledger)
                 in_month = {export.customer_number for export in exports}
@@ -145,13 +155,12 @@ def build_delivery_assets(
                         correction=correction,
                     )
                     for export, result in progress.over(results, f"{month} delivered", len(exports)):
-                        records.upload(export, result)
+                        _record_upload(records, export, result, language)
                 for number in numbers:
                     if number not in in_month:
-                        records.nothing_to_bill(number, month, making=making, sending=sending)
-        yield from records.verdict(
-            check_selected=any(key.name == LAYOUT_CHECK for key in context.selected_asset_check_keys)
-        )
+                        for asset in [CSV] * making + [UPLOAD] * sending:
+                            records.materialized(asset, number, month, {"outcome": "nothing_to_bill"})
+        yield from records.verdict()
 
     return customer_files
 
@@ -165,3 +174,62 @@ def customers_by_month(keys: list[str]) -> dict[str, list[str]]:
         parts = key.keys_by_dimension
         customers.setdefault(parts[MONTH], []).append(customer_number_of(parts[CUSTOMER]))
     return customers
+
+
+def _record_files(records: AssetRecords, exports: Sequence[Export], month: str, language: str) -> None:
+    """Each customer's file and its check; or the check failed with the reasons, and no file."""
+    for export in exports:
+        if export.outcome == "blocked":
+            records.refused(export.customer_number, month, export.problems)
+        else:
+            records.materialized(
+                CSV, export.customer_number, month, _file_metadata(export, language), export.sha256
+            )
+    places = records.places_of([export.customer_number for export in exports], month)
+    for export in exports:
+        number, blocked = export.customer_number, export.outcome == "blocked"
+        records.checked(
+            number,
+            month,
+            export.problems if blocked else (),
+            {"problems": problems_table(export.problems)} if blocked else {},
+            materialization=places.get(number),
+        )
+
+
+def _file_metadata(export: Export, language: str) -> dict[str, Any]:
+    if export.outcome != "rendered":
+        return {"outcome": export.outcome, **({"reason": export.reason} if export.reason else {})}
+    return {
+        "outcome": export.outcome,
+        "order_number": export.order_number,
+        "file": export.file_name,
+        "lines": export.line_count,
+        "bytes": export.size_bytes,
+        "sha256": export.sha256,
+        **{
+            name: format_minor(getattr(export, name), export.currency, language)
+            for name in ("net", "vat", "gross")
+        },
+        **({"late_rows_waiting": export.late_rows} if export.late_rows else {}),
+    }
+
+
+def _record_upload(records: AssetRecords, export: Export, result: DeliveryResult, language: str) -> None:
+    """The delivery, where there is nothing left to do for the customer; else why not."""
+    if result.outcome in {"blocked", "failed", "held"}:
+        records.refused(export.customer_number, export.month, result.problems)
+        return
+    metadata: dict[str, Any] = {"outcome": result.outcome}
+    if result.problems:
+        metadata["warnings"] = problems_table(result.problems)
+    if result.at is not None:
+        metadata |= {
+            "order_number": result.order_number,
+            "remote_path": result.remote_path,
+            "sha256": result.sha256,
+            "bytes": result.size_bytes,
+            "delivered_at": dg.MetadataValue.timestamp(result.at),
+            "gross": format_minor(export.gross, export.currency, language),
+        }
+    records.materialized(UPLOAD, export.customer_number, export.month, metadata, export.sha256)

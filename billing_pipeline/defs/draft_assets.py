@@ -11,28 +11,17 @@ from typing import Any
 
 import dagster as dg
 
-from billing_pipeline.defs.asset_records import (
-    CUSTOMERS_IN_FAILURE,
-    DATA_VERSION_TAG,
-    NAMED_IN_FAILURE,
-    NOT_BILLED,
-    UPLOAD,
-)
+from billing_pipeline.defs.asset_records import DRAFT, DRAFT_CHECK, UPLOAD, AssetRecords, plain_failures
 from billing_pipeline.defs.delivery_assets import customers_by_month
-from billing_pipeline.defs.failures import plain_failures
-from billing_pipeline.defs.metadata import problems_table
-from billing_pipeline.defs.partitions import Partitions, partition_key
+from billing_pipeline.defs.partitions import Partitions
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.money import format_minor
-from billing_pipeline.problems import Problem
 from billing_pipeline.steps.read_drafts import DraftRead, Reader, read_drafts
 from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.steps.wiring import BillingSettings, LedgerAt
 from billing_pipeline.store.blobs import BlobStore
 
-DRAFT = dg.AssetKey("easybill_draft")
-DRAFT_CHECK = "draft_as_sent"
 # A list of EASY Bill's has as many: a smaller run would ask for the same lists as often.
 DRAFTS_PER_RUN = 1000
 
@@ -74,7 +63,10 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
         billing: dg.ResourceParam[BillingSettings],
         easybill: dg.ResourceParam[EasyBillAccount],
     ) -> Iterator[dg.AssetCheckResult]:
-        records = _DraftRecords(context, language=billing.rules.language)
+        records = AssetRecords(
+            context, DRAFT, DRAFT_CHECK, "Not as sent", "See to what is named in EASY Bill"
+        )
+        waiting = 0
         with plain_failures():
             reader = Reader(
                 easybill,
@@ -87,13 +79,14 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
             for month, numbers in customers_by_month(context.partition_keys).items():
                 sent = set()
                 for read in read_drafts(month, numbers, reader):
-                    records.draft(read)
+                    waiting += read.outcome == "waiting"
+                    _record_draft(records, read, billing.rules.language)
                     sent.add(read.delivery.customer_number)
                 for number, outcome in _not_billed(set(numbers) - sent, month, reader.ledger):
-                    records.not_billed(number, month, outcome)
-        yield from records.verdict(
-            check_selected=any(key.name == DRAFT_CHECK for key in context.selected_asset_check_keys)
-        )
+                    records.materialized(DRAFT, number, month, {"outcome": outcome})
+        if waiting:
+            context.log.info(f"{waiting} drafts do not show yet, and may still come")
+        yield from records.verdict()
 
     return customer_drafts
 
@@ -103,92 +96,29 @@ def _not_billed(numbers: Collection[str], month: str, ledger: Ledger) -> Iterato
     outcomes = {row.export.customer_number: row.export.outcome for row in ledger.months.customers(month)}
     for number in sorted(numbers):
         outcome = outcomes.get(number, "nothing_to_bill")
-        if outcome in NOT_BILLED:
+        if outcome in {"nothing_to_bill", "omitted"}:
             yield number, outcome
 
 
-class _DraftRecords:
-    """Logs each record at once, for its own partition, and remembers whose draft is not right and why."""
-
-    def __init__(self, context: dg.AssetExecutionContext, *, language: str) -> None:
-        self._context = context
-        self._language = language
-        self._wrong: list[tuple[str, Problem]] = []
-        self._waiting = 0
-
-    def draft(self, read: DraftRead) -> None:
-        """The draft where it is right; a failed check where it is not; nothing where it may still come."""
-        delivery = read.delivery
-        key = partition_key(delivery.customer_number, delivery.month)
-        if read.outcome == "waiting":
-            self._waiting += 1
-            return
-        if read.problem is not None:
-            self._wrong.append((delivery.month, read.problem))
-        else:
-            self._materialized(key, self._metadata(read), _version(read))
-        problem = read.problem
-        self._context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=DRAFT,
-                check_name=DRAFT_CHECK,
-                passed=problem is None,
-                partition=key,
-                description=f"{problem.code}: {problem.message}" if problem else None,
-                metadata=_link(read),
-            )
-        )
-
-    def not_billed(self, customer_number: str, month: str, outcome: str) -> None:
-        """A customer to whom nothing was sent."""
-        self._materialized(partition_key(customer_number, month), {"outcome": outcome}, "")
-
-    def verdict(self, *, check_selected: bool) -> Iterator[dg.AssetCheckResult]:
-        """The check over all of them; then the run fails, if any draft is not right, and names them."""
-        if self._waiting:
-            self._context.log.info(f"{self._waiting} drafts do not show yet, and may still come")
-        if check_selected:
-            yield dg.AssetCheckResult(asset_key=DRAFT, check_name=DRAFT_CHECK, passed=not self._wrong)
-        if self._wrong:
-            named = [
-                f"{problem.customer_number} ({month}): {problem.code}: {problem.message}"
-                for month, problem in self._wrong[:NAMED_IN_FAILURE]
-            ]
-            more = len(self._wrong) - len(named)
-            raise dg.Failure(
-                description="\n".join(
-                    [
-                        f"Not as sent: {len(self._wrong)}. See to what is named in EASY Bill:",
-                        *named,
-                        *([f"... and {more} more: billing-pipeline status MONTH"] if more else []),
-                    ]
-                ),
-                metadata={
-                    CUSTOMERS_IN_FAILURE: len(self._wrong),
-                    "problems": problems_table([problem for _, problem in self._wrong]),
-                },
-                allow_retries=False,
-            )
-
-    def _metadata(self, read: DraftRead) -> dict[str, Any]:
-        delivery, document = read.delivery, read.document
-        return {
+def _record_draft(records: AssetRecords, read: DraftRead, language: str) -> None:
+    """The draft where it is right; a failed check where it is not; nothing where it may still come."""
+    if read.outcome == "waiting":
+        return
+    delivery, document = read.delivery, read.document
+    number, month = delivery.customer_number, delivery.month
+    problems = (read.problem,) if read.problem else ()
+    if problems:
+        records.refused(number, month, problems)
+    else:
+        metadata = {
             "outcome": read.outcome,
             "order_number": delivery.order_number,
             **({"document_id": document.id, "is_draft": document.is_draft} if document else {}),
             **_link(read),
-            "gross": format_minor(delivery.gross, delivery.currency, self._language),
+            "gross": format_minor(delivery.gross, delivery.currency, language),
         }
-
-    def _materialized(self, key: str, metadata: dict[str, Any], version: str) -> None:
-        self._context.log_event(
-            dg.AssetMaterialization(
-                asset_key=DRAFT,
-                partition=key,
-                metadata=metadata,
-                tags={DATA_VERSION_TAG: version} if version else {},
-            )
-        )
+        records.materialized(DRAFT, number, month, metadata, _version(read))
+    records.checked(number, month, problems, _link(read))
 
 
 def _version(read: DraftRead) -> str:

@@ -7,7 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from billing_pipeline.billing.bill import BilledMonth
-from billing_pipeline.defs.failures import plain_failures
+from billing_pipeline.defs.asset_records import plain_failures
 from billing_pipeline.defs.metadata import amounts, problems_table, table
 from billing_pipeline.defs.month_checks import (
     line_check_specs,
