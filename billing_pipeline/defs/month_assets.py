@@ -30,8 +30,7 @@ from billing_pipeline.steps.bill_month import (
 from billing_pipeline.steps.current_billing import extract_to_bill
 from billing_pipeline.steps.wiring import BillingSettings, LedgerAt, Oms
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import EXTRACTED, read_extract
+from billing_pipeline.store.frames import EXTRACTED, FrameStore, read_extract
 
 DESCRIPTIONS = {
     "oms_customers": "The customers who have a service or a fee in the month, as the OMS had them.",

@@ -11,8 +11,7 @@ from billing_pipeline.defs.jobs import Jobs
 from billing_pipeline.defs.partitions import CUSTOMER, customers_to_add, range_tags, ranges_over
 from billing_pipeline.easybill.document import customer_key
 from billing_pipeline.steps.wiring import LedgerAt, Oms
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import ROSTER
+from billing_pipeline.store.frames import ROSTER, FrameStore
 
 # On runs whose deliveries the same process makes itself, `billing-pipeline run`: the sensor leaves them alone.
 DELIVERS_ITSELF_TAG = "billing/delivers_itself"

@@ -26,8 +26,8 @@ from billing_pipeline.easybill.api_errors import (
 )
 from billing_pipeline.easybill.api_http import MOST_REQUEST_LINE_BYTES, ApiHttp, Endpoint, ExchangeLog, Tries
 from billing_pipeline.easybill.api_models import Customer, EasyBillDocument, Login, Page
+from billing_pipeline.easybill.layout import cut
 from billing_pipeline.easybill.rate_limit import SharedRateLimit
-from billing_pipeline.easybill.words import cut
 
 PAGE_SIZE: Final = 1000
 RATE_LIMIT_FILE: Final = "easybill-requests.db"

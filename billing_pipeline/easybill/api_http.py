@@ -31,8 +31,8 @@ from billing_pipeline.easybill.api_errors import (
     RequestRefused,
     ResourceLocked,
 )
+from billing_pipeline.easybill.layout import cut, shortened
 from billing_pipeline.easybill.rate_limit import RateLimit
-from billing_pipeline.easybill.words import cut, shortened
 from billing_pipeline.problems import UsageError
 
 MOST_REQUEST_LINE_BYTES: Final = 4094

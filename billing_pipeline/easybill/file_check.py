@@ -1,8 +1,8 @@
 """Reads a file's bytes back and holds them against the layout and the document: only what passes may be sent.
 
-An independent reader (Python's `csv`): nothing of `render` is used, so that a fault there is found here. The typed
-values a row must say come from the document; what a cell may look like comes from the layout (`schema`). Whether the
-document itself may be billed is not asked here (`blocking`).
+An independent reader (Python's `csv`): nothing of `render` is used, so that a fault there is found here. What a cell
+may look like comes from the layout, as one pattern per column, which is fast, and as a pandera schema, which names
+every fault with its row, column and value.
 """
 
 from __future__ import annotations
@@ -14,15 +14,110 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Context, Decimal
+from functools import lru_cache
 from operator import itemgetter
 from typing import Final
 
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+
 from billing_pipeline import money
-from billing_pipeline.easybill.document import Document, DocumentLine
-from billing_pipeline.easybill.fields import FIELDS, Field, Value
-from billing_pipeline.easybill.file_schema import cell_patterns, schema_faults
-from billing_pipeline.easybill.layout import Column, Layout
-from billing_pipeline.easybill.words import shortened
+from billing_pipeline.easybill.document import FORBIDDEN_IN_TEXT, Document, DocumentLine
+from billing_pipeline.easybill.layout import FIELDS, Column, Field, Layout, Value, shortened
+
+_DATES: Final = {
+    "YYYY-MM-DD": r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])",
+    "DD.MM.YYYY": r"(?:0[1-9]|[12][0-9]|3[01])\.(?:0[1-9]|1[0-2])\.[0-9]{4}",
+}
+_STRING: Final = pd.ArrowDtype(pa.string())
+
+
+def _form(column: Column, layout: Layout) -> str:
+    """The pattern of a filled cell of a number or date; a number has one way to be written."""
+    if column.type == "date":
+        return _DATES[layout.date_format]
+    mark = re.escape(layout.decimal_mark)
+    whole = "(?:0|[1-9][0-9]*)"
+    if column.type == "quantity":
+        fraction = f"(?:{mark}[0-9]{{0,{column.places - 1}}}[1-9])?" if column.places else ""
+    else:
+        fraction = f"{mark}[0-9]{{{column.places}}}" if column.places else ""
+    return f"-?{whole}{fraction}"
+
+
+def cell_patterns(layout: Layout) -> list[re.Pattern[str]]:
+    """One pattern per column, for `fullmatch`: type, length and whether it may be empty, all in one."""
+    patterns = []
+    for column in layout.columns:
+        if column.type == "constant":
+            patterns.append(re.compile(re.escape(column.value)))
+        elif column.type == "text":
+            filled = r"(?s:(?=.*\S))" if column.required else ""
+            patterns.append(re.compile(f"{filled}[^{FORBIDDEN_IN_TEXT}]{{0,{column.max_length or ''}}}"))
+        else:
+            form = _form(column, layout)
+            patterns.append(re.compile(form if column.required else f"(?:{form})?"))
+    return patterns
+
+
+@lru_cache(maxsize=8)
+def file_schema(layout: Layout) -> pandera.DataFrameSchema:
+    """The pandera schema of the file's cells as text: the layout's columns, all of them, in its order."""
+    return pandera.DataFrameSchema(
+        {column.name: pandera.Column(_STRING, _rules(column, layout)) for column in layout.columns},
+        strict=True,
+        ordered=True,
+        name=layout.name,
+    )
+
+
+def _rules(column: Column, layout: Layout) -> list[pandera.Check]:
+    rules = []
+
+    def rule(holds: Callable[[str], bool], says: str) -> None:
+        rules.append(pandera.Check(holds, element_wise=True, error=says))
+
+    if column.type == "constant":
+        rule(lambda cell: cell == column.value, f"is not {column.value!r}")
+        return rules
+    if column.required:
+        rule(lambda cell: bool(cell.strip()), "is required but empty")
+    if column.type == "text":
+        forbidden = re.compile(f"[{FORBIDDEN_IN_TEXT}]")
+        rule(lambda cell: forbidden.search(cell) is None, "holds a control character")
+        limit = column.max_length
+        if limit is not None:
+            rule(lambda cell: len(cell) <= limit, f"is longer than {limit} characters")
+        return rules
+    form = re.compile(_form(column, layout))
+    kind = {
+        "date": f"is no date {layout.date_format}",
+        "decimal": f"is no number with {column.places} decimals",
+        "quantity": f"is no number with at most {column.places} decimals and no more than it needs",
+    }[column.type]
+    rule(lambda cell: cell == "" or form.fullmatch(cell) is not None, kind)
+    return rules
+
+
+def schema_faults(rows: Sequence[Sequence[str]], layout: Layout) -> list[str]:
+    """Every cell that is not as the layout says, by row (the first below the header is 1), column and value."""
+    frame = pd.DataFrame(
+        {
+            column.name: pd.Series([row[index] for row in rows], dtype=_STRING)
+            for index, column in enumerate(layout.columns)
+        }
+    )
+    try:
+        file_schema(layout).validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as faults:
+        cases = faults.failure_cases.sort_values(["index", "column"], kind="stable")
+        return [
+            f"row {int(case['index']) + 1}, {case['column']}: {shortened(str(case['failure_case']))} {case['check']}"
+            for case in cases.to_dict("records")
+        ]
+    return []
+
 
 MOST_REASONS: Final = 50
 """A ruined file has a fault in every cell; nobody reads more than this."""

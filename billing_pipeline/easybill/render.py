@@ -11,8 +11,7 @@ from datetime import date
 from decimal import Decimal
 
 from billing_pipeline.easybill.document import Document, plain
-from billing_pipeline.easybill.fields import EMPTY, FIELDS, Value
-from billing_pipeline.easybill.layout import DATE_FORMATS, Column, Layout
+from billing_pipeline.easybill.layout import DATE_FORMATS, EMPTY, FIELDS, Column, Layout, Value
 
 
 def render_csv(document: Document, layout: Layout) -> bytes:

@@ -15,8 +15,7 @@ from typing import Any, Final
 import xlsxwriter
 
 from billing_pipeline.easybill.document import Document, DocumentLine
-from billing_pipeline.easybill.fields import FIELDS, Value
-from billing_pipeline.easybill.layout import Column, Layout
+from billing_pipeline.easybill.layout import FIELDS, Column, Layout, Value
 from billing_pipeline.problems import PipelineError
 
 _MOST_ROWS: Final = 1_048_575

@@ -25,8 +25,7 @@ from billing_pipeline.steps.bill_month import bill_part, keep, month_size, requi
 from billing_pipeline.steps.current_billing import changed_since_billed, current_billing
 from billing_pipeline.steps.settling import require_open
 from billing_pipeline.steps.wiring import Progress, Rooms, build_rooms
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import ROSTER
+from billing_pipeline.store.frames import ROSTER, FrameStore
 
 
 @dataclass(frozen=True)

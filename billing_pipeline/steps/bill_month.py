@@ -26,8 +26,7 @@ from billing_pipeline.problems import PipelineError, Problem, UsageError, proble
 from billing_pipeline.steps.current_billing import current_billing
 from billing_pipeline.steps.wiring import BillingSettings, Oms, Rooms
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import TOTALS, write_billed, write_extract
+from billing_pipeline.store.frames import TOTALS, FrameStore, write_billed, write_extract
 
 
 class MonthSuspicious(PipelineError):

@@ -7,8 +7,7 @@ from collections.abc import Collection
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing, ExtractRecord
 from billing_pipeline.problems import Problem, problems_of
-from billing_pipeline.store.frames import FrameMissing, FrameStore
-from billing_pipeline.store.month_frames import DRIFT, take_over_unversioned
+from billing_pipeline.store.frames import DRIFT, FrameMissing, FrameStore, take_over_unversioned
 
 # Who billed a month of which only the frames of a release before 0.2 are left.
 BEFORE_BILLINGS = "before 0.2"

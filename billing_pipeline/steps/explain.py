@@ -17,8 +17,7 @@ from billing_pipeline.problems import UsageError
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import read_extract
+from billing_pipeline.store.frames import FrameStore, read_extract
 
 
 @dataclass(frozen=True)

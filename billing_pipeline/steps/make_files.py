@@ -24,8 +24,7 @@ from billing_pipeline.steps.send import Sending, send_parcels
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
 from billing_pipeline.steps.without_file import outcomes_without_file
 from billing_pipeline.store.blobs import BlobStore, sha256_of
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import CUSTOMERS, read_billed
+from billing_pipeline.store.frames import CUSTOMERS, FrameStore, read_billed
 
 
 @dataclass(frozen=True)

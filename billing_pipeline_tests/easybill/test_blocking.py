@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from billing_pipeline.easybill.blocking import document_problems
 from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.export import document_problems
 from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.problems import Problem
 from billing_pipeline_tests.golden.documents import CASES

@@ -8,8 +8,8 @@ import pytest
 
 from billing_pipeline.billing.bill import bill_month
 from billing_pipeline.billing.rules import load_rules
-from billing_pipeline.easybill.blocking import document_problems
 from billing_pipeline.easybill.document import Document, documents
+from billing_pipeline.easybill.export import document_problems
 from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv

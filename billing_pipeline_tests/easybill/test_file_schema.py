@@ -6,7 +6,7 @@ import io
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from billing_pipeline.easybill.file_schema import cell_patterns, file_schema, schema_faults
+from billing_pipeline.easybill.file_check import cell_patterns, file_schema, schema_faults
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline_tests.support.documents import a_document

