@@ -19,6 +19,7 @@ from billing_pipeline.problems import PipelineError
 from billing_pipeline.store.blobs import sha256_of
 from billing_pipeline.store.store_files import StoreError, StoreFiles
 
+# They load pandera, which takes seconds: `status` reads a frame too, and answers at once.
 if TYPE_CHECKING:
     from billing_pipeline.billing.bill import BilledMonth
     from billing_pipeline.oms.extract import Extract
