@@ -33,7 +33,7 @@ RULES = {
     }.items()
 }
 EXAMPLES = 300 if os.environ.get("FULL_TESTS") == "1" else 12
-LAW = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 
 quantities = st.sampled_from(["1", "2", "0.5", "0.333", "1000", "12.005"]) | st.decimals(
     Decimal("0.001"), Decimal(2000), places=3
@@ -114,7 +114,7 @@ def same(first: BilledMonth, second: BilledMonth) -> bool:
     )
 
 
-@LAW
+@PROPERTY
 @given(rules=st.sampled_from(sorted(RULES)), month=months())
 def test_the_lines_are_the_billable_rows_each_once_and_add_up_to_the_totals(
     rules: str, month: Extract
@@ -147,7 +147,7 @@ def test_the_lines_are_the_billable_rows_each_once_and_add_up_to_the_totals(
             assert (vat, gross) == sums(result, "vat", "gross")[number]
 
 
-@LAW
+@PROPERTY
 @given(rules=st.sampled_from(sorted(RULES)), month=months())
 def test_quantity_times_price_of_the_file_is_the_amount_of_the_line(rules: str, month: Extract) -> None:
     for line in each_row(billed(month, rules).lines):
@@ -157,7 +157,7 @@ def test_quantity_times_price_of_the_file_is_the_amount_of_the_line(rules: str, 
             assert line.file_quantity == line.quantity
 
 
-@LAW
+@PROPERTY
 @given(basis=st.sampled_from(["", " net"]), month=months())
 def test_grouping_changes_no_total(basis: str, month: Extract) -> None:
     plain, grouped = billed(month, basis.strip() or "default"), billed(month, f"grouped{basis}")
@@ -166,7 +166,7 @@ def test_grouping_changes_no_total(basis: str, month: Extract) -> None:
     assert outcomes(plain) == outcomes(grouped)
 
 
-@LAW
+@PROPERTY
 @given(rules=st.sampled_from(sorted(RULES)), month=months(), seed=st.integers())
 def test_the_order_of_the_rows_changes_nothing(rules: str, month: Extract, seed: int) -> None:
     random = Random(seed)
@@ -178,7 +178,7 @@ def test_the_order_of_the_rows_changes_nothing(rules: str, month: Extract, seed:
     assert same(billed(month, rules), billed(mixed, rules))
 
 
-@LAW
+@PROPERTY
 @given(month=months())
 def test_customer_by_customer_the_month_is_the_same(month: Extract) -> None:
     whole = billed(month, "mixed")
@@ -201,7 +201,7 @@ def test_customer_by_customer_the_month_is_the_same(month: Extract) -> None:
         assert getattr(whole, name).to_dict("records") == together
 
 
-@LAW
+@PROPERTY
 @given(month=months(), others=months(), status=st.sampled_from(["completed", "broken"]))
 def test_test_customers_change_nothing_for_others(month: Extract, others: Extract, status: str) -> None:
     def of_a_test(frame: pd.DataFrame, *keys: str) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from billing_pipeline.oms.contract import RELATIONS, Column
 from billing_pipeline.oms.demo.demo_faults import deliberate_faults
-from billing_pipeline.oms.demo.demo_rows import Rows, customer_rows, demo_customers, month_rows
+from billing_pipeline.oms.demo.demo_rows import Rows, demo_customers, month_rows
 from billing_pipeline.oms.period import months_back
 
 SEED: Final = 4711
@@ -49,7 +49,7 @@ def demo_oms_months(
             for statement in create_tables():
                 connection.execute(statement)
             people = demo_customers(customers, seed)
-            _insert(connection, {"customers": customer_rows(people)})
+            _insert(connection, {"customers": [customer.row for customer in people]})
             for back in range(months - 1, -1, -1):
                 month = months_back(until_month, back)
                 rows = month_rows(people, month, seed)

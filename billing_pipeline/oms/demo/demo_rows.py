@@ -72,11 +72,6 @@ def demo_customers(count: int, seed: int) -> list[DemoCustomer]:
     return [_customer(index, seeded(seed, "customer", index)) for index in range(count)]
 
 
-def customer_rows(customers: Sequence[DemoCustomer]) -> list[Row]:
-    """The rows of `customers`."""
-    return [customer.row for customer in customers]
-
-
 def month_rows(customers: Sequence[DemoCustomer], month: str, seed: int) -> Rows:
     """Services, tasks and fees of the month, by customer."""
     rows: Rows = {"services": [], "service_tasks": [], "cancellation_fees": []}
