@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.sql import get_alembic_config
 
-from billing_pipeline.delivery.ledger.migrating import migrations
+from billing_pipeline.delivery.ledger.migrate import migrations
 from billing_pipeline_tests.support import in_memory
 from billing_pipeline_tests.support.in_memory import keep_temporary_files_in_memory
 from billing_pipeline_tests.support.ports import free_port
