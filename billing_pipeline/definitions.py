@@ -1,91 +1,12 @@
-"""The one place where all is assembled: settings, rooms, assets, jobs, schedules and sensors become `defs`.
-
-`build_defs` assembles afresh at each call; a test overrides what it needs. Nothing is decided here.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
+"""What Dagster loads: the code location's definitions, made when they are asked for, by the environment's settings."""
 
 import dagster as dg
 
-from billing_pipeline.defs.alert_sensors import AlertSettings, build_alert_sensors
-from billing_pipeline.defs.delivery_assets import build_delivery_assets
-from billing_pipeline.defs.draft_assets import build_draft_asset
-from billing_pipeline.defs.draft_sensor import build_draft_sensor
-from billing_pipeline.defs.jobs import build_jobs
-from billing_pipeline.defs.month_assets import build_month_assets
-from billing_pipeline.defs.partitions import build_partitions
-from billing_pipeline.defs.schedules import build_schedule
-from billing_pipeline.defs.sensors import build_sensors
-from billing_pipeline.report.notify import Notifier
-from billing_pipeline.settings import Settings, load_settings
-from billing_pipeline.steps.wiring import build_rooms
+from billing_pipeline.defs.build import build_defs
+from billing_pipeline.settings import load_settings
 
 
-def build_defs(
-    *, resources: Mapping[str, Any] | None = None, settings: Settings | None = None
-) -> dg.Definitions:
-    """The definitions by the settings (default: those of the environment), with some resources replaced.
-
-    Raises: UsageError where a setting, the rules or a layout is wrong; `ValueError` for a resource nobody asks for.
-    """
-    settings = settings or load_settings()
-    rooms = build_rooms(settings)
-    known = rooms.as_resources()
-    unknown = set(resources or {}) - set(known)
-    if unknown:
-        raise ValueError(f"no asset asks for {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    settling_hours = rooms.billing.rules.settling_hours
-    settling_hours = settings.settling_hours if settling_hours is None else settling_hours
-    partitions = build_partitions(settings.first_month, settings.timezone)
-    jobs = build_jobs()
-    assets = [
-        *build_month_assets(partitions),
-        build_delivery_assets(
-            partitions,
-            customers_per_run=settings.customers_per_run,
-            settling_hours=settling_hours,
-            first_month=settings.first_month,
-        ),
-    ]
-    sensors = build_sensors(jobs, customers_per_run=settings.customers_per_run)
-    run_jobs = [jobs.monthly_billing, jobs.customer_delivery]
-    if settings.easybill_api_key is not None:
-        assets.append(build_draft_asset(partitions))
-        sensors.append(build_draft_sensor(jobs))
-        run_jobs.append(jobs.draft_reconciliation)
-    if settings.alert_targets:
-        sensors += build_alert_sensors(
-            AlertSettings(
-                Notifier(settings.alert_targets),
-                settings.ui_url,
-                settings.timezone,
-                settling_hours,
-                settings.deadline_hours,
-                settings.first_month,
-            ),
-            partitions,
-            job_names={job.name for job in run_jobs},
-            assets={key for asset in assets for key in asset.keys},
-        )
-    return dg.Definitions(
-        assets=assets,
-        jobs=run_jobs,
-        schedules=[
-            build_schedule(
-                jobs,
-                timezone=settings.timezone,
-                settling_hours=settling_hours,
-                first_month=settings.first_month,
-            )
-        ],
-        sensors=sensors,
-        # A step in a process of its own would cost every run seconds; a run has one or two of them, in a row.
-        executor=dg.in_process_executor,
-        resources={**known, **(resources or {})},
-    )
-
-
-defs = build_defs()
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Assets, checks, jobs, schedules and sensors. Raises: UsageError where a setting, rules or layout is wrong."""
+    return build_defs(load_settings())

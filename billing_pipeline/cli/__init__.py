@@ -1,0 +1,1 @@
+"""The command line, thin: arguments and settings in, lines or JSON out."""

@@ -74,19 +74,19 @@ def run(
     from billing_pipeline.launch.run_month import run_month
     from billing_pipeline.progress import progress_on
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.preview import dry_run as run_dry
 
     settings = load_settings()
+    customers, services = customer or (), service or ()
+    if dry_run:
+        found = run_dry(settings, month, customers=customers, services=services, force=force)
+        _print_month(found, as_json, dry_run=True)
+        _exit_by(found)
     with progress_on(sys.stderr) as progress:
         result = run_month(
-            settings,
-            month,
-            customers=customer or (),
-            services=service or (),
-            dry_run=dry_run,
-            force=force,
-            progress=progress,
+            settings, month, customers=customers, services=services, force=force, progress=progress
         )
-    _print_month(result.status, as_json, dry_run=dry_run)
+    _print_month(result.status, as_json)
     if result.error is not None:
         raise result.error
     _exit_by(result.status)
@@ -99,16 +99,16 @@ def status(month: Month, as_json: AsJson = False) -> None:
     from billing_pipeline.oms.period import period_of
     from billing_pipeline.report.month import month_status
     from billing_pipeline.settings import load_settings
-    from billing_pipeline.steps.drift_frame import read_drift
-    from billing_pipeline.store.frames import FrameStore
+    from billing_pipeline.steps.current_billing import changed_since_billed
+    from billing_pipeline.store.frames import FrameMissing, FrameStore
     from billing_pipeline.store.store_files import StoreError
 
     settings = load_settings()
     period_of(month, settings.timezone)
     ledger = open_ledger(settings.ledger_url_or_default)
     try:
-        drift = read_drift(FrameStore(settings.store_url_or_default), month)
-    except StoreError as error:
+        drift = changed_since_billed(month, ledger, FrameStore(settings.store_url_or_default))
+    except (StoreError, FrameMissing) as error:
         # The ledger alone knows the outcomes; what has changed since is told as well as it can be.
         typer.echo(f"what has changed since is not told: {error}", err=True)
         drift = []

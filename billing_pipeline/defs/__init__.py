@@ -1,5 +1,5 @@
-"""The Dagster shell: partitions, assets, checks, jobs, schedules, sensors, resources.
+"""The Dagster shell: partitions, assets, checks, jobs, schedules, sensors.
 
-Asset bodies read their partition, call a room, and record the result; what is right and wrong is decided in the
-rooms. No module here may say `from __future__ import annotations`: it hides the context's type from Dagster.
+An asset body reads its partition, calls a step, and records the result. No module here may say
+`from __future__ import annotations`: it hides the context's type from Dagster.
 """

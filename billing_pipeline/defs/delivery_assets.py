@@ -19,7 +19,7 @@ from billing_pipeline.easybill.document import customer_number_of
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.steps.make_files import Correction, deliver_files, make_files, stored_exports
 from billing_pipeline.steps.settling import require_settled, utc_now
-from billing_pipeline.steps.wiring import Billing, ChannelAt, LedgerAt, Progress
+from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt, Progress
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 
@@ -37,8 +37,11 @@ class DeliveryConfig(dg.Config):
     force: bool = False
     """Deliver a month that is not over, or not settled."""
 
+    billing: int | None = None
+    """The billing that the files are made of; default: the month's current one."""
+
     correction: CorrectionConfig | None = None
-    """Make the next revision of what was sent. Its month must have been billed with these customers `reopened`."""
+    """Make the next revision of what was sent, of a billing of that kind."""
 
 
 def build_delivery_assets(
@@ -91,7 +94,7 @@ def build_delivery_assets(
         frames: dg.ResourceParam[FrameStore],
         ledger: dg.ResourceParam[LedgerAt],
         documents: dg.ResourceParam[BlobStore],
-        billing: dg.ResourceParam[Billing],
+        billing: dg.ResourceParam[BillingSettings],
         channel: dg.ResourceParam[ChannelAt],
         easybill: dg.ResourceParam[EasyBillAccount],
         progress: dg.ResourceParam[Progress],
@@ -107,6 +110,7 @@ def build_delivery_assets(
                     exports = make_files(
                         numbers,
                         month,
+                        billing_id=config.billing,
                         frames=frames,
                         ledger=ledger,
                         documents=documents,

@@ -28,7 +28,7 @@ from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Problem
 from billing_pipeline.steps.read_drafts import DraftRead, Reader, read_drafts
 from billing_pipeline.steps.settling import utc_now
-from billing_pipeline.steps.wiring import Billing, LedgerAt
+from billing_pipeline.steps.wiring import BillingSettings, LedgerAt
 from billing_pipeline.store.blobs import BlobStore
 
 DRAFT = dg.AssetKey("easybill_draft")
@@ -71,7 +71,7 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         ledger: dg.ResourceParam[LedgerAt],
         documents: dg.ResourceParam[BlobStore],
-        billing: dg.ResourceParam[Billing],
+        billing: dg.ResourceParam[BillingSettings],
         easybill: dg.ResourceParam[EasyBillAccount],
     ) -> Iterator[dg.AssetCheckResult]:
         records = _DraftRecords(context, language=billing.rules.language)

@@ -18,7 +18,7 @@ from billing_pipeline.defs.partitions import (
 from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.easybill.document import customer_key
 from billing_pipeline.steps.settling import utc_now
-from billing_pipeline.steps.wiring import Billing, LedgerAt
+from billing_pipeline.steps.wiring import BillingSettings, LedgerAt
 
 INTERVAL_S = 600
 # So long after the deadline a draft is asked for once a day: people have been told of it.
@@ -48,7 +48,7 @@ def build_draft_sensor(jobs: Jobs) -> dg.SensorDefinition:
     def easybill_draft_sensor(
         context: dg.SensorEvaluationContext,
         ledger: dg.ResourceParam[LedgerAt],
-        billing: dg.ResourceParam[Billing],
+        billing: dg.ResourceParam[BillingSettings],
     ) -> dg.SensorResult | dg.SkipReason:
         unconfirmed = ledger.open().deliveries.unconfirmed()
         if not unconfirmed:

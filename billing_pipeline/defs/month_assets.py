@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
-from pydantic import Field
 
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.defs.failures import plain_failures
@@ -15,17 +14,24 @@ from billing_pipeline.defs.month_checks import (
     line_checks,
     relation_check_specs,
     relation_checks,
-    require_plausible,
-    size_of,
 )
 from billing_pipeline.defs.partitions import CUSTOMER, Partitions, customers_to_add
 from billing_pipeline.money import from_minor
 from billing_pipeline.problems import problems_of
-from billing_pipeline.steps.bill_month import bill_extract, extract_of_month, owners_of
-from billing_pipeline.steps.make_files import record_roster
-from billing_pipeline.steps.wiring import Billing, LedgerAt, Oms
+from billing_pipeline.steps.bill_month import (
+    Billed,
+    bill_extract,
+    extract_of_month,
+    keep_billed,
+    keep_extract,
+    month_size,
+    require_plausible,
+)
+from billing_pipeline.steps.current_billing import extract_to_bill
+from billing_pipeline.steps.wiring import BillingSettings, LedgerAt, Oms
+from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import EXTRACTED, read_extract, write_billed
+from billing_pipeline.store.month_frames import EXTRACTED, read_extract
 
 DESCRIPTIONS = {
     "oms_customers": "The customers who have a service or a fee in the month, as the OMS had them.",
@@ -56,12 +62,6 @@ CODE_VERSION = "1"
 class BillingConfig(dg.Config):
     """What one run may be told."""
 
-    only_services: list[str] = Field(default=[])
-    """Of the customers who have these services, bill nothing else."""
-
-    reopened: list[str] = Field(default=[])
-    """Bill the month of these customers as if it had not been delivered: for a correction."""
-
     force: bool = False
     """Bill a month that is suspiciously small or large against those before it."""
 
@@ -91,15 +91,18 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         oms: dg.ResourceParam[Oms],
         frames: dg.ResourceParam[FrameStore],
         ledger: dg.ResourceParam[LedgerAt],
-        billing: dg.ResourceParam[Billing],
+        billing: dg.ResourceParam[BillingSettings],
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         month = context.partition_key
         with plain_failures():
             extract = extract_of_month(oms, ledger.open(), month, billing.rules.late_months)
-            for key, relation in EXTRACTED.items():
-                frame: pd.DataFrame = getattr(extract, relation)
-                frames.write(key, month, frame)
-                yield dg.MaterializeResult(asset_key=key, metadata=_extract_metadata(frame, month))
+            kept = keep_extract(extract, frames, ledger.open(), month, "complete", context.run.run_id)
+        for key, relation in EXTRACTED.items():
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata=_extract_metadata(getattr(extract, relation), month),
+                data_version=dg.DataVersion(kept.frames[key]),
+            )
         yield from relation_checks(extract, month, EXTRACTED)
 
     @dg.multi_asset(
@@ -132,40 +135,41 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext,
         config: BillingConfig,
         frames: dg.ResourceParam[FrameStore],
+        documents: dg.ResourceParam[BlobStore],
         ledger: dg.ResourceParam[LedgerAt],
-        billing: dg.ResourceParam[Billing],
+        billing: dg.ResourceParam[BillingSettings],
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         month = context.partition_key
         with plain_failures():
-            extract = read_extract(frames, month)
-            billed = bill_extract(
-                extract,
-                month,
+            read = extract_to_bill(month, context.run.run_id, ledger.open(), frames)
+            extract = read_extract(frames, month, read.frames)
+            billed = bill_extract(extract, month, ledger=ledger.open(), billing=billing)
+            kept = keep_billed(
+                Billed(extract, billed),
+                read,
+                frames=frames,
+                blobs=documents,
                 ledger=ledger.open(),
                 billing=billing,
-                only_services=config.only_services,
-                reopened=config.reopened,
+                run_id=context.run.run_id,
             )
-            write_billed(frames, month, billed)
-            record_roster(ledger.open(), month, billed, context.run.run_id)
         registered = context.instance.get_dynamic_partitions(CUSTOMER)
         context.instance.add_dynamic_partitions(
             CUSTOMER, customers_to_add(billed.roster["customer_number"], registered)
         )
         yield dg.MaterializeResult(
-            asset_key="invoice_lines", metadata=_lines_metadata(billed, billing.rules.language)
+            asset_key="invoice_lines",
+            metadata={"billing": kept.id, **_lines_metadata(billed, billing.rules.language)},
+            data_version=dg.DataVersion(kept.frames["invoice_lines"]),
         )
-        yield dg.MaterializeResult(asset_key="billing_problems", metadata=_problems_metadata(billed))
-        size = size_of(billed, month, frames, timezone=billing.timezone)
-        yield from line_checks(
-            extract,
-            billed,
-            month,
-            billing.rules,
-            ledger=ledger.open(),
-            in_part=owners_of(extract, config.only_services),
-            size=size,
+        yield dg.MaterializeResult(
+            asset_key="billing_problems",
+            metadata=_problems_metadata(billed),
+            data_version=dg.DataVersion(kept.frames["billing_problems"]),
         )
+        with plain_failures():
+            size = month_size(billed, month, frames, ledger.open(), billing.timezone)
+        yield from line_checks(extract, billed, month, billing.rules, ledger=ledger.open(), size=size)
         if not config.force:
             with plain_failures():
                 require_plausible(month, size)

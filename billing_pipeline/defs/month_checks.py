@@ -14,17 +14,14 @@ import dagster as dg
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.dispositions import Reconciliation, accounting_faults, reconcile
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_size
+from billing_pipeline.billing.size import SizeVerdict
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import Partitions
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.money import format_minor
 from billing_pipeline.oms.extract import Extract
-from billing_pipeline.oms.period import months_back, period_of
 from billing_pipeline.oms.row_faults import row_problems
-from billing_pipeline.problems import PipelineError, Problem
-from billing_pipeline.steps.settling import utc_now
-from billing_pipeline.store.frames import FrameMissing, FrameStore
+from billing_pipeline.problems import Problem
 
 VALID_ROWS = "valid_rows"
 RECONCILIATION = "reconciliation"
@@ -40,10 +37,6 @@ _ON_LINES = {
     CUSTOMERS_ACCOUNTED_FOR: "Every customer with a row in the month has one outcome, and lines if they are billed.",
     MONTH_SIZE: "The month is neither much smaller nor much larger than the months before it.",
 }
-
-
-class MonthSuspicious(PipelineError):
-    """The month is so much smaller or larger than the months before it that nothing is sent before a person looks."""
 
 
 def relation_check_specs(assets: Collection[str], partitions: Partitions) -> list[dg.AssetCheckSpec]:
@@ -91,16 +84,15 @@ def line_checks(
     rules: Rules,
     *,
     ledger: Ledger,
-    in_part: Collection[str],
     size: SizeVerdict,
 ) -> Iterator[dg.AssetCheckResult]:
-    """The verdicts on `invoice_lines`. `in_part`: customers of whom the run bills certain services only."""
+    """The verdicts on `invoice_lines`."""
     elsewhere = {
         (row.source_kind, row.source_id)
         for row in ledger.deliveries.billed_rows([month])
         if row.committed and row.delivery_month != month
     }
-    found = reconcile(extract, billed, month, rules, billed_before=elsewhere, in_part=in_part)
+    found = reconcile(extract, billed, month, rules, billed_before=elsewhere)
     yield _verdict(RECONCILIATION, found.faults, _heaps(found, rules.language))
     yield _verdict(CUSTOMERS_ACCOUNTED_FOR, list(accounting_faults(extract, billed, month)), {})
     yield dg.AssetCheckResult(
@@ -110,24 +102,6 @@ def line_checks(
         severity=dg.AssetCheckSeverity.ERROR if size.size == "absurd" else dg.AssetCheckSeverity.WARN,
         description=size.sentence,
     )
-
-
-def size_of(billed: BilledMonth, month: str, frames: FrameStore, *, timezone: str) -> SizeVerdict:
-    """How the month compares with those before it that were billed here; one that is not over does with none."""
-    if utc_now() < period_of(month, timezone).end:
-        return SizeVerdict("usual", f"{len(billed.lines)} lines; the month is not over")
-    counts = [_line_count(frames, months_back(month, count)) for count in range(1, HISTORY_MONTHS + 1)]
-    return judge_size(len(billed.lines), [count for count in counts if count is not None])
-
-
-def require_plausible(month: str, size: SizeVerdict) -> None:
-    """Raises: MonthSuspicious, where nothing should be sent before a person has looked."""
-    if size.size == "absurd":
-        raise MonthSuspicious(
-            f"{month} has {size.sentence}: nothing is sent. See whether the OMS was complete when it was read and "
-            "whether rules and filters are right; `--force`, or `force: true` for the op billed_month in the UI's "
-            "launchpad, bills it as it is"
-        )
 
 
 def _spec(name: str, asset: str, partitions: Partitions, description: str) -> dg.AssetCheckSpec:
@@ -196,13 +170,6 @@ def _heaps(found: Reconciliation, language: str) -> dict[str, Any]:
             ),
         )
     }
-
-
-def _line_count(frames: FrameStore, month: str) -> int | None:
-    try:
-        return int(frames.read("month_totals", month)["line_count"].sum())
-    except FrameMissing:
-        return None
 
 
 def _count(number: int, what: str) -> str:

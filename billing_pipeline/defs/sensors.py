@@ -10,8 +10,9 @@ import dagster as dg
 from billing_pipeline.defs.jobs import Jobs
 from billing_pipeline.defs.partitions import CUSTOMER, customers_to_add, range_tags, ranges_over
 from billing_pipeline.easybill.document import customer_key
-from billing_pipeline.steps.wiring import Oms
+from billing_pipeline.steps.wiring import LedgerAt, Oms
 from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.store.month_frames import ROSTER
 
 # On runs whose deliveries the same process makes itself, `billing-pipeline run`: the sensor leaves them alone.
 DELIVERS_ITSELF_TAG = "billing/delivers_itself"
@@ -30,14 +31,21 @@ def build_sensors(jobs: Jobs, *, customers_per_run: int) -> list[dg.SensorDefini
         description="When a month's lines are made, requests its deliveries, in ranges of customers.",
     )
     def customer_delivery_sensor(
-        context: dg.RunStatusSensorContext, frames: dg.ResourceParam[FrameStore]
+        context: dg.RunStatusSensorContext,
+        frames: dg.ResourceParam[FrameStore],
+        ledger: dg.ResourceParam[LedgerAt],
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         run = context.dagster_run
         month = run.tags.get("dagster/partition")
         if month is None or DELIVERS_ITSELF_TAG in run.tags:
             yield dg.SkipReason(f"run {run.run_id} makes its own deliveries")
             return
-        wanted = {customer_key(number) for number in frames.read("month_roster", month)["customer_number"]}
+        billing = ledger.open().billings.of_run(run.run_id)
+        if billing is None:
+            yield dg.SkipReason(f"run {run.run_id} has billed nothing")
+            return
+        roster = frames.read(ROSTER, month, billing.frames[ROSTER])
+        wanted = {customer_key(number) for number in roster["customer_number"]}
         registered = context.instance.get_dynamic_partitions(CUSTOMER)
         for customers in ranges_over(registered, wanted, limit=customers_per_run):
             yield dg.RunRequest(

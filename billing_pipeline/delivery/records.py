@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,6 +18,9 @@ EventKind = Literal["export", "exchange", "decision"]
 EventOutcome = Literal["success", "failure"]
 AdjustmentAction = Literal["add", "edit", "delete", "undo"]
 SourceKind = Literal["service", "fee", "adjustment"]
+BillingKind = Literal["complete", "part", "correction", "dry_run"]
+"""What a billing is of: the whole month; some customers or services of it; one customer's month that was sent, to
+be corrected; or nothing that may be sent."""
 
 
 class State(StrEnum):
@@ -36,13 +40,46 @@ SENT_STATES: frozenset[State] = frozenset({State.PUBLISHED, State.CONSUMED, Stat
 
 
 @dataclass(frozen=True, slots=True)
+class ExtractRecord:
+    """One read of a month from the OMS. `frames`: asset (`oms_services` …) → SHA-256 of its stored frame."""
+
+    id: int
+    month: str
+    kind: BillingKind
+    frames: Mapping[str, str]
+    run_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """What was billed of a month at one time, as a value: which stored frames belong together. Never changed.
+
+    `extract`: the read of the OMS that it is made of. `customers`: those it is of; () for everybody. `frames`: part
+    (`invoice_lines`, `billing_problems` …) → SHA-256. `layouts`: name of each layout that was used → SHA-256 of its
+    declaration.
+    """
+
+    id: int
+    month: str
+    kind: BillingKind
+    extract: ExtractRecord
+    customers: tuple[str, ...]
+    frames: Mapping[str, str]
+    rules_sha256: str
+    layouts: Mapping[str, str]
+    run_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """What one export said of one customer's month. One per (month, customer_number).
 
-    `outcome` is "to_bill" until a file is made, and "rendered" once its bytes passed the check; only then are
-    order number, file, hashes and amounts filled. `sha256` names the CSV bytes in the store,
-    `document_sha256` the canonical
-    document JSON. `net`, `vat`, `gross` are minor units of `currency`. `reason` is an omission's.
+    `outcome` is "to_bill" until a file is made, and "rendered" once its bytes passed the check; only then are order
+    number, file, hashes and amounts filled. `sha256` names the CSV bytes in the store, `document_sha256` the canonical
+    document JSON. `net`, `vat`, `gross` are minor units of `currency`. `reason` is an omission's. `billing_id`: the
+    `Billing` it was made from, None for what a release before 0.2 made.
     """
 
     month: str
@@ -62,6 +99,7 @@ class Export:
     problems: tuple[Problem, ...] = ()
     late_rows: int = 0
     reason: str = ""
+    billing_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +248,7 @@ class Delivery:
     vat: int
     gross: int
     layout: str
+    billing_id: int | None
     transport: str
     endpoint: str
     state: State

@@ -87,7 +87,8 @@ class Document:
     """Everything of one customer's month that goes to EASY Bill; amounts in minor units of `currency`.
 
     `customer` is the row of the customers relation as text, `""` for NULL, with the keys `CUSTOMER_FIELDS`.
-    `evidence`: the OMS rows that the lines came from, as `oms.evidence` keeps them; empty where they are not kept.
+    `evidence`: the OMS rows that the lines came from, in documents that a release before 0.2 made (`oms.evidence`);
+    since then the billing names them, and this is empty.
     """
 
     customer_number: str
@@ -108,6 +109,8 @@ class Document:
     def to_json(self) -> bytes:
         """The document as canonical JSON: equal documents are equal bytes, on every machine."""
         record = {name: getattr(self, name) for name in self.__slots__}
+        if not self.evidence:
+            del record["evidence"]
         record["customer"] = dict(self.customer)
         record["lines"] = [
             {name: getattr(line, name) for name in line.__slots__}

@@ -1,12 +1,12 @@
 """Reads a month's drafts back now, in this process, through Dagster: what the sensor asks for, and what it leaves."""
 
-from billing_pipeline.definitions import build_defs
+from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.draft_assets import DRAFTS_PER_RUN
 from billing_pipeline.defs.partitions import CUSTOMER, customers_to_add, range_tags, ranges_over
 from billing_pipeline.delivery.records import SENT_STATES
 from billing_pipeline.easybill.document import customer_key
+from billing_pipeline.launch.in_process import execute
 from billing_pipeline.launch.instance import open_instance
-from billing_pipeline.launch.run_month import execute
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.wiring import build_rooms
 
@@ -18,7 +18,7 @@ def read_back(settings: Settings, month: str) -> None:
     """
     rooms = build_rooms(settings)
     rooms.easybill.require()
-    definitions = build_defs(settings=settings, resources=rooms.as_resources())
+    definitions = build_defs(settings, resources=rooms.as_resources())
     numbers = {
         delivery.customer_number
         for delivery in rooms.ledger.open().deliveries.of_month(month)

@@ -1,23 +1,58 @@
-"""What is billed of a month, from the OMS and the ledger: one way for the assets, `preview` and `correct`. No Dagster.
+"""Bills a month, or a part of it, from the OMS and what the ledger knows, and keeps what came of it as a billing.
 
-Belongs here: which facts `bill_month` is given. Does not: what it makes of them (`billing/`), or the frames and
-records that follow (`customer_steps`).
+The one way for the assets, for a run of some customers, for corrections, dry runs and previews.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 
 import pandas as pd
 
 from billing_pipeline.billing.bill import BilledMonth, bill_month
+from billing_pipeline.billing.late import BilledSource, LedgerView
 from billing_pipeline.billing.omissions import Omission
+from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_size
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.adjustment_records import as_adjustment
+from billing_pipeline.delivery.records import Billing, BillingKind, Export, ExtractRecord
 from billing_pipeline.easybill.export import block_unfit
 from billing_pipeline.oms.extract import Extract
-from billing_pipeline.steps.past import first_lookback_month, ledger_view
-from billing_pipeline.steps.wiring import Billing, Oms
+from billing_pipeline.oms.period import months_back, period_of
+from billing_pipeline.problems import PipelineError, Problem, UsageError, problems_of
+from billing_pipeline.steps.current_billing import current_billing
+from billing_pipeline.steps.wiring import BillingSettings, Oms, Rooms
+from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.store.month_frames import TOTALS, write_billed, write_extract
+
+
+class MonthSuspicious(PipelineError):
+    """The month is so much smaller or larger than the months before it that nothing is sent before a person looks."""
+
+
+@dataclass(frozen=True)
+class Billed:
+    """What was billed just now. `month` is of everybody; `customers` are those it was asked of, () for everybody."""
+
+    extract: Extract
+    month: BilledMonth
+    customers: tuple[str, ...] = ()
+
+    @property
+    def part(self) -> BilledMonth:
+        """What was asked for: the month, with nobody in it but `customers`."""
+        if not self.customers:
+            return self.month
+
+        def of_customers(frame: pd.DataFrame) -> pd.DataFrame:
+            kept: pd.DataFrame = frame[frame["customer_number"].isin(self.customers)]
+            return kept.reset_index(drop=True)
+
+        return BilledMonth(**{name: of_customers(frame) for name, frame in vars(self.month).items()})
 
 
 def extract_of_month(oms: Oms, ledger: Ledger, month: str, late_months: int) -> Extract:
@@ -27,7 +62,7 @@ def extract_of_month(oms: Oms, ledger: Ledger, month: str, late_months: int) -> 
     """
     return oms.extract(
         month,
-        lookback_month=first_lookback_month(ledger, month, late_months),
+        lookback_month=_first_lookback_month(ledger, month, late_months),
         also=sorted({one.customer_number for one in ledger.adjustments.of_month(month)}),
     )
 
@@ -37,7 +72,7 @@ def bill_extract(
     month: str,
     *,
     ledger: Ledger,
-    billing: Billing,
+    billing: BillingSettings,
     only_services: Collection[str] = (),
     reopened: Collection[str] = (),
 ) -> BilledMonth:
@@ -72,6 +107,89 @@ def bill_extract(
     return _with_billed_before(billed, ledger.deliveries.revisions(month))
 
 
+def bill_part(
+    rooms: Rooms,
+    month: str,
+    *,
+    customers: Collection[str] = (),
+    services: Collection[str] = (),
+    reopened: Collection[str] = (),
+) -> Billed:
+    """Reads the OMS and bills these customers, or those who have these services, or without either the whole month.
+
+    With `services`, of their customers nothing else is billed. Nothing is recorded yet (`keep`).
+    Raises: UsageError for a service that nobody who is billed has; the errors of `extract_of_month`, `bill_extract`.
+    """
+    ledger = rooms.ledger.open()
+    extract = extract_of_month(rooms.oms, ledger, month, rooms.billing.rules.late_months)
+    billed = bill_extract(
+        extract, month, ledger=ledger, billing=rooms.billing, only_services=services, reopened=reopened
+    )
+    numbers = set(customers)
+    if services:
+        owners = _owners_in(billed, extract, month, services)
+        numbers = numbers & owners if customers else owners
+        if not numbers:
+            raise UsageError("--service and --customer: none of the customers has one of the services")
+    return Billed(extract, billed, tuple(sorted(numbers)))
+
+
+def keep(billed: Billed, rooms: Rooms, month: str, *, kind: BillingKind, run_id: str) -> Billing:
+    """Stores what was billed as a billing of its own. Raises: StoreError, LedgerUnavailable."""
+    extract = keep_extract(billed.extract, rooms.frames, rooms.ledger.open(), month, kind, run_id)
+    return keep_billed(
+        billed,
+        extract,
+        frames=rooms.frames,
+        blobs=rooms.documents,
+        ledger=rooms.ledger.open(),
+        billing=rooms.billing,
+        run_id=run_id,
+    )
+
+
+def keep_extract(
+    extract: Extract, frames: FrameStore, ledger: Ledger, month: str, kind: BillingKind, run_id: str
+) -> ExtractRecord:
+    """Stores one read of the OMS. Raises: StoreError, LedgerUnavailable."""
+    return ledger.billings.record_extract(month, kind, write_extract(frames, month, extract), run_id)
+
+
+def keep_billed(
+    billed: Billed,
+    extract: ExtractRecord,
+    *,
+    frames: FrameStore,
+    blobs: BlobStore,
+    ledger: Ledger,
+    billing: BillingSettings,
+    run_id: str,
+) -> Billing:
+    """Stores what was billed of an extract that is stored already, with the rules by which it was.
+
+    Unless it is a dry run, the ledger then knows who is in the month. Raises: StoreError, LedgerUnavailable.
+    """
+    month, part = extract.month, billed.part
+    layouts = {
+        layout.name: blobs.put("layout", layout.model_dump_json().encode())
+        for layout in map(billing.layout_of, part.roster["customer_number"])
+    }
+    kept = ledger.billings.record(
+        extract,
+        extract.kind,
+        write_billed(frames, month, part),
+        run_id,
+        customers=billed.customers,
+        rules_sha256=blobs.put("rules", billing.rules.model_dump_json().encode()),
+        layouts=layouts,
+    )
+    if kept.kind != "dry_run":
+        ledger.months.record_roster(
+            month, _roster(billed.month, kept), run_id, covered=billed.customers or None
+        )
+    return kept
+
+
 def owners_of(extract: Extract, service_ids: Collection[str]) -> set[str]:
     """The customers who have these services, or a fee for one of them."""
     return {
@@ -79,6 +197,103 @@ def owners_of(extract: Extract, service_ids: Collection[str]) -> set[str]:
         for frame in (extract.services, extract.cancellation_fees)
         for number in frame[frame["service_id"].isin(list(service_ids))]["customer_number"]
     }
+
+
+def month_size(
+    billed: BilledMonth, month: str, rooms_frames: FrameStore, ledger: Ledger, timezone: str
+) -> SizeVerdict:
+    """How the month compares with those before it that were billed here; one that is not over does with none."""
+    if datetime.now(UTC) < period_of(month, timezone).end:
+        return SizeVerdict("usual", f"{len(billed.lines)} lines; the month is not over")
+    counts = []
+    for back in range(1, HISTORY_MONTHS + 1):
+        before = current_billing(months_back(month, back), ledger, rooms_frames)
+        if before is not None:
+            totals = rooms_frames.read(TOTALS, before.month, before.frames[TOTALS])
+            counts.append(int(totals["line_count"].sum()))
+    return judge_size(len(billed.lines), counts)
+
+
+def require_plausible(month: str, size: SizeVerdict) -> None:
+    """Raises: MonthSuspicious, where nothing should be sent before a person has looked."""
+    if size.size == "absurd":
+        raise MonthSuspicious(
+            f"{month} has {size.sentence}: nothing is sent. See whether the OMS was complete when it was read and "
+            "whether rules and filters are right; `--force`, or `force: true` for the op billed_month in the UI's "
+            "launchpad, bills it as it is"
+        )
+
+
+def ledger_view(ledger: Ledger, extract: Extract, month: str, late_months: int) -> LedgerView:
+    """What the ledger knows of the past: which months are closed for whom, and which rows are billed.
+
+    A customer of whom a finished month had no row is closed for it, as one with nothing to bill is. One of whose
+    month a correction is planned, and not sent yet, is billed as if it had not been delivered: by the next revision.
+    """
+    months = [*_lookback_months(month, late_months), month]
+    finished = ledger.months.finished(months)
+    known = {(row.export.customer_number, past) for past in finished for row in ledger.months.customers(past)}
+    without_rows = {
+        (number, past) for number, past in _customers_with_rows(extract) if past in finished
+    } - known
+    view = LedgerView.of(
+        ledger.deliveries.closed(months) | without_rows,
+        [
+            BilledSource(
+                source_kind=row.source_kind,
+                source_id=row.source_id,
+                customer_number=row.customer_number,
+                billed_month=row.delivery_month,
+                month=row.month,
+                order_number=row.order_number,
+                fingerprint=row.fingerprint,
+            )
+            for row in ledger.deliveries.billed_rows(months, _ids(extract))
+            if row.committed
+        ],
+    )
+    for number in ledger.deliveries.open_corrections(month):
+        view = view.reopened(number, month)
+    return view
+
+
+def _lookback_months(month: str, late_months: int) -> list[str]:
+    """The months before `month` in which late rows are looked for, oldest first."""
+    return [months_back(month, count) for count in range(late_months, 0, -1)]
+
+
+def _first_lookback_month(ledger: Ledger, month: str, late_months: int) -> str | None:
+    """The oldest of these months that anything is closed in; None where there is nothing to look for."""
+    months = _lookback_months(month, late_months)
+    closed = {month_closed for _, month_closed in ledger.deliveries.closed(months)}
+    return min(closed | ledger.months.finished(months), default=None)
+
+
+def _ids(extract: Extract) -> dict[str, list[str]]:
+    """Every row of the extract: where one has moved here from a month that is not looked at, it is still billed."""
+    return {
+        "service": extract.services["service_id"].tolist(),
+        "fee": extract.cancellation_fees["fee_id"].tolist(),
+    }
+
+
+def _customers_with_rows(extract: Extract) -> set[tuple[str, str]]:
+    return {
+        pair
+        for frame in (extract.services, extract.cancellation_fees)
+        for pair in zip(frame["customer_number"], frame["month"].fillna(""), strict=True)
+    }
+
+
+def _owners_in(billed: BilledMonth, extract: Extract, month: str, services: Collection[str]) -> set[str]:
+    in_month = set(billed.roster["customer_number"])
+    for service in services:
+        if not owners_of(extract, [service]) & in_month:
+            raise UsageError(
+                f"--service {service}: {month} has no such service of a customer who is billed; its id is the "
+                "service_id of the OMS"
+            )
+    return owners_of(extract, services) & in_month
 
 
 def _with_customers_of(month: BilledMonth, other: BilledMonth, numbers: Collection[str]) -> BilledMonth:
@@ -93,7 +308,7 @@ def _with_customers_of(month: BilledMonth, other: BilledMonth, numbers: Collecti
         both: pd.DataFrame = pd.concat(parts).sort_values("customer_number", kind="stable", ignore_index=True)
         return both
 
-    return BilledMonth(**{name: joined(name) for name in ("lines", "totals", "roster", "problems", "drift")})
+    return BilledMonth(**{name: joined(name) for name in vars(month)})
 
 
 def _with_billed_before(billed: BilledMonth, customer_numbers: Iterable[str]) -> BilledMonth:
@@ -109,3 +324,22 @@ def _with_billed_before(billed: BilledMonth, customer_numbers: Iterable[str]) ->
     ).astype(billed.roster.dtypes.to_dict())
     roster = pd.concat([billed.roster, rows], ignore_index=True)
     return replace(billed, roster=roster.sort_values("customer_number", ignore_index=True))
+
+
+def _roster(billed: BilledMonth, kept: Billing) -> list[Export]:
+    """Who is in the month, and why somebody has nothing to bill, before any file is made."""
+    problems: dict[str, list[Problem]] = {}
+    for problem in problems_of(billed.problems):
+        problems.setdefault(problem.customer_number, []).append(problem)
+    return [
+        Export(
+            kept.month,
+            row["customer_number"],
+            row["outcome"],
+            problems=tuple(problems.get(row["customer_number"], ())),
+            late_rows=row["late_rows"],
+            reason=row["reason"],
+            billing_id=kept.id,
+        )
+        for row in billed.roster.to_dict("records")
+    ]

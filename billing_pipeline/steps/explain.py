@@ -1,10 +1,10 @@
 """A line of an invoice back to its OMS rows: what `billing-pipeline explain` tells.
 
-From the document as it was made, and the rows that are kept with it: so it answers, and answers the same, when the
-OMS has moved on. No Dagster; the steps themselves are `billing.explain`'s.
+From the document as it was made, and the stored extract that its billing names: so it answers, and answers the same,
+when the OMS has moved on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,10 +12,13 @@ from billing_pipeline.billing.explain_line import explain_line
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.easybill.document import Document, DocumentLine
 from billing_pipeline.oms.evidence import extract_of_rows
+from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import UsageError
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.store.month_frames import read_extract
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,12 @@ def explain_order(settings: Settings, order_number: str, line: int | None = None
     Raises: UsageError for an order, or a line, that there is not; StoreError; LedgerUnavailable.
     """
     ledger = LedgerAt(settings.ledger_url_or_default).open()
-    standing, document_sha256 = _found(ledger, order_number)
+    standing, document_sha256, billing_id = _found(ledger, order_number)
     document = Document.from_json(BlobStore(settings.store_url_or_default).get("document", document_sha256))
     chosen = [one for one in document.lines if line in (None, one.position)]
     if not chosen:
         raise UsageError(f"order {order_number} has no line {line}: its lines are 1 to {len(document.lines)}")
-    extract = extract_of_rows(document.evidence)
+    extract = _rows_behind(chosen, document, billing_id, ledger, FrameStore(settings.store_url_or_default))
     return Explained(
         document,
         standing,
@@ -94,14 +97,35 @@ def explain_order(settings: Settings, order_number: str, line: int | None = None
     )
 
 
-def _found(ledger: Ledger, order_number: str) -> tuple[str, str]:
-    """How the order stands, and the document it was made of."""
+def _rows_behind(
+    lines: Sequence[DocumentLine],
+    document: Document,
+    billing_id: int | None,
+    ledger: Ledger,
+    frames: FrameStore,
+) -> Extract:
+    """The OMS rows that these lines came from, as they were read then. Raises: FrameMissing, StoreError."""
+    billing = None if billing_id is None else ledger.billings.get(billing_id)
+    if billing is None:
+        return extract_of_rows(document.evidence)
+    ids = {source.source_id for line in lines for source in line.sources}
+    whole = read_extract(frames, billing.month, billing.extract.frames)
+    return Extract(
+        customers=whole.customers[whole.customers["customer_number"] == document.customer_number],
+        services=whole.services[whole.services["service_id"].isin(ids)],
+        service_tasks=whole.service_tasks[whole.service_tasks["service_id"].isin(ids)],
+        cancellation_fees=whole.cancellation_fees[whole.cancellation_fees["fee_id"].isin(ids)],
+    )
+
+
+def _found(ledger: Ledger, order_number: str) -> tuple[str, str, int | None]:
+    """How the order stands, the document it was made of, and the billing that this was made from."""
     delivery = ledger.deliveries.of_order(order_number)
     if delivery is not None:
-        return delivery.state.lower(), delivery.document_sha256
+        return delivery.state.lower(), delivery.document_sha256, delivery.billing_id
     export = ledger.months.export_of(order_number)
     if export is not None:
-        return "made, not sent", export.document_sha256
+        return "made, not sent", export.document_sha256, export.billing_id
     raise UsageError(f"the ledger has no order {order_number}: `billing-pipeline status MONTH` lists them")
 
 

@@ -7,28 +7,25 @@ speaks of bytes that are not stored.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.context import DeliveryContext, FileCheck
-from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
     BilledRow,
+    Billing,
     DeliveryResult,
     Export,
     Parcel,
 )
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers, first_revision
-from billing_pipeline.oms.evidence import RowsById
-from billing_pipeline.oms.extract import Extract
-from billing_pipeline.problems import Problem, problems_of
+from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.send import Sending, send_parcels
-from billing_pipeline.steps.wiring import Billing, ChannelAt, LedgerAt
+from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
 from billing_pipeline.steps.without_file import outcomes_without_file
-from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline.store.blobs import BlobStore, sha256_of
 from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.month_frames import read_billed, read_extract
+from billing_pipeline.store.month_frames import CUSTOMERS, read_billed
 
 
 @dataclass(frozen=True)
@@ -39,66 +36,43 @@ class Correction:
     author: str
 
 
-def record_roster(ledger: Ledger, month: str, billed: BilledMonth, run_id: str) -> None:
-    """Tells the ledger who has rows in the month, before any file is made."""
-    problems: dict[str, list[Problem]] = {}
-    for problem in problems_of(billed.problems):
-        problems.setdefault(problem.customer_number, []).append(problem)
-    ledger.months.record_roster(
-        month,
-        [
-            Export(
-                month,
-                row["customer_number"],
-                row["outcome"],
-                problems=tuple(problems.get(row["customer_number"], ())),
-                late_rows=row["late_rows"],
-                reason=row["reason"],
-            )
-            for row in billed.roster.to_dict("records")
-        ],
-        run_id,
-    )
-
-
 def make_files(
     customer_numbers: Collection[str],
     month: str,
     *,
+    billing_id: int | None,
     frames: FrameStore,
     ledger: LedgerAt,
     documents: BlobStore,
-    billing: Billing,
+    billing: BillingSettings,
     run_id: str,
     correcting: bool = False,
 ) -> list[Export]:
     """Makes and checks the file of each of these customers who is in the month, and records what came of it.
 
-    One export per customer of the month among them, by customer number; `correcting`, with the revision after the
-    one that was sent. Raises: FrameMissing, StoreError, LedgerUnavailable.
+    Of the billing of that number, or of the month's current one. One export per customer of the month among them, by
+    customer number; `correcting`, with the revision after the one that was sent.
+    Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
     book = ledger.open()
     revisions = book.deliveries.next_revisions(month) if correcting else book.deliveries.revisions(month)
-    made = list(
-        export_customers(
-            read_billed(frames, month),
-            frames.read("oms_customers", month),
+    exports = []
+    for made_of, numbers in billings_to_deliver(
+        customer_numbers, month, billing_id, ledger=book, frames=frames
+    ):
+        made = export_customers(
+            read_billed(frames, month, made_of.frames),
+            frames.read(CUSTOMERS, month, made_of.extract.frames[CUSTOMERS]),
             month=month,
             rules=billing.rules,
             layout_of=billing.layout_of,
-            only=customer_numbers,
+            only=numbers,
             revision_of=lambda number: revisions.get(number, first_revision(number)),
         )
-    )
-    rows = rows_behind([one.document for one in made if one.document], read_extract(frames, month))
-    exports = [_stored(export, month, documents, rows) for export in made]
+        exports += [_stored(export, made_of, documents) for export in made]
+    exports.sort(key=lambda export: export.customer_number)
     book.months.record_exports(exports, run_id)
     return exports
-
-
-def rows_behind(made: Iterable[Document], extract: Extract) -> RowsById:
-    """The rows of the extract that these documents bill."""
-    return RowsById.of(extract, *_ids_by_kind([row for document in made for row in billed_rows(document)]))
 
 
 def stored_exports(customer_numbers: Collection[str], month: str, ledger: LedgerAt) -> list[Export]:
@@ -115,7 +89,7 @@ def deliver_files(
     *,
     ledger: LedgerAt,
     documents: BlobStore,
-    billing: Billing,
+    billing: BillingSettings,
     channel: ChannelAt,
     easybill: EasyBillAccount,
     run_id: str,
@@ -159,25 +133,34 @@ def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
 
 
-def _stored(made: CustomerExport, month: str, documents: BlobStore, rows: RowsById) -> Export:
-    """The export as the ledger keeps it, once its bytes are stored, with the rows of the OMS behind them."""
+def _stored(made: CustomerExport, made_of: Billing, documents: BlobStore) -> Export:
+    """The export as the ledger keeps it, once its bytes are stored."""
+    export = export_of(made, made_of)
+    if made.document is None or made.data is None:
+        return export
+    documents.put("csv", made.data)
+    return replace(export, document_sha256=documents.put("document", made.document.to_json()))
+
+
+def export_of(made: CustomerExport, made_of: Billing) -> Export:
+    """What was made of a customer's month, before anything of it is stored."""
     export = Export(
-        month,
+        made_of.month,
         made.customer_number,
         made.outcome,
         problems=made.problems,
         late_rows=made.late_rows,
         reason=made.reason,
+        billing_id=made_of.id,
     )
-    if made.document is None or made.data is None:
+    document = made.document
+    if document is None or made.data is None:
         return export
-    document = replace(made.document, evidence=rows.rows(*_ids_by_kind(billed_rows(made.document))))
     return replace(
         export,
         order_number=document.order_number,
         file_name=document.file_name,
-        sha256=documents.put("csv", made.data),
-        document_sha256=documents.put("document", document.to_json()),
+        sha256=sha256_of(made.data),
         size_bytes=len(made.data),
         line_count=len(document.lines),
         currency=document.currency,
@@ -186,14 +169,6 @@ def _stored(made: CustomerExport, month: str, documents: BlobStore, rows: RowsBy
         gross=document.gross,
         layout=made.layout,
     )
-
-
-def _ids_by_kind(billed: Collection[BilledRow]) -> tuple[list[str], list[str]]:
-    """The ids of the services, and of the fees."""
-    services, fees = (
-        [row.source_id for row in billed if row.source_kind == kind] for kind in ("service", "fee")
-    )
-    return services, fees
 
 
 def _parcel(export: Export, documents: BlobStore, correction: Correction | None) -> Parcel:

@@ -1,26 +1,41 @@
-"""The exact files of a month without a record: what `billing-pipeline preview` shows. Nothing is sent or kept."""
+"""The exact files of a month as a run would make them now, with nothing sent: a preview, and a dry run.
+
+Either is a billing of its own, so that neither changes what a run sends.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
+from billing_pipeline.billing.rules import load_rules
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.records import Billing, MonthCustomer
 from billing_pipeline.easybill.export import CustomerExport, export_customers, first_revision
 from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.easybill.spreadsheet import to_excel
 from billing_pipeline.oms.period import period_of
-from billing_pipeline.problems import Problem
+from billing_pipeline.problems import Problem, problems_of
+from billing_pipeline.report.month import MonthStatus, month_status
 from billing_pipeline.settings import Settings
-from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
+from billing_pipeline.steps.bill_month import bill_part, keep
+from billing_pipeline.steps.make_files import export_of
+from billing_pipeline.steps.settling import require_open
 from billing_pipeline.steps.wiring import build_rooms
 
 
 @dataclass(frozen=True)
 class Preview:
-    """The exports of a month, by customer number."""
+    """The exports of a month, by customer number, and the billing they are made of."""
 
-    month: str
+    billing: Billing
     exports: tuple[CustomerExport, ...]
     layout: Layout
+    drift: tuple[Problem, ...]
+    ledger: Ledger
 
     @property
     def problems(self) -> list[Problem]:
@@ -29,36 +44,79 @@ class Preview:
 
     def write_excel(self, folder: Path) -> Path:
         """The month as a spreadsheet in which no text is run as a formula."""
-        path = folder / f"easybill_{self.month}.xlsx"
+        path = folder / f"easybill_{self.billing.month}.xlsx"
         folder.mkdir(parents=True, exist_ok=True)
         to_excel((export.document for export in self.exports if export.document), path, self.layout)
         return path
 
+    def status(self) -> MonthStatus:
+        """The outcome per customer as it is now, with these files in place of those made before."""
+        now = datetime.now(UTC)
+        rows = [
+            MonthCustomer(
+                export=export_of(made, self.billing),
+                export_run_id=self.billing.run_id,
+                exported_at=now,
+                delivery_outcome=None,
+                delivery_problems=(),
+                delivery_sha256="",
+                delivery_run_id="",
+                delivered_at=None,
+                closed_at=None,
+            )
+            for made in self.exports
+        ]
+        month = self.billing.month
+        return month_status(month, rows, self.ledger.deliveries.of_month(month), self.drift)
 
-def preview_month(settings: Settings, month: str, *, customers: Collection[str] = ()) -> Preview:
-    """The files as a run would make them now, of the whole month or of some customers.
 
-    Raises: the errors of reading the OMS, the rules and the layout.
+def preview_month(
+    settings: Settings, month: str, *, customers: Collection[str] = (), services: Collection[str] = ()
+) -> Preview:
+    """The files of the whole month, of some customers, or of those who have these services and nothing else of theirs.
+
+    Raises: the errors of reading the OMS, the rules and the layout; UsageError for a service that nobody has.
     """
     period_of(month, settings.timezone)
     rooms = build_rooms(settings)
-    rules = rooms.billing.rules
-    ledger = rooms.ledger.open()
-    extract = extract_of_month(rooms.oms, ledger, month, rules.late_months)
-    billed = bill_extract(extract, month, ledger=ledger, billing=rooms.billing)
+    rules, ledger = rooms.billing.rules, rooms.ledger.open()
+    billed = bill_part(rooms, month, customers=customers, services=services)
+    billing = keep(billed, rooms, month, kind="dry_run", run_id=str(uuid4()))
     revisions = ledger.deliveries.revisions(month)
-    return Preview(
-        month,
-        tuple(
-            export_customers(
-                billed,
-                extract.customers,
-                month=month,
-                rules=rules,
-                layout_of=rooms.billing.layout_of,
-                only=set(customers) or None,
-                revision_of=lambda number: revisions.get(number, first_revision(number)),
-            )
-        ),
-        load_layout(rules.layout or settings.layout),
+    part = billed.part
+    exports = export_customers(
+        part,
+        billed.extract.customers,
+        month=month,
+        rules=rules,
+        layout_of=rooms.billing.layout_of,
+        revision_of=lambda number: revisions.get(number, first_revision(number)),
     )
+    return Preview(
+        billing,
+        tuple(exports),
+        load_layout(rules.layout or settings.layout),
+        tuple(problems_of(part.drift)),
+        ledger,
+    )
+
+
+def dry_run(
+    settings: Settings,
+    month: str,
+    *,
+    customers: Collection[str] = (),
+    services: Collection[str] = (),
+    force: bool = False,
+) -> MonthStatus:
+    """The month as a run would find it, each file made, checked and logged.
+
+    Raises: as `preview_month`; UsageError where the month is not over or settled, unless it is forced.
+    """
+    require_open(settings, load_rules(settings.rules), month, force=force)
+    preview = preview_month(settings, month, customers=customers, services=services)
+    preview.ledger.months.log_exports(
+        [export_of(made, preview.billing) for made in preview.exports], preview.billing.run_id
+    )
+    status = preview.status()
+    return status.only(preview.billing.customers) if preview.billing.customers else status

@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from billing_pipeline.billing.rules import Rules
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.problems import Code, UsageError
+from billing_pipeline.settings import Settings
 
 
 class MonthNotSettled(UsageError):
@@ -30,6 +32,22 @@ def require_settled(
             f"{Code.MONTH_NOT_SETTLED}: {month} {state}: it can be billed from "
             f"{settled.astimezone(UTC):%Y-%m-%dT%H:%MZ} on; --force bills what there is now"
         )
+
+
+def require_open(
+    settings: Settings, rules: Rules, month: str, *, force: bool = False, now: datetime | None = None
+) -> None:
+    """As `require_settled`, by the settings and the rules; of a month that is forced nothing is asked."""
+    if force:
+        return
+    hours = settings.settling_hours if rules.settling_hours is None else rules.settling_hours
+    require_settled(
+        month,
+        now=now or utc_now(),
+        timezone=settings.timezone,
+        settling_hours=hours,
+        first_month=settings.first_month,
+    )
 
 
 def utc_now() -> datetime:

@@ -130,7 +130,7 @@ def _ledger(url: str) -> Ledger:
 
 
 @dataclass(frozen=True)
-class Billing:
+class BillingSettings:
     """The rules, and the layouts they name; each file is read once."""
 
     rules: Rules
@@ -196,7 +196,7 @@ class Rooms:
     frames: FrameStore
     ledger: LedgerAt
     documents: BlobStore
-    billing: Billing
+    billing: BillingSettings
     channel: ChannelAt
     easybill: EasyBillAccount
     progress: Progress
@@ -224,7 +224,7 @@ def build_rooms(settings: Settings, progress: Progress | None = None) -> Rooms:
         frames=FrameStore(settings.store_url_or_default),
         ledger=LedgerAt(settings.ledger_url_or_default),
         documents=BlobStore(settings.store_url_or_default),
-        billing=Billing(rules, settings.layout, settings.timezone),
+        billing=BillingSettings(rules, settings.layout, settings.timezone),
         channel=ChannelAt(settings, easybill, rules),
         easybill=easybill,
         progress=progress or NoProgress(),

@@ -14,7 +14,7 @@ from billing_pipeline.store.store_files import StoreError, StoreFiles
 
 __all__ = ["BlobStore", "Kind", "StoreError", "sha256_of"]
 
-Kind = Literal["csv", "document"]
+Kind = Literal["csv", "document", "rules", "layout"]
 
 
 def sha256_of(data: bytes) -> str:

@@ -1,4 +1,10 @@
-"""The store of frames: one Parquet file per asset and month, on a folder or an object store. No Dagster, no rules."""
+"""The store of frames: Parquet files under the hash of their own bytes, on a folder or an object store.
+
+A frame is written once and never replaced: whoever knows its hash has the same frame for good, whatever runs beside.
+Which frames belong together is told by a billing of the ledger.
+"""
+
+from __future__ import annotations
 
 import io
 import uuid
@@ -8,15 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from billing_pipeline.problems import PipelineError
+from billing_pipeline.store.blobs import sha256_of
 from billing_pipeline.store.store_files import StoreError, StoreFiles
 
 
 class FrameMissing(PipelineError):
-    """A frame that an earlier asset makes is not there: that asset has not been materialized for the month."""
+    """A frame that an earlier step makes is not there: its asset has not been materialized for the month."""
 
 
 class FrameStore:
-    """Frames by asset and month. A frame comes back with the Arrow types with which it went in."""
+    """Frames by asset, month and SHA-256. A frame comes back with the Arrow types with which it went in."""
 
     def __init__(self, url: str) -> None:
         self._files = StoreFiles(url)
@@ -26,34 +33,49 @@ class FrameStore:
         """Where the store is, for people."""
         return self._files.url
 
-    def write(self, asset: str, month: str, frame: pd.DataFrame) -> int:
-        """Replaces the frame as a whole, so that a reader sees the old one or the new one. Returns its bytes.
+    def write(self, asset: str, month: str, frame: pd.DataFrame) -> str:
+        """Keep the frame and return the SHA-256 of its Parquet bytes. What is there already is left as it is.
 
         Raises: StoreError.
         """
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer, compression="zstd")
-        self._files.write(_path(asset, month), buffer.getvalue())
-        return buffer.tell()
+        data = buffer.getvalue()
+        sha256 = sha256_of(data)
+        path = _path(asset, month, sha256)
+        if not self._files.has(path):
+            self._files.write(path, data)
+        return sha256
 
-    def has(self, asset: str, month: str) -> bool:
-        """Whether there is a frame of that asset and month. Raises: StoreError."""
-        return self._files.has(_path(asset, month))
+    def read(self, asset: str, month: str, sha256: str) -> pd.DataFrame:
+        """The frame of that hash.
 
-    def read(self, asset: str, month: str) -> pd.DataFrame:
-        """The frame of an asset and month.
-
-        Raises: FrameMissing, naming the asset to materialize; StoreError.
+        Raises: FrameMissing, naming the asset to materialize; StoreError, also where its bytes are damaged.
         """
+        path = _path(asset, month, sha256)
         try:
-            data = self._files.read(_path(asset, month))
+            data = self._files.read(path)
         except FileNotFoundError:
             raise FrameMissing(
-                f"{asset} has no data for {month}: materialize {asset} for {month} first, "
-                f"or run `billing-pipeline run {month}`"
+                f"the store {self.root} has no {asset} of {month} with hash {sha256}: check BILLING_STORE_URL, or "
+                f"run `billing-pipeline run {month}`, which makes it anew"
             ) from None
-        frame: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas(types_mapper=pd.ArrowDtype)
-        return frame
+        if sha256_of(data) != sha256:
+            raise StoreError(
+                f"{self._files.place(path)} in the store is damaged; move it away and run "
+                f"`billing-pipeline run {month}`, which makes it anew"
+            )
+        return _frame_of(data)
+
+    def read_unversioned(self, asset: str, month: str) -> pd.DataFrame | None:
+        """The one frame of asset and month that a release before 0.2 kept there, None where there is none.
+
+        Raises: StoreError.
+        """
+        try:
+            return _frame_of(self._files.read(f"frames/{asset}/{month}.parquet"))
+        except FileNotFoundError:
+            return None
 
     def try_out(self) -> None:
         """Writes, reads back and removes a file of its own. Raises: StoreError."""
@@ -65,5 +87,13 @@ class FrameStore:
             raise StoreError(f"BILLING_STORE_URL {self.root}: what was written is not what is read back")
 
 
-def _path(asset: str, month: str) -> str:
-    return f"frames/{asset}/{month}.parquet"
+def _frame_of(data: bytes) -> pd.DataFrame:
+    # Not `pq.read_table`: it scans on threads of its own, which abort some processes at their exit
+    # (apache/arrow#34314, #45017).
+    table = pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def _path(asset: str, month: str, sha256: str) -> str:
+    return f"frames/{asset}/{month}/{sha256}.parquet"

@@ -16,17 +16,17 @@ from typing import Any
 from unittest.mock import patch
 
 import dagster as dg
-import pandas as pd
-import pyarrow as pa
 
-from billing_pipeline.definitions import build_defs
+from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.partitions import CUSTOMER, partition_key
 from billing_pipeline.settings import load_settings
+from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.store.frames import FrameStore
 from billing_pipeline_tests.benches.figure import Figure
 from billing_pipeline_tests.support.dagster_dev import DagsterDev, dagster_dev, instance_variables
 from billing_pipeline_tests.support.installation import Installation
 from billing_pipeline_tests.support.postgres import fresh_database, postgres_server
+from billing_pipeline_tests.support.rosters import billing_of_roster
 
 CUSTOMERS = 5_000
 FIRST_MONTH, MONTH = "2024-12", "2026-10"
@@ -73,9 +73,8 @@ def page(served: DagsterDev, numbers: Sequence[str], instance: dg.DagsterInstanc
 
 def tick(folder: str, numbers: Sequence[str], instance: dg.DagsterInstance) -> float:
     """One evaluation of the sensor, for a month that bills every customer."""
-    text = pd.ArrowDtype(pa.string())
     frames = FrameStore(folder)
-    frames.write("month_roster", MONTH, pd.DataFrame({"customer_number": pd.Series(numbers, dtype=text)}))
+    ledger = LedgerAt(f"sqlite:///{folder}/ledger.db")
     sensor: Any = build_defs(
         settings=load_settings({"BILLING_HOME": folder, "BILLING_FIRST_MONTH": FIRST_MONTH})
     ).resolve_sensor_def("customer_delivery_sensor")
@@ -86,12 +85,13 @@ def tick(folder: str, numbers: Sequence[str], instance: dg.DagsterInstance) -> f
     quiet = redirect_stderr(io.StringIO())
     with quiet, dg.DagsterInstance.ephemeral() as elsewhere:
         run = month.execute_in_process(instance=elsewhere, tags={"dagster/partition": MONTH})
+        billing_of_roster(ledger.open(), frames, MONTH, numbers, run.run_id)
         context = dg.build_run_status_sensor_context(
             sensor_name=sensor.name,
             dagster_event=run.get_run_success_event(),
             dagster_instance=instance,
             dagster_run=run.dagster_run,
-            resources={"frames": frames},
+            resources={"frames": frames, "ledger": ledger},
         )
         return seconds(lambda: list(sensor(context)))
 

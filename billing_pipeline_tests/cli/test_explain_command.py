@@ -56,20 +56,22 @@ def test_an_order_is_explained_from_what_was_kept_with_it_when_the_oms_has_moved
 
 
 def test_a_file_that_is_made_and_not_sent_is_explained_too(tmp_path: Path) -> None:
-    installation = Installation(tmp_path)
-    installation.oms.customer("10023")
-    installation.oms.service("S-1", "10023")
-    installation.command("run", MONTH, "--dry-run")
+    installation = Installation(tmp_path, rules='delivery_policy = "all_or_nothing"\n')
+    for number, price in (("10023", "150.00"), ("10024", None)):
+        installation.oms.customer(number)
+        installation.oms.service(f"S-{number}", number, unit_price_net=price)
+    assert installation.command("run", MONTH).status == 1
+    installation.oms.remove_service("S-10023")
     answer = installation.command("explain", "2026-10-10023", "1")
     assert answer.out.splitlines()[0].endswith("(made, not sent)")
-    assert "from service S-1" in answer.out
+    assert "from service S-10023" in answer.out
 
 
 def test_an_order_or_a_line_that_there_is_not_is_a_usage_error(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
     installation.oms.customer("10023")
     installation.oms.service("S-1", "10023")
-    installation.command("run", MONTH, "--dry-run")
+    installation.command("run", MONTH)
     for arguments, says in (
         (("2026-10-99999",), "the ledger has no order 2026-10-99999"),
         (("2026-10-10023", "2"), "order 2026-10-10023 has no line 2: its lines are 1 to 1"),

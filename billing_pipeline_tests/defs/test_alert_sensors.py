@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from billing_pipeline.definitions import build_defs
 from billing_pipeline.defs import alert_sensors
+from billing_pipeline.defs.build import build_defs
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.report.notify import AlertNotSent
 from billing_pipeline.settings import Settings, load_settings

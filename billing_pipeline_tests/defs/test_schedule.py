@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
-from billing_pipeline.definitions import build_defs
+from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.schedules import scheduled_start
 from billing_pipeline.oms.period import next_month
 from billing_pipeline.settings import load_settings

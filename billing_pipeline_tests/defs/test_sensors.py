@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pandas as pd
-import pyarrow as pa
 import pytest
 
-from billing_pipeline.definitions import build_defs
+from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.partitions import CUSTOMER
 from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
 from billing_pipeline.settings import load_settings
+from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.store.frames import FrameStore
+from billing_pipeline_tests.support.rosters import billing_of_roster
 
 MONTH = "2026-10"
 NUMBERS = [f"{number}" for number in range(10_000, 11_000)]
@@ -30,9 +30,8 @@ def requests(
     tmp_path: Path, instance: dg.DagsterInstance, roster: list[str], tags: Mapping[str, str] | None = None
 ) -> list[dg.RunRequest]:
     """What the delivery sensor asks for after a month run with these tags, with all NUMBERS registered."""
-    text = pd.ArrowDtype(pa.string())
     frames = FrameStore(str(tmp_path))
-    frames.write("month_roster", MONTH, pd.DataFrame({"customer_number": pd.Series(roster, dtype=text)}))
+    ledger = LedgerAt(f"sqlite:///{tmp_path / 'ledger.db'}")
     instance.add_dynamic_partitions(CUSTOMER, NUMBERS)
     definitions = build_defs(
         settings=load_settings({"BILLING_HOME": str(tmp_path), "BILLING_CUSTOMERS_PER_RUN": str(PER_RUN)})
@@ -42,12 +41,13 @@ def requests(
     def month() -> None: ...
 
     run = month.execute_in_process(instance=instance, tags={"dagster/partition": MONTH, **(tags or {})})
+    billing_of_roster(ledger.open(), frames, MONTH, roster, run.run_id)
     context = dg.build_run_status_sensor_context(
         sensor_name="customer_delivery_sensor",
         dagster_event=run.get_run_success_event(),
         dagster_instance=instance,
         dagster_run=run.dagster_run,
-        resources={"frames": frames},
+        resources={"frames": frames, "ledger": ledger},
     )
     sensor: Any = definitions.resolve_sensor_def("customer_delivery_sensor")
     return [one for one in sensor(context) if isinstance(one, dg.RunRequest)]

@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from billing_pipeline.definitions import build_defs
 from billing_pipeline.defs import draft_assets
+from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.draft_assets import DRAFT, DRAFT_CHECK
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.launch.instance import open_instance

@@ -20,10 +20,9 @@ from billing_pipeline.oms.demo import create_demo_oms
 from billing_pipeline.oms.period import months_back
 from billing_pipeline.report.month import OUTCOMES, MonthStatus
 from billing_pipeline.settings import load_settings
-from billing_pipeline.steps.bill_month import bill_extract, extract_of_month
-from billing_pipeline.steps.make_files import deliver_files, make_files, record_roster
+from billing_pipeline.steps.bill_month import bill_part, keep
+from billing_pipeline.steps.make_files import deliver_files, make_files
 from billing_pipeline.steps.wiring import Rooms, build_rooms
-from billing_pipeline.store.month_frames import EXTRACTED, write_billed
 from billing_pipeline_tests.support.delivering import hasty
 
 LAST = "2026-10"
@@ -33,16 +32,12 @@ ZONE = ZoneInfo("Europe/Berlin")
 
 def bill(rooms: Rooms, month: str) -> MonthStatus:
     """The month from the OMS to the inbox."""
-    ledger = rooms.ledger.open()
-    extract = extract_of_month(rooms.oms, ledger, month, rooms.billing.rules.late_months)
-    for asset, relation in EXTRACTED.items():
-        rooms.frames.write(asset, month, getattr(extract, relation))
-    billed = bill_extract(extract, month, ledger=ledger, billing=rooms.billing)
-    write_billed(rooms.frames, month, billed)
-    record_roster(ledger, month, billed, "run")
+    billed = bill_part(rooms, month)
+    keep(billed, rooms, month, kind="complete", run_id="run")
     exports = make_files(
-        billed.roster["customer_number"].tolist(),
+        billed.month.roster["customer_number"].tolist(),
         month,
+        billing_id=None,
         frames=rooms.frames,
         ledger=rooms.ledger,
         documents=rooms.documents,
@@ -61,7 +56,7 @@ def bill(rooms: Rooms, month: str) -> MonthStatus:
         month_is_over=True,
     ):
         pass
-    return status_now(ledger, rooms.frames, month)
+    return status_now(rooms.ledger.open(), rooms.frames, month)
 
 
 @pytest.fixture(scope="module")

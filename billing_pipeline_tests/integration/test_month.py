@@ -201,7 +201,7 @@ def test_a_test_customer_is_left_out_and_changes_no_byte_of_others(installation:
 
 def test_status_answers_from_the_ledger_where_the_store_cannot_be_read(installation: Installation) -> None:
     installation.run_json(MONTH)
-    (frame,) = (installation.home / "store").glob("frames/month_drift/*")
+    (frame,) = (installation.home / "store").glob(f"frames/month_drift/{MONTH}/*")
     frame.unlink()
     frame.mkdir()
     answer = installation.command("status", MONTH, "--json")

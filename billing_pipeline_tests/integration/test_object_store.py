@@ -37,16 +37,26 @@ def frame(*numbers: str) -> pd.DataFrame:
     return pd.DataFrame({"customer_number": pd.Series(numbers, dtype=pd.ArrowDtype(pa.string()))})
 
 
-def test_a_frame_is_replaced_as_a_whole_and_leaves_nothing_else_behind(s3: S3) -> None:
+def test_a_frame_is_kept_under_its_hash_and_another_one_leaves_it_as_it_is(s3: S3) -> None:
     writer, reader = FrameStore(STORE), FrameStore(STORE)
-    with pytest.raises(FrameMissing, match="materialize oms_customers"):
-        reader.read("oms_customers", MONTH)
-    assert not reader.has("oms_customers", MONTH)
-    for content in (frame("10023"), frame("10023", "00042")):
-        writer.write("oms_customers", MONTH, content)
-        assert reader.has("oms_customers", MONTH)
-        pd.testing.assert_frame_equal(reader.read("oms_customers", MONTH), content)
-    assert s3.objects() == [f"store/frames/oms_customers/{MONTH}.parquet"]
+    with pytest.raises(FrameMissing, match=f"run `billing-pipeline run {MONTH}`"):
+        reader.read("oms_customers", MONTH, "0" * 64)
+    contents = (frame("10023"), frame("10023", "00042"))
+    hashes = [writer.write("oms_customers", MONTH, content) for content in (*contents, contents[0])]
+    assert hashes[0] == hashes[2] != hashes[1]
+    for content, sha256 in zip(contents, hashes, strict=False):
+        pd.testing.assert_frame_equal(reader.read("oms_customers", MONTH, sha256), content)
+    assert s3.objects() == sorted(
+        f"store/frames/oms_customers/{MONTH}/{sha256}.parquet" for sha256 in hashes[:2]
+    )
+
+
+def test_a_damaged_frame_is_named_and_not_used(s3: S3) -> None:
+    sha256 = FrameStore(STORE).write("oms_customers", MONTH, frame("10023"))
+    (key,) = s3.objects()
+    s3.client().put_object(Bucket=BUCKET, Key=key, Body=b"PAR1")
+    with pytest.raises(StoreError, match=f"{STORE}/frames/oms_customers/{MONTH}/.*is damaged; move it away"):
+        FrameStore(STORE).read("oms_customers", MONTH, sha256)
 
 
 def test_bytes_are_kept_once_and_verified_when_they_are_read(s3: S3) -> None:
@@ -75,7 +85,7 @@ def test_a_bucket_that_is_not_there_is_named_and_not_made(s3: S3) -> None:
 def test_a_store_out_of_reach_is_one_line_without_a_secret(s3: S3) -> None:
     frames, store = FrameStore(STORE), BlobStore(STORE)
     s3.server.stop()
-    for ask in (lambda: frames.read("oms_customers", MONTH), lambda: store.put("csv", b"data")):
+    for ask in (lambda: frames.read("oms_customers", MONTH, "0" * 64), lambda: store.put("csv", b"data")):
         with pytest.raises(StoreError, match=f"^the store {STORE} cannot .*check BILLING_STORE_URL") as told:
             ask()
         assert "\n" not in str(told.value)

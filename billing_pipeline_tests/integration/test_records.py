@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 from dagster import AssetCheckKey
 
-from billing_pipeline.definitions import build_defs
 from billing_pipeline.defs import delivery_assets
 from billing_pipeline.defs.asset_records import CSV, LAYOUT_CHECK, UPLOAD
+from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.partitions import partition_key, range_tags, ranges_over
 from billing_pipeline.settings import load_settings
 from billing_pipeline.steps.wiring import build_rooms

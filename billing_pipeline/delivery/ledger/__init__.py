@@ -7,6 +7,7 @@ in it is ever deleted.
 from __future__ import annotations
 
 from billing_pipeline.delivery.ledger.adjustment_records import Adjustments
+from billing_pipeline.delivery.ledger.billings import Billings
 from billing_pipeline.delivery.ledger.database import (
     Clock,
     Database,
@@ -46,6 +47,8 @@ class Ledger:
         self.database = database
         self.where = database.where
         """Where it is, for people: the URL without its password."""
+        self.billings = Billings(database)
+        """Which stored frames belong together, for each time that a month was billed."""
         self.months = Months(database)
         """Who is in a month, what the last export made of them, and how their last delivery ended."""
         self.deliveries = Deliveries(database)

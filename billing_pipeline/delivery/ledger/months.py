@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -49,12 +49,17 @@ class Months:
                 at=at,
             )
 
-    def record_roster(self, month: str, roster: Sequence[Export], run_id: str) -> None:
+    def record_roster(
+        self, month: str, roster: Sequence[Export], run_id: str, *, covered: Collection[str] | None = None
+    ) -> None:
         """Record who has rows in the month, before any file is made: their exports say "to_bill", or why not.
 
         From here on the month is finished only once each of them has an outcome. What an export has made of a
         customer who is still to be billed stands until their next export. Who was in the month before and has no row
         now is "absent", and no longer counts.
+
+        `covered`: where only a part of the month was billed, the customers of that part. Of the others nothing is
+        changed; those who were not known yet are added.
         """
         at = self._db.now()
         known = sa.select(month_customers.c.customer_number, month_customers.c.export_outcome).where(
@@ -66,14 +71,22 @@ class Months:
         )
         with self._db.writing() as connection:
             before = {row.customer_number: row.export_outcome for row in connection.execute(known)}
+            part = (
+                before.keys() | {one.customer_number for one in roster} if covered is None else set(covered)
+            )
+            told = [
+                one if one.customer_number in part else replace(one, billing_id=None)
+                for one in roster
+                if one.customer_number in part or one.customer_number not in before
+            ]
             stands = [
                 export
-                for export in roster
+                for export in told
                 if export.outcome == "to_bill" and before.get(export.customer_number) == "rendered"
             ]
             standing = {export.customer_number for export in stands}
-            said = [export for export in roster if export.customer_number not in standing]
-            gone = before.keys() - {export.customer_number for export in roster}
+            said = [export for export in told if export.customer_number not in standing]
+            gone = (before.keys() & part) - {export.customer_number for export in roster}
             if gone:
                 connection.execute(
                     sa.update(month_customers)
@@ -88,6 +101,16 @@ class Months:
                 )
             if said:
                 connection.execute(self._upsert(), [_row(export, at, run_id) for export in said])
+
+    def log_exports(self, exports: Sequence[Export], run_id: str) -> None:
+        """Log what a dry run made of each customer; nothing of it may be sent, so the log alone has it."""
+        at = self._db.now()
+        events = [_event(export, at, run_id) for export in exports]
+        with self._db.writing() as connection:
+            append(
+                connection,
+                [replace(event, action=f"{event.action} (dry run)") for event in events],
+            )
 
     def record_outcomes(
         self, results: Sequence[DeliveryResult], run_id: str, *, close_months: bool = True

@@ -205,7 +205,7 @@ def _was_sent(delivery: Delivery) -> bool:
 def _write(
     connection: sa.Connection, parcel: Parcel, found: Delivery | None, *, at: datetime, run_id: str
 ) -> int:
-    said: dict[str, Any] = {name: getattr(parcel.export, name) for name in _FILE_COLUMNS}
+    said: dict[str, Any] = {name: getattr(parcel.export, name) for name in (*_FILE_COLUMNS, "billing_id")}
     said |= {"state": State.PLANNED, "token": new_token(), "holder": "", "run_id": run_id, "updated_at": at}
     if parcel.reason or found is None:
         said |= {"reason": parcel.reason, "author": parcel.author}

@@ -1,25 +1,16 @@
-"""Files that a person had looked at in the inbox (`reconcile`), of which this ledger did not know.
-
-A sighting is an event, for nothing but the log has to remember it; its detail is written and read here alone. What
-follows from one is decided in `delivery.files.orphans`.
-"""
+"""Files that a person had looked at in the inbox (`reconcile`), of which this ledger did not know."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Final
 
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.events import append
+from billing_pipeline.delivery.ledger.events import Note, append, event_of
 from billing_pipeline.delivery.ledger.signing import signed
-from billing_pipeline.delivery.ledger.tables import deliveries, events
-from billing_pipeline.delivery.records import Event, State
-
-_ACTION: Final = "reconcile"
-_SEEN: Final = re.compile(r" \(saw (?P<path>.+), sha256 (?P<sha256>[0-9a-f]{64}|unreadable)\)\Z")
+from billing_pipeline.delivery.ledger.tables import deliveries, sightings
+from billing_pipeline.delivery.records import State
 
 FileKey = tuple[str, str, int]
 """Month, customer number and revision: what a file name says."""
@@ -40,23 +31,30 @@ class Sightings:
         self._db = database
 
     def record(self, key: FileKey, seen: Sighting, *, reason: str, author: str) -> None:
-        """Note that a person has had the inbox looked at, and what was there."""
+        """Note that a person has had the inbox looked at, and what was there. Raises: UsageError without a reason."""
         signed(reason, author)
         month, customer_number, revision = key
-        detail = f"{author}: {reason} (saw {seen.path}, sha256 {seen.sha256 or 'unreadable'})"
+        at = self._db.now()
         with self._db.writing() as connection:
-            event = Event(
-                0,
-                self._db.now(),
-                month,
-                customer_number,
-                revision,
-                "",
-                "decision",
-                _ACTION,
-                "success",
-                detail,
-                "",
+            connection.execute(
+                sa.insert(sightings).values(
+                    month=month,
+                    customer_number=customer_number,
+                    revision=revision,
+                    path=seen.path,
+                    sha256=seen.sha256,
+                    reason=reason,
+                    author=author,
+                    at=at,
+                )
+            )
+            detail = f"{author}: {reason} (saw {seen.path}, sha256 {seen.sha256 or 'unreadable'})"
+            event = event_of(
+                Note("reconcile", detail, kind="decision"),
+                at=at,
+                month=month,
+                customer_number=customer_number,
+                revision=revision,
             )
             append(connection, [event])
 
@@ -64,22 +62,16 @@ class Sightings:
         """Where a file of this month, customer and revision was seen, oldest first."""
         month, customer_number, revision = key
         query = (
-            sa.select(events.c.detail)
+            sa.select(sightings.c.path, sightings.c.sha256)
             .where(
-                events.c.month == month,
-                events.c.customer_number == customer_number,
-                events.c.revision == revision,
-                events.c.action == _ACTION,
+                sightings.c.month == month,
+                sightings.c.customer_number == customer_number,
+                sightings.c.revision == revision,
             )
-            .order_by(events.c.id)
+            .order_by(sightings.c.id)
         )
         with self._db.reading() as connection:
-            found = [_SEEN.search(detail) for detail in connection.execute(query).scalars()]
-        return [
-            Sighting(match["path"], "" if match["sha256"] == "unreadable" else match["sha256"])
-            for match in found
-            if match is not None
-        ]
+            return [Sighting(row.path, row.sha256) for row in connection.execute(query)]
 
     def known_files(self) -> frozenset[FileKey]:
         """The files that may be in the inbox for all this ledger knows: committed for sending, held, or looked at."""
@@ -90,8 +82,6 @@ class Sightings:
                 deliveries.c.released_as == "send",
             )
         )
-        seen = sa.select(events.c.month, events.c.customer_number, events.c.revision).where(
-            events.c.action == _ACTION
-        )
+        seen = sa.select(sightings.c.month, sightings.c.customer_number, sightings.c.revision)
         with self._db.reading() as connection:
             return frozenset((row[0], row[1], row[2]) for row in connection.execute(sa.union(sent, seen)))

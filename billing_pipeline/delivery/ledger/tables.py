@@ -1,6 +1,6 @@
 """The ledger's tables, as SQLAlchemy Core. What they mean is said here; how they came about, in `migrations`.
 
-No query and no decision belongs here. A test holds that the migrations, run on an empty database, make
+A test holds that the migrations, run on an empty database, make
 exactly these tables. Times are UTC instants; amounts are minor units; text that is not known is "", never
 NULL.
 """
@@ -110,6 +110,37 @@ def _file() -> list[Column[Any]]:
     ]
 
 
+extracts = Table(
+    "extracts",
+    metadata,
+    _key(),
+    _text("month"),
+    _text("kind"),
+    Column("frames", JSON, nullable=False),
+    _text("run_id"),
+    _time("at"),
+    Index(None, "month"),
+    comment="One read of a month from the OMS: the stored frames of its four relations, by hash",
+)
+
+billings = Table(
+    "billings",
+    metadata,
+    _key(),
+    Column("extract_id", ForeignKey("extracts.id"), nullable=False),
+    _text("month"),
+    _text("kind"),
+    Column("customers", JSON, nullable=False),
+    Column("frames", JSON, nullable=False),
+    _text("rules_sha256"),
+    Column("layouts", JSON, nullable=False),
+    _text("run_id"),
+    _time("at"),
+    Index(None, "month"),
+    Index(None, "run_id"),
+    comment="What was billed of a month at one time: which stored frames belong together; never changed",
+)
+
 month_customers = Table(
     "month_customers",
     metadata,
@@ -117,6 +148,7 @@ month_customers = Table(
     Column("customer_number", Text, primary_key=True),
     _text("export_outcome"),
     *_file(),
+    _number("billing_id", nullable=True),
     Column("problems", JSON, nullable=False),
     _number("late_rows"),
     _words("reason"),
@@ -148,6 +180,7 @@ deliveries = Table(
     _text("month"),
     Column("revision", Integer, nullable=False),
     *_file(),
+    _number("billing_id", nullable=True),
     _text("remote_dir"),
     _text("transport"),
     _words("endpoint"),
@@ -220,6 +253,22 @@ events = Table(
     Index(None, "month", "customer_number"),
     Index(None, "customer_number"),
     comment="Every export, exchange and decision; append-only, held by triggers",
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    _key(),
+    _text("month"),
+    _text("customer_number"),
+    Column("revision", Integer, nullable=False),
+    _words("path"),
+    _text("sha256"),
+    _words("reason"),
+    _words("author"),
+    _time("at"),
+    Index(None, "month", "customer_number"),
+    comment="Files that a person had looked at in the inbox, and that the ledger did not know",
 )
 
 omissions = Table(

@@ -1,0 +1,1 @@
+"""Ways to an inbox, behind one small protocol: SFTP, FTPS, a folder."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `ledger.migrating` has opened and locked.
+"""Alembic's entry: runs the migrations on the connection that `ledger.migrate` has opened and locked.
 
 There is no offline mode and no URL here: a ledger is migrated when it is opened, in the opener's transaction.
 """

@@ -1,0 +1,169 @@
+"""Works a correction out: the next revision of a month that was sent, from what the OMS says now.
+
+Without a record, so that a correction that changes nothing, or cannot be made, leaves none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.records import Billing, Delivery
+from billing_pipeline.easybill.difference import Difference, difference
+from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.export import CustomerExport, export_customers
+from billing_pipeline.problems import Code, PipelineError, Problem, UsageError
+from billing_pipeline.report.month import CustomerStatus
+from billing_pipeline.report.text import WORDS
+from billing_pipeline.steps.bill_month import Billed, bill_part, keep
+from billing_pipeline.steps.wiring import Rooms
+
+OF_EVERY_REVISION = frozenset({"order_number", "file_name"})
+
+
+class NothingToCorrect(UsageError):
+    """Nothing was sent that could be corrected, or it is as the OMS has it."""
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What became of a correction.
+
+    `replaced`: the delivery whose draft is to be removed once the correction has arrived. `difference` and `status`
+    are None where the correction could not be made, for the reasons in `problems`. `error` ended the delivery.
+    """
+
+    replaced: Delivery
+    difference: Difference | None = None
+    status: CustomerStatus | None = None
+    problems: tuple[Problem, ...] = ()
+    error: PipelineError | None = None
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the old draft may be removed."""
+        return self.status is not None and self.status.outcome in {"delivered", "unchanged"}
+
+    def lines(self) -> Iterator[str]:
+        """For people: what became of it, the difference per line and in total, and the draft to remove."""
+        old = self.replaced
+        if self.status is None or self.difference is None:
+            yield f"{old.month}, customer {old.customer_number}: not corrected, {old.order_number} stands"
+        else:
+            new = self.difference.after
+            yield (
+                f"{new.order_number} for {old.order_number}: {WORDS[self.status.outcome]}, {new.file_name}"
+            )
+            yield from (f"  {line.text(new.currency)}" for line in self.difference.lines)
+            yield from (f"  also changed: {field}" for field in self._other_fields())
+            yield f"  total: {self.difference.totals}"
+        for problem in self.problems:
+            yield f"  {problem.code}: {problem.message}"
+        if self.has_arrived:
+            draft = f" {old.draft_id}" if old.draft_id is not None else ""
+            yield f"Remove the draft{draft} of {old.order_number} ({old.file_name}) in EASY Bill: it is replaced."
+        elif self.status is not None:
+            yield (
+                f"Do not remove the draft of {old.order_number} yet: `billing-pipeline run {old.month} --customer "
+                f"{old.customer_number}` goes on with the correction."
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts; amounts are minor units, and `difference` and `customer` null where none could be made."""
+        old, change = self.replaced, self.difference
+        return {
+            "month": old.month,
+            "customer_number": old.customer_number,
+            "customer": self.status.as_json() if self.status else None,
+            "problems": [problem.as_json() for problem in self.problems],
+            "replaces": {
+                "order_number": old.order_number,
+                "file": old.file_name,
+                "draft_id": old.draft_id,
+                "may_be_removed": self.has_arrived,
+            },
+            "difference": change
+            and {
+                "lines": [line.text(change.after.currency) for line in change.lines],
+                "other_fields": self._other_fields(),
+                **{
+                    name: {"before": getattr(change.before, name), "after": getattr(change.after, name)}
+                    for name in ("net", "vat", "gross")
+                },
+            },
+        }
+
+    def _other_fields(self) -> list[str]:
+        fields = self.difference.fields if self.difference else ()
+        return [field for field in fields if field not in OF_EVERY_REVISION]
+
+
+@dataclass(frozen=True)
+class CorrectionDraft:
+    """A correction that is worked out. `changes` is None where it cannot be made, for the reasons in `problems`."""
+
+    replaced: Delivery
+    billed: Billed
+    changes: Difference | None
+    problems: tuple[Problem, ...]
+
+    def keep(self, rooms: Rooms) -> Billing:
+        """Stores it as a billing of its own. Raises: StoreError, LedgerUnavailable."""
+        return keep(self.billed, rooms, self.replaced.month, kind="correction", run_id=str(uuid4()))
+
+
+def work_out_correction(rooms: Rooms, month: str, customer_number: str) -> CorrectionDraft:
+    """The next revision of a customer's month as it would be now.
+
+    Raises: NothingToCorrect where nothing was sent, or nothing has changed; the errors of reading OMS, ledger and
+    store.
+    """
+    ledger = rooms.ledger.open()
+    replaced = _last_sent(ledger, month, customer_number)
+    billed = bill_part(rooms, month, customers=[customer_number], reopened=[customer_number])
+    export = _export_of(billed, rooms, month, replaced)
+    if export.document is None:
+        return CorrectionDraft(replaced, billed, None, export.problems or (_nothing_left(replaced),))
+    before = Document.from_json(rooms.documents.get("document", replaced.document_sha256))
+    changes = difference(before, export.document)
+    if not changes.lines and not set(changes.fields) - OF_EVERY_REVISION:
+        raise NothingToCorrect(
+            f"{month} of customer {customer_number} is as order {replaced.order_number} has it: nothing was sent"
+        )
+    return CorrectionDraft(replaced, billed, changes, ())
+
+
+def _export_of(billed: Billed, rooms: Rooms, month: str, replaced: Delivery) -> CustomerExport:
+    (export,) = export_customers(
+        billed.part,
+        billed.extract.customers,
+        month=month,
+        rules=rooms.billing.rules,
+        layout_of=rooms.billing.layout_of,
+        revision_of=lambda number: replaced.revision + 1,
+    )
+    return export
+
+
+def _last_sent(ledger: Ledger, month: str, customer_number: str) -> Delivery:
+    sent = ledger.deliveries.last_sent(month).get(customer_number)
+    if sent is None:
+        raise NothingToCorrect(
+            f"nothing was sent to customer {customer_number} for {month}, so there is nothing to correct: "
+            f"`billing-pipeline run {month} --customer {customer_number}` bills it"
+        )
+    return sent
+
+
+def _nothing_left(replaced: Delivery) -> Problem:
+    number, month = replaced.customer_number, replaced.month
+    return Problem(
+        Code.CHANGED_AFTER_DELIVERY,
+        number,
+        f"{month} has nothing left to bill customer {number}, so nothing can be sent in place of "
+        f"{replaced.order_number}: remove its draft in EASY Bill by hand, and nothing else needs to be done",
+        source_id=replaced.order_number,
+    )

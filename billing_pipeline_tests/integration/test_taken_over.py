@@ -1,0 +1,104 @@
+"""What release 0.1.0 left is taken over as it stands: nothing is sent twice, forgotten, or told otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from billing_pipeline.defs.build import build_defs
+from billing_pipeline.launch.instance import open_instance
+from billing_pipeline.launch.run_month import deliver_in_process
+from billing_pipeline.settings import Settings
+from billing_pipeline_tests.support.installation import Installation
+from billing_pipeline_tests.support.old_home import restored
+
+MONTHS = ("2026-08", "2026-09")
+# Whose file was made by the old release, and not sent.
+MONTH, NUMBER = "2026-09", "10009"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> tuple[Installation, dict[str, Any]]:
+    return restored(tmp_path)
+
+
+def test_status_explain_and_the_lists_say_what_the_old_release_said(
+    home: tuple[Installation, dict[str, Any]],
+) -> None:
+    installation, expected = home
+    for month in MONTHS:
+        assert installation.command("status", month, "--json").json() == expected["status"][month]
+        listed = installation.command("adjust", "list", month, "--all", "--json").json()
+        assert listed == expected["adjust_list_all"][month]
+    assert installation.command("omit", "list", "--all", "--json").json() == expected["omit_list_all"]
+    for order_number, explained in expected["explain"].items():
+        assert installation.command("explain", order_number, "--json").json() == explained
+    log = [json.loads(line) for line in installation.command("log", "--json").out.splitlines()]
+    assert log == expected["log"]
+
+
+def test_what_a_person_had_looked_at_in_the_inbox_is_still_known(
+    home: tuple[Installation, dict[str, Any]],
+) -> None:
+    installation, expected = home
+    told = [event for event in expected["log"] if event["action"] == "reconcile"]
+    assert told
+    for event in told:
+        key = (event["month"], event["customer_number"], event["revision"])
+        [seen] = installation.ledger.sightings.of_file(key)
+        assert f"saw {seen.path}, sha256 {seen.sha256}" in event["detail"]
+
+
+def test_the_months_run_again_end_as_they_would_have_with_the_old_release(
+    home: tuple[Installation, dict[str, Any]],
+) -> None:
+    installation, expected = home
+    for month in MONTHS:
+        assert installation.run_json(month) == expected["rerun"][month]
+    for month in MONTHS:
+        status = installation.command("status", month, "--json").json()
+        assert status == expected["status_after_rerun"][month]
+    inbox = installation.folder / "share"
+    assert {
+        f"inbox/{path.relative_to(inbox)}": hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in inbox.rglob("*")
+        if path.is_file()
+    } == expected["inbox_after_rerun"]
+
+
+def test_a_month_of_which_only_the_old_frames_are_left_is_delivered_from_them(
+    home: tuple[Installation, dict[str, Any]],
+) -> None:
+    """As "redo what failed" in the UI does after the upgrade: the month is not read and billed anew."""
+    installation, expected = home
+    installation.oms.remove_service("SV-09-1")
+    installation.do(deliver_again)
+    [told] = [one for one in expected["rerun"][MONTH]["customers"] if one["customer_number"] == NUMBER]
+    status = installation.command("status", MONTH, "--json").json()
+    assert [one for one in status["customers"] if one["customer_number"] == NUMBER] == [told]
+    sent = installation.ledger.deliveries.of_order(told["order_number"])
+    assert sent is not None
+    assert sent.billing_id is not None
+    explained = installation.command("explain", told["order_number"], "--json").json()
+    before = expected["explain"][told["order_number"]]
+    assert explained["lines"] == before["lines"]
+
+
+def deliver_again(settings: Settings) -> None:
+    """Makes and delivers the file of one customer from what the store has."""
+    with open_instance(settings) as instance:
+        error = deliver_in_process(
+            build_defs(settings),
+            instance,
+            [NUMBER],
+            tags={},
+            month=MONTH,
+            customers_per_run=1,
+            config={},
+            only_these=True,
+        )
+    assert error is None
