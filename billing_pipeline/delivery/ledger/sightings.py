@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.events import append
+from billing_pipeline.delivery.ledger.events import Note, append, event_of
 from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.delivery.ledger.tables import deliveries, sightings
-from billing_pipeline.delivery.records import Event, State
+from billing_pipeline.delivery.records import State
 
 FileKey = tuple[str, str, int]
 """Month, customer number and revision: what a file name says."""
@@ -49,8 +49,12 @@ class Sightings:
                 )
             )
             detail = f"{author}: {reason} (saw {seen.path}, sha256 {seen.sha256 or 'unreadable'})"
-            event = Event(
-                0, at, month, customer_number, revision, "", "decision", "reconcile", "success", detail, ""
+            event = event_of(
+                Note("reconcile", detail, kind="decision"),
+                at=at,
+                month=month,
+                customer_number=customer_number,
+                revision=revision,
             )
             append(connection, [event])
 
