@@ -1,4 +1,4 @@
-"""The command line, thin: it reads arguments and settings, calls what `defs/` and the rooms offer, and prints.
+"""The command line, thin: it reads arguments and settings, calls a step or a launch, and prints.
 
 Results go to stdout, progress and errors to stderr. Exit status: 0 all well; 1 customers are blocked, failed or
 held; 2 usage or settings, or a month that is not over or settled; 3 the run itself failed. An error is one line

@@ -19,7 +19,7 @@ from billing_pipeline.defs.schedules import build_schedule
 from billing_pipeline.defs.sensors import build_sensors
 from billing_pipeline.report.notify import Notifier
 from billing_pipeline.settings import Settings
-from billing_pipeline.steps.wiring import build_rooms
+from billing_pipeline.steps.wiring import build_wiring
 
 
 def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -27,12 +27,12 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
 
     Raises: UsageError where a setting, the rules or a layout is wrong; `ValueError` for a resource nobody asks for.
     """
-    rooms = build_rooms(settings)
-    known = rooms.as_resources()
+    wiring = build_wiring(settings)
+    known = wiring.as_resources()
     unknown = set(resources or {}) - set(known)
     if unknown:
         raise ValueError(f"no asset asks for {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    settling_hours = rooms.billing.rules.settling_hours
+    settling_hours = wiring.billing.rules.settling_hours
     settling_hours = settings.settling_hours if settling_hours is None else settling_hours
     partitions = build_partitions(settings.first_month, settings.timezone)
     jobs = build_jobs()

@@ -59,7 +59,7 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
     def customer_drafts(
         context: dg.AssetExecutionContext,
         ledger: dg.ResourceParam[LedgerAt],
-        documents: dg.ResourceParam[BlobStore],
+        blobs: dg.ResourceParam[BlobStore],
         billing: dg.ResourceParam[BillingSettings],
         easybill: dg.ResourceParam[EasyBillAccount],
     ) -> Iterator[dg.AssetCheckResult]:
@@ -71,7 +71,7 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
             reader = Reader(
                 easybill,
                 ledger.open(),
-                documents,
+                blobs,
                 deadline=timedelta(hours=billing.rules.draft_deadline_hours),
                 run_id=context.run.run_id,
                 now=utc_now(),

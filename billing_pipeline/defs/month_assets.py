@@ -134,7 +134,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext,
         config: BillingConfig,
         frames: dg.ResourceParam[FrameStore],
-        documents: dg.ResourceParam[BlobStore],
+        blobs: dg.ResourceParam[BlobStore],
         ledger: dg.ResourceParam[LedgerAt],
         billing: dg.ResourceParam[BillingSettings],
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
@@ -147,7 +147,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
                 Billed(extract, billed),
                 read,
                 frames=frames,
-                blobs=documents,
+                blobs=blobs,
                 ledger=ledger.open(),
                 billing=billing,
                 run_id=context.run.run_id,

@@ -8,7 +8,7 @@ from billing_pipeline.launch.run_month import deliver_in_process, status_now
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.correction import Corrected, work_out_correction
-from billing_pipeline.steps.wiring import Progress, build_rooms
+from billing_pipeline.steps.wiring import Progress, build_wiring
 
 
 def correct_month(
@@ -20,15 +20,15 @@ def correct_month(
     """
     signed(reason, author)
     period_of(month, settings.timezone)
-    rooms = build_rooms(settings, progress)
-    rooms.channel.open()
-    draft = work_out_correction(rooms, month, customer_number)
+    wiring = build_wiring(settings, progress)
+    wiring.channel.open()
+    draft = work_out_correction(wiring, month, customer_number)
     if draft.changes is None:
         return Corrected(draft.replaced, problems=draft.problems)
-    billing = draft.keep(rooms)
+    billing = draft.keep(wiring)
     with open_instance(settings) as instance:
         error = deliver_in_process(
-            build_defs(settings, resources=rooms.as_resources()),
+            build_defs(settings, resources=wiring.as_resources()),
             instance,
             [customer_number],
             tags={DELIVERS_ITSELF_TAG: "true"},
@@ -41,5 +41,5 @@ def correct_month(
             },
             only_these=True,
         )
-    status = status_now(rooms.ledger.open(), rooms.frames, month).only([customer_number]).customers[0]
+    status = status_now(wiring.ledger.open(), wiring.frames, month).only([customer_number]).customers[0]
     return Corrected(draft.replaced, draft.changes, status, status.problems, error)

@@ -28,7 +28,7 @@ from billing_pipeline.report.text import customer_line, summary_lines
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.drafts import Draft
 from billing_pipeline.settings import PREFIX, Settings, load_settings
-from billing_pipeline.steps.wiring import build_rooms
+from billing_pipeline.steps.wiring import build_wiring
 from billing_pipeline.store.home import first_use
 
 DEFAULT_HOME = ".billing/demo"
@@ -85,12 +85,12 @@ def run_demo(*, progress: Steps) -> DemoResult:
         result = run_month(settings, month, progress=progress)
         sandbox.import_now()
         read_back(settings, month)
-        rooms = build_rooms(settings)
-        deliveries = rooms.ledger.open().deliveries.of_month(month)
+        wiring = build_wiring(settings)
+        deliveries = wiring.ledger.open().deliveries.of_month(month)
         drafts = {draft.order_number: draft for draft in sandbox.drafts()}
         in_month = [draft for number, draft in drafts.items() if number.startswith(f"{month}-")]
         return DemoResult(
-            status=status_now(rooms.ledger.open(), rooms.frames, month),
+            status=status_now(wiring.ledger.open(), wiring.frames, month),
             confirmed=sum(map(_is_confirmed, deliveries)),
             requests=len(sandbox.journal.exchanges),
             requests_per_minute=settings.easybill_requests_per_minute,

@@ -8,7 +8,7 @@ from billing_pipeline.easybill.document import customer_key
 from billing_pipeline.launch.in_process import execute
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.settings import Settings
-from billing_pipeline.steps.wiring import build_rooms
+from billing_pipeline.steps.wiring import build_wiring
 
 
 def read_back(settings: Settings, month: str) -> None:
@@ -16,12 +16,12 @@ def read_back(settings: Settings, month: str) -> None:
 
     Raises: SettingsInvalid without an API key; ApiError where EASY Bill cannot be asked.
     """
-    rooms = build_rooms(settings)
-    rooms.easybill.require()
-    definitions = build_defs(settings, resources=rooms.as_resources())
+    wiring = build_wiring(settings)
+    wiring.easybill.require()
+    definitions = build_defs(settings, resources=wiring.as_resources())
     numbers = {
         delivery.customer_number
-        for delivery in rooms.ledger.open().deliveries.of_month(month)
+        for delivery in wiring.ledger.open().deliveries.of_month(month)
         if delivery.state in SENT_STATES
     }
     with open_instance(settings) as instance:

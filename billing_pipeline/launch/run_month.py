@@ -24,7 +24,7 @@ from billing_pipeline.settings import Settings
 from billing_pipeline.steps.bill_month import bill_part, keep, month_size, require_plausible
 from billing_pipeline.steps.current_billing import changed_since_billed, current_billing
 from billing_pipeline.steps.settling import require_open
-from billing_pipeline.steps.wiring import Progress, Rooms, build_rooms
+from billing_pipeline.steps.wiring import Progress, Wiring, build_wiring
 from billing_pipeline.store.frames import ROSTER, FrameStore
 
 
@@ -52,16 +52,16 @@ def run_month(
     Raises: UsageError where the month may not be billed (yet), or has no such service; PipelineError where the
     extract itself fails. An error after that is in the result, beside what was delivered before it.
     """
-    rooms = build_rooms(settings, progress)
-    require_open(settings, rooms.billing.rules, month, force=force, now=now)
+    wiring = build_wiring(settings, progress)
+    require_open(settings, wiring.billing.rules, month, force=force, now=now)
     # Before anything is read: a run that cannot send must not look like one that did.
-    rooms.channel.open()
-    definitions = build_defs(settings, resources=rooms.as_resources())
+    wiring.channel.open()
+    definitions = build_defs(settings, resources=wiring.as_resources())
     tags = {DELIVERS_ITSELF_TAG: "true", MONTH_TAG: month}
     with open_instance(settings) as instance:
         part = None
         if customers or services:
-            part = _bill_part(rooms, month, customers, services, force=force)
+            part = _bill_part(wiring, month, customers, services, force=force)
             wanted = list(part.customers)
         else:
             execute(
@@ -72,7 +72,7 @@ def run_month(
                 partition_key=month,
                 ops={"billed_month": {"force": force}},
             )
-            wanted = _roster(rooms, month)
+            wanted = _roster(wiring, month)
         error = deliver_in_process(
             definitions,
             instance,
@@ -83,7 +83,7 @@ def run_month(
             config={"force": force, **({} if part is None else {"billing": part.id})},
             only_these=part is not None,
         )
-    status = status_now(rooms.ledger.open(), rooms.frames, month)
+    status = status_now(wiring.ledger.open(), wiring.frames, month)
     return MonthRun(status.only(customers or wanted), error)
 
 
@@ -134,19 +134,19 @@ def status_now(ledger: Ledger, frames: FrameStore, month: str) -> MonthStatus:
 
 
 def _bill_part(
-    rooms: Rooms, month: str, customers: Collection[str], services: Collection[str], *, force: bool
+    wiring: Wiring, month: str, customers: Collection[str], services: Collection[str], *, force: bool
 ) -> Billing:
-    billed = bill_part(rooms, month, customers=customers, services=services)
+    billed = bill_part(wiring, month, customers=customers, services=services)
     if not force:
-        size = month_size(billed.month, month, rooms.frames, rooms.ledger.open(), rooms.billing.timezone)
+        size = month_size(billed.month, month, wiring.frames, wiring.ledger.open(), wiring.billing.timezone)
         require_plausible(month, size)
-    return keep(billed, rooms, month, kind="part", run_id=str(uuid4()))
+    return keep(billed, wiring, month, kind="part", run_id=str(uuid4()))
 
 
-def _roster(rooms: Rooms, month: str) -> list[str]:
+def _roster(wiring: Wiring, month: str) -> list[str]:
     """Everybody in the month that was just billed."""
-    billing = current_billing(month, rooms.ledger.open(), rooms.frames)
+    billing = current_billing(month, wiring.ledger.open(), wiring.frames)
     if billing is None:
         return []
-    numbers: list[str] = rooms.frames.read(ROSTER, month, billing.frames[ROSTER])["customer_number"].tolist()
+    numbers: list[str] = wiring.frames.read(ROSTER, month, billing.frames[ROSTER])["customer_number"].tolist()
     return numbers

@@ -24,7 +24,7 @@ from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.period import months_back, period_of
 from billing_pipeline.problems import PipelineError, Problem, UsageError, problems_of
 from billing_pipeline.steps.current_billing import current_billing
-from billing_pipeline.steps.wiring import BillingSettings, Oms, Rooms
+from billing_pipeline.steps.wiring import BillingSettings, Oms, Wiring
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import TOTALS, FrameStore, write_billed, write_extract
 
@@ -107,7 +107,7 @@ def bill_extract(
 
 
 def bill_part(
-    rooms: Rooms,
+    wiring: Wiring,
     month: str,
     *,
     customers: Collection[str] = (),
@@ -119,10 +119,10 @@ def bill_part(
     With `services`, of their customers nothing else is billed. Nothing is recorded yet (`keep`).
     Raises: UsageError for a service that nobody who is billed has; the errors of `extract_of_month`, `bill_extract`.
     """
-    ledger = rooms.ledger.open()
-    extract = extract_of_month(rooms.oms, ledger, month, rooms.billing.rules.late_months)
+    ledger = wiring.ledger.open()
+    extract = extract_of_month(wiring.oms, ledger, month, wiring.billing.rules.late_months)
     billed = bill_extract(
-        extract, month, ledger=ledger, billing=rooms.billing, only_services=services, reopened=reopened
+        extract, month, ledger=ledger, billing=wiring.billing, only_services=services, reopened=reopened
     )
     numbers = set(customers)
     if services:
@@ -133,16 +133,16 @@ def bill_part(
     return Billed(extract, billed, tuple(sorted(numbers)))
 
 
-def keep(billed: Billed, rooms: Rooms, month: str, *, kind: BillingKind, run_id: str) -> Billing:
+def keep(billed: Billed, wiring: Wiring, month: str, *, kind: BillingKind, run_id: str) -> Billing:
     """Stores what was billed as a billing of its own. Raises: StoreError, LedgerUnavailable."""
-    extract = keep_extract(billed.extract, rooms.frames, rooms.ledger.open(), month, kind, run_id)
+    extract = keep_extract(billed.extract, wiring.frames, wiring.ledger.open(), month, kind, run_id)
     return keep_billed(
         billed,
         extract,
-        frames=rooms.frames,
-        blobs=rooms.documents,
-        ledger=rooms.ledger.open(),
-        billing=rooms.billing,
+        frames=wiring.frames,
+        blobs=wiring.blobs,
+        ledger=wiring.ledger.open(),
+        billing=wiring.billing,
         run_id=run_id,
     )
 

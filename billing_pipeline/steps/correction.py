@@ -19,7 +19,7 @@ from billing_pipeline.problems import Code, PipelineError, Problem, UsageError
 from billing_pipeline.report.month import CustomerStatus
 from billing_pipeline.report.text import WORDS
 from billing_pipeline.steps.bill_month import Billed, bill_part, keep
-from billing_pipeline.steps.wiring import Rooms
+from billing_pipeline.steps.wiring import Wiring
 
 OF_EVERY_REVISION = frozenset({"order_number", "file_name"})
 
@@ -110,24 +110,24 @@ class CorrectionDraft:
     changes: Difference | None
     problems: tuple[Problem, ...]
 
-    def keep(self, rooms: Rooms) -> Billing:
+    def keep(self, wiring: Wiring) -> Billing:
         """Stores it as a billing of its own. Raises: StoreError, LedgerUnavailable."""
-        return keep(self.billed, rooms, self.replaced.month, kind="correction", run_id=str(uuid4()))
+        return keep(self.billed, wiring, self.replaced.month, kind="correction", run_id=str(uuid4()))
 
 
-def work_out_correction(rooms: Rooms, month: str, customer_number: str) -> CorrectionDraft:
+def work_out_correction(wiring: Wiring, month: str, customer_number: str) -> CorrectionDraft:
     """The next revision of a customer's month as it would be now.
 
     Raises: NothingToCorrect where nothing was sent, or nothing has changed; the errors of reading OMS, ledger and
     store.
     """
-    ledger = rooms.ledger.open()
+    ledger = wiring.ledger.open()
     replaced = _last_sent(ledger, month, customer_number)
-    billed = bill_part(rooms, month, customers=[customer_number], reopened=[customer_number])
-    export = _export_of(billed, rooms, month, replaced)
+    billed = bill_part(wiring, month, customers=[customer_number], reopened=[customer_number])
+    export = _export_of(billed, wiring, month, replaced)
     if export.document is None:
         return CorrectionDraft(replaced, billed, None, export.problems or (_nothing_left(replaced),))
-    before = Document.from_json(rooms.documents.get("document", replaced.document_sha256))
+    before = Document.from_json(wiring.blobs.get("document", replaced.document_sha256))
     changes = difference(before, export.document)
     if not changes.lines and not set(changes.fields) - OF_EVERY_REVISION:
         raise NothingToCorrect(
@@ -136,13 +136,13 @@ def work_out_correction(rooms: Rooms, month: str, customer_number: str) -> Corre
     return CorrectionDraft(replaced, billed, changes, ())
 
 
-def _export_of(billed: Billed, rooms: Rooms, month: str, replaced: Delivery) -> CustomerExport:
+def _export_of(billed: Billed, wiring: Wiring, month: str, replaced: Delivery) -> CustomerExport:
     (export,) = export_customers(
         billed.part,
         billed.extract.customers,
         month=month,
-        rules=rooms.billing.rules,
-        layout_of=rooms.billing.layout_of,
+        rules=wiring.billing.rules,
+        layout_of=wiring.billing.layout_of,
         revision_of=lambda number: replaced.revision + 1,
     )
     return export

@@ -13,7 +13,7 @@ from billing_pipeline.delivery.channel import behind
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.settings import Settings
-from billing_pipeline.steps.wiring import Rooms, build_rooms
+from billing_pipeline.steps.wiring import Wiring, build_wiring
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """One finding per subject, as each is tried: settings, OMS, ledger, store, inbox and its files, API."""
-    rooms = build_rooms(settings)
+    wiring = build_wiring(settings)
     rules = settings.rules or "packaged defaults"
     yield Finding("settings", f"home {settings.home}, rules {rules}, layout {settings.layout}")
-    yield _tried("OMS", lambda: _oms(rooms, settings))
-    yield _tried("ledger", lambda: _ledger(rooms))
-    yield _tried("store", lambda: _store(rooms))
-    yield _tried("inbox", lambda: _inbox(rooms))
-    yield _tried("remote files", lambda: _remote_files(rooms))
-    yield _tried("API", lambda: _api(rooms))
+    yield _tried("OMS", lambda: _oms(wiring, settings))
+    yield _tried("ledger", lambda: _ledger(wiring))
+    yield _tried("store", lambda: _store(wiring))
+    yield _tried("inbox", lambda: _inbox(wiring))
+    yield _tried("remote files", lambda: _remote_files(wiring))
+    yield _tried("API", lambda: _api(wiring))
 
 
 def _tried(subject: str, examination: Callable[[], str]) -> Finding:
@@ -53,10 +53,10 @@ def _tried(subject: str, examination: Callable[[], str]) -> Finding:
         return Finding(subject, str(error), error.exit_status)
 
 
-def _oms(rooms: Rooms, settings: Settings) -> str:
+def _oms(wiring: Wiring, settings: Settings) -> str:
     month = last_complete_month(datetime.now(UTC), settings.timezone)
     started = time.perf_counter()
-    extract = rooms.oms.extract(month)
+    extract = wiring.oms.extract(month)
     seconds = time.perf_counter() - started
     return (
         f"{month} read in {seconds:.1f} s: {len(extract.services)} services, "
@@ -64,19 +64,19 @@ def _oms(rooms: Rooms, settings: Settings) -> str:
     )
 
 
-def _ledger(rooms: Rooms) -> str:
-    ledger = rooms.ledger.open()
+def _ledger(wiring: Wiring) -> str:
+    ledger = wiring.ledger.open()
     return f"{ledger.where}, {len(ledger.deliveries.of_month())} deliveries"
 
 
-def _store(rooms: Rooms) -> str:
-    rooms.frames.try_out()
-    return f"{rooms.frames.root}: written, read back, removed"
+def _store(wiring: Wiring) -> str:
+    wiring.frames.try_out()
+    return f"{wiring.frames.root}: written, read back, removed"
 
 
-def _api(rooms: Rooms) -> str:
+def _api(wiring: Wiring) -> str:
     """One request, the cheapest that needs a valid key."""
-    account = rooms.easybill
+    account = wiring.easybill
     if not account.is_configured:
         return "not set up: drafts are not read back (BILLING_EASYBILL_API_KEY)"
     with account.open() as api:
@@ -91,14 +91,14 @@ def _api(rooms: Rooms) -> str:
     )
 
 
-def _inbox(rooms: Rooms) -> str:
-    return rooms.channel.open().try_out()
+def _inbox(wiring: Wiring) -> str:
+    return wiring.channel.open().try_out()
 
 
-def _remote_files(rooms: Rooms) -> str:
+def _remote_files(wiring: Wiring) -> str:
     """Whether the ledger knows all files of ours that are there. Raises: LedgerBehind."""
-    channel = rooms.channel.open()
-    orphans = channel.orphans(rooms.ledger.open())
+    channel = wiring.channel.open()
+    orphans = channel.orphans(wiring.ledger.open())
     if orphans:
         raise behind(orphans, channel.destination.endpoint)
     return "there is no file of ours that the ledger does not know"

@@ -42,7 +42,7 @@ def make_files(
     billing_id: int | None,
     frames: FrameStore,
     ledger: LedgerAt,
-    documents: BlobStore,
+    blobs: BlobStore,
     billing: BillingSettings,
     run_id: str,
     correcting: bool = False,
@@ -68,7 +68,7 @@ def make_files(
             only=numbers,
             revision_of=lambda number: revisions.get(number, first_revision(number)),
         )
-        exports += [_stored(export, made_of, documents) for export in made]
+        exports += [_stored(export, made_of, blobs) for export in made]
     exports.sort(key=lambda export: export.customer_number)
     book.months.record_exports(exports, run_id)
     return exports
@@ -87,7 +87,7 @@ def deliver_files(
     month: str,
     *,
     ledger: LedgerAt,
-    documents: BlobStore,
+    blobs: BlobStore,
     billing: BillingSettings,
     channel: ChannelAt,
     easybill: EasyBillAccount,
@@ -106,21 +106,19 @@ def deliver_files(
             [one for one in exports if not _has_file(one)],
             month,
             ledger=book,
-            documents=documents,
+            blobs=blobs,
             run_id=run_id,
         )
     )
     book.months.record_outcomes([result for _, result in without_file], run_id, close_months=month_is_over)
     yield from without_file
     parcels = {
-        export.customer_number: _parcel(export, documents, correction)
-        for export in exports
-        if _has_file(export)
+        export.customer_number: _parcel(export, blobs, correction) for export in exports if _has_file(export)
     }
     if parcels:
         way = channel.open()
         check = FileCheck({number: billing.layout_of(number) for number in parcels})
-        context = DeliveryContext(book, documents, way.destination, check, run_id)
+        context = DeliveryContext(book, blobs, way.destination, check, run_id)
         sending = Sending(way, easybill, billing.rules, context)
         for result in send_parcels(list(parcels.values()), month, sending):
             yield parcels[result.customer_number].export, result
@@ -132,13 +130,13 @@ def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
 
 
-def _stored(made: CustomerExport, made_of: Billing, documents: BlobStore) -> Export:
+def _stored(made: CustomerExport, made_of: Billing, blobs: BlobStore) -> Export:
     """The export as the ledger keeps it, once its bytes are stored."""
     export = export_of(made, made_of)
     if made.document is None or made.data is None:
         return export
-    documents.put("csv", made.data)
-    return replace(export, document_sha256=documents.put("document", made.document.to_json()))
+    blobs.put("csv", made.data)
+    return replace(export, document_sha256=blobs.put("document", made.document.to_json()))
 
 
 def export_of(made: CustomerExport, made_of: Billing) -> Export:
@@ -170,8 +168,8 @@ def export_of(made: CustomerExport, made_of: Billing) -> Export:
     )
 
 
-def _parcel(export: Export, documents: BlobStore, correction: Correction | None) -> Parcel:
-    document = Document.from_json(documents.get("document", export.document_sha256))
+def _parcel(export: Export, blobs: BlobStore, correction: Correction | None) -> Parcel:
+    document = Document.from_json(blobs.get("document", export.document_sha256))
     billed = billed_rows(document)
     if correction is None:
         return Parcel(export, billed, document.revision)

@@ -24,7 +24,7 @@ from billing_pipeline.settings import Settings
 from billing_pipeline.steps.bill_month import bill_part, keep
 from billing_pipeline.steps.make_files import export_of
 from billing_pipeline.steps.settling import require_open
-from billing_pipeline.steps.wiring import build_rooms
+from billing_pipeline.steps.wiring import build_wiring
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ def preview_month(
     Raises: the errors of reading the OMS, the rules and the layout; UsageError for a service that nobody has.
     """
     period_of(month, settings.timezone)
-    rooms = build_rooms(settings)
-    rules, ledger = rooms.billing.rules, rooms.ledger.open()
-    billed = bill_part(rooms, month, customers=customers, services=services)
-    billing = keep(billed, rooms, month, kind="dry_run", run_id=str(uuid4()))
+    wiring = build_wiring(settings)
+    rules, ledger = wiring.billing.rules, wiring.ledger.open()
+    billed = bill_part(wiring, month, customers=customers, services=services)
+    billing = keep(billed, wiring, month, kind="dry_run", run_id=str(uuid4()))
     revisions = ledger.deliveries.revisions(month)
     part = billed.part
     exports = export_customers(
@@ -89,7 +89,7 @@ def preview_month(
         billed.extract.customers,
         month=month,
         rules=rules,
-        layout_of=rooms.billing.layout_of,
+        layout_of=wiring.billing.layout_of,
         revision_of=lambda number: revisions.get(number, first_revision(number)),
     )
     return Preview(

@@ -44,7 +44,7 @@ class Reader:
 
     easybill: EasyBillAccount
     ledger: Ledger
-    documents: BlobStore
+    blobs: BlobStore
     deadline: timedelta
     run_id: str
     now: datetime
@@ -59,7 +59,7 @@ def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -
     sent = _sent(month, customer_numbers, reader.ledger)
     if not sent:
         return
-    expected = [_expected(delivery, reader.documents) for delivery in sent]
+    expected = [_expected(delivery, reader.blobs) for delivery in sent]
     with reader.easybill.open_logged(reader.ledger, month=month, run_id=reader.run_id) as api:
         results = _look(expected, sent, month, reader.now.date(), api)
         for delivery, result in zip(sent, results, strict=True):
@@ -77,8 +77,8 @@ def _sent(month: str, customer_numbers: Collection[str], ledger: Ledger) -> list
     ]
 
 
-def _expected(delivery: Delivery, documents: BlobStore) -> Expected:
-    document = Document.from_json(documents.get("document", delivery.document_sha256))
+def _expected(delivery: Delivery, blobs: BlobStore) -> Expected:
+    document = Document.from_json(blobs.get("document", delivery.document_sha256))
     return Expected(
         customer_number=delivery.customer_number,
         order_number=delivery.order_number,

@@ -10,7 +10,7 @@ from billing_pipeline.delivery.channel import OrphanFile
 from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.settings import Settings
-from billing_pipeline.steps.wiring import build_rooms
+from billing_pipeline.steps.wiring import build_wiring
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ def reconcile_inbox(settings: Settings, *, reason: str, author: str) -> list[Loo
     Raises: UsageError without reason or author, or where there is no inbox; DeliveryError, LedgerUnavailable.
     """
     signed(reason, author)
-    rooms = build_rooms(settings)
-    ledger = rooms.ledger.open()
+    wiring = build_wiring(settings)
+    ledger = wiring.ledger.open()
     # Noted only when all have been read: a look that broke off half-way must not lift the freeze.
-    orphans = rooms.channel.open().inspect_orphans(ledger)
+    orphans = wiring.channel.open().inspect_orphans(ledger)
     for orphan in orphans:
         seen = Sighting(orphan.path, orphan.sha256)
         ledger.sightings.record(orphan.key, seen, reason=reason, author=author)

@@ -189,13 +189,13 @@ class NoProgress:
 
 
 @dataclass(frozen=True)
-class Rooms:
+class Wiring:
     """Everything of one installation, by the name under which assets ask for it."""
 
     oms: Oms
     frames: FrameStore
     ledger: LedgerAt
-    documents: BlobStore
+    blobs: BlobStore
     billing: BillingSettings
     channel: ChannelAt
     easybill: EasyBillAccount
@@ -206,8 +206,8 @@ class Rooms:
         return dict(vars(self))
 
 
-def build_rooms(settings: Settings, progress: Progress | None = None) -> Rooms:
-    """The rooms as the settings say.
+def build_wiring(settings: Settings, progress: Progress | None = None) -> Wiring:
+    """Everything of the installation, as the settings say.
 
     Raises: SettingsInvalid, RulesInvalid, LayoutInvalid.
     """
@@ -219,11 +219,11 @@ def build_rooms(settings: Settings, progress: Progress | None = None) -> Rooms:
         settings.easybill_requests_per_minute,
         settings.home,
     )
-    return Rooms(
+    return Wiring(
         oms=oms_of(settings),
         frames=FrameStore(settings.store_url_or_default),
         ledger=LedgerAt(settings.ledger_url_or_default),
-        documents=BlobStore(settings.store_url_or_default),
+        blobs=BlobStore(settings.store_url_or_default),
         billing=BillingSettings(rules, settings.layout, settings.timezone),
         channel=ChannelAt(settings, easybill, rules),
         easybill=easybill,

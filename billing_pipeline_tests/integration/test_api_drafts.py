@@ -17,7 +17,7 @@ from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.launch.read_back import read_back
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.settings import Settings, load_settings
-from billing_pipeline.steps.wiring import LedgerAt, build_rooms
+from billing_pipeline.steps.wiring import LedgerAt, build_wiring
 from billing_pipeline_tests.support.custom_csv import custom_csv
 from billing_pipeline_tests.support.easybill_sandbox import put_file
 from billing_pipeline_tests.support.easybill_swagger import published_api
@@ -211,10 +211,10 @@ def requested(installation: Installation) -> list[dg.RunRequest]:
     """What the sensor asks for."""
 
     def tick(settings: Settings) -> list[dg.RunRequest]:
-        definitions, rooms = build_defs(settings=settings), build_rooms(settings)
+        definitions, wiring = build_defs(settings=settings), build_wiring(settings)
         with open_instance(settings) as instance:
             context = dg.build_sensor_context(
-                instance=instance, resources={"ledger": rooms.ledger, "billing": rooms.billing}
+                instance=instance, resources={"ledger": wiring.ledger, "billing": wiring.billing}
             )
             result = definitions.resolve_sensor_def("easybill_draft_sensor")(context)
             return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []

@@ -22,7 +22,7 @@ from billing_pipeline.report.month import OUTCOMES, MonthStatus
 from billing_pipeline.settings import load_settings
 from billing_pipeline.steps.bill_month import bill_part, keep
 from billing_pipeline.steps.make_files import deliver_files, make_files
-from billing_pipeline.steps.wiring import Rooms, build_rooms
+from billing_pipeline.steps.wiring import Wiring, build_wiring
 from billing_pipeline_tests.support.delivering import hasty
 
 LAST = "2026-10"
@@ -30,33 +30,33 @@ MONTHS = [months_back(LAST, back) for back in range(13, -1, -1)]
 ZONE = ZoneInfo("Europe/Berlin")
 
 
-def bill(rooms: Rooms, month: str) -> MonthStatus:
+def bill(wiring: Wiring, month: str) -> MonthStatus:
     """The month from the OMS to the inbox."""
-    billed = bill_part(rooms, month)
-    keep(billed, rooms, month, kind="complete", run_id="run")
+    billed = bill_part(wiring, month)
+    keep(billed, wiring, month, kind="complete", run_id="run")
     exports = make_files(
         billed.month.roster["customer_number"].tolist(),
         month,
         billing_id=None,
-        frames=rooms.frames,
-        ledger=rooms.ledger,
-        documents=rooms.documents,
-        billing=rooms.billing,
+        frames=wiring.frames,
+        ledger=wiring.ledger,
+        blobs=wiring.blobs,
+        billing=wiring.billing,
         run_id="run",
     )
     for _ in deliver_files(
         exports,
         month,
-        ledger=rooms.ledger,
-        documents=rooms.documents,
-        billing=rooms.billing,
-        channel=rooms.channel,
-        easybill=rooms.easybill,
+        ledger=wiring.ledger,
+        blobs=wiring.blobs,
+        billing=wiring.billing,
+        channel=wiring.channel,
+        easybill=wiring.easybill,
         run_id="run",
         month_is_over=True,
     ):
         pass
-    return status_now(rooms.ledger.open(), rooms.frames, month)
+    return status_now(wiring.ledger.open(), wiring.frames, month)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rooms(folder: Path) -> Iterator[Rooms]:
+def wiring(folder: Path) -> Iterator[Wiring]:
     settings = load_settings(
         {
             "BILLING_HOME": str(folder / "home"),
@@ -77,15 +77,15 @@ def rooms(folder: Path) -> Iterator[Rooms]:
             "BILLING_FOLDER": str(folder / "share"),
         }
     )
-    rooms = build_rooms(settings)
-    hasty(rooms.ledger.open())
-    yield rooms
-    rooms.ledger.open().close()
+    wiring = build_wiring(settings)
+    hasty(wiring.ledger.open())
+    yield wiring
+    wiring.ledger.open().close()
 
 
 @pytest.fixture(scope="module")
-def months(rooms: Rooms) -> dict[str, MonthStatus]:
-    return {month: bill(rooms, month) for month in MONTHS}
+def months(wiring: Wiring) -> dict[str, MonthStatus]:
+    return {month: bill(wiring, month) for month in MONTHS}
 
 
 def customers_of(oms: Path, month: str) -> set[str]:
@@ -134,13 +134,13 @@ def test_each_file_is_in_the_inbox_once(months: dict[str, MonthStatus], folder: 
 
 
 def test_the_counts_add_up_again_when_a_month_is_run_again_with_decisions(
-    months: dict[str, MonthStatus], rooms: Rooms
+    months: dict[str, MonthStatus], wiring: Wiring
 ) -> None:
     blocked = next(one for one in months[LAST].customers if one.outcome == "blocked")
-    rooms.ledger.open().omissions.add(
+    wiring.ledger.open().omissions.add(
         month=LAST, customer_number=blocked.customer_number, reason="disputed", author="Kim"
     )
-    again = bill(rooms, LAST)
+    again = bill(wiring, LAST)
     before, after = months[LAST].counts, again.counts
     assert after["total"] == before["total"] == sum(after[outcome] for outcome in OUTCOMES)
     assert after == before | {

@@ -14,7 +14,7 @@ from billing_pipeline.defs.asset_records import CSV, LAYOUT_CHECK, UPLOAD
 from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.partitions import partition_key, range_tags, ranges_over
 from billing_pipeline.settings import load_settings
-from billing_pipeline.steps.wiring import build_rooms
+from billing_pipeline.steps.wiring import build_wiring
 from billing_pipeline_tests.support.installation import Installation, outcomes_in
 
 MONTH = "2026-10"
@@ -202,6 +202,6 @@ def test_a_resource_may_be_replaced_and_one_that_nobody_asks_for_is_an_error(
     installation: Installation,
 ) -> None:
     settings = load_settings(installation.environment)
-    build_defs(settings=settings, resources={"oms": build_rooms(settings).oms})
+    build_defs(settings=settings, resources={"oms": build_wiring(settings).oms})
     with pytest.raises(ValueError, match="omz"):
         build_defs(settings=settings, resources={"omz": object()})
