@@ -1,8 +1,6 @@
 """Money: integer minor units, exact decimals, the one rounding function, as a scalar and over Arrow arrays.
 
-Belongs here: how an amount is rounded, counted in minor units (cents, by ISO 4217) and written for people.
-Does not: what is billed or how a document adds up (`billing/`), nor how a file writes a number (`easybill/`).
-No float enters or leaves this module.
+Minor units are cents, or what ISO 4217 says of a currency. No float enters or leaves this module.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Holds what EASY Bill has against what was delivered: customers before the upload, drafts after it. Pure.
 
-Belongs here: which of EASY Bill's documents is a delivery's, and whether it is right. Does not: asking EASY Bill
-(`api`), how long to wait for a draft, or whether a problem blocks.
+Which of EASY Bill's documents is a delivery's, and whether it is right, is decided here and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""A document as the request by which EASY Bill's API makes a draft of it. No I/O; amounts are worked out already.
-
-Belongs here: the fields of `POST /documents` and how a document fills them. Does not: sending it (`api`), or reading
-the draft back (`reconcile`).
-"""
+"""A document as the fields of `POST /documents`, by which EASY Bill makes a draft of it; nothing is worked out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The copy for people: documents as an Excel workbook in which no text can run as a formula.
 
-Belongs here: `preview --excel`. Does not: the file for EASY Bill, which carries every text as it is (`render`). A
-workbook is never sent.
+It is what `preview --excel` writes, and is never sent: the file for EASY Bill carries every text as it is (`render`).
 """
 
 from __future__ import annotations
