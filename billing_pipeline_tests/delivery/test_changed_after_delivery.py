@@ -7,6 +7,7 @@ from dataclasses import replace
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Parcel
 from billing_pipeline.easybill.document import Document
+from billing_pipeline.problems import Code
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.documents import a_document, a_line
@@ -26,6 +27,7 @@ def test_who_changes_a_month_after_delivery_is_told_the_difference(
     bench.send(parcel_of(a_document(), b"before"))
     changed = a_document(a_line(unit_price_net=16000, net=16000, vat=3040, gross=19040))
     [problem] = bench.send(parcel_of(changed, b"after")).problems
+    assert problem.code is Code.CHANGED_AFTER_DELIVERY
     assert "net 150.00 → 160.00 EUR, gross 178.50 → 190.40 EUR" in problem.message
     [event] = [event for event in sqlite_ledger.events.find() if event.action == "hold"]
     assert event.detail == problem.message
