@@ -2,7 +2,7 @@
 
 from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
-from billing_pipeline.delivery.ledger.signing import signed
+from billing_pipeline.delivery.ledger.events import require_signature
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.launch.run_month import deliver_in_process, status_now
 from billing_pipeline.oms.period import period_of
@@ -18,7 +18,7 @@ def correct_month(
 
     Raises: UsageError without reason or author; NothingToCorrect; the errors of reading OMS, ledger and store.
     """
-    signed(reason, author)
+    require_signature(reason, author)
     period_of(month, settings.timezone)
     wiring = build_wiring(settings, progress)
     wiring.channel.open()

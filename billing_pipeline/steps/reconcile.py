@@ -7,8 +7,8 @@ the same bytes count as delivered, others are held.
 from dataclasses import dataclass
 
 from billing_pipeline.delivery.channel import OrphanFile
+from billing_pipeline.delivery.ledger.events import require_signature
 from billing_pipeline.delivery.ledger.sightings import Sighting
-from billing_pipeline.delivery.ledger.signing import signed
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.wiring import build_wiring
 
@@ -42,7 +42,7 @@ def reconcile_inbox(settings: Settings, *, reason: str, author: str) -> list[Loo
 
     Raises: UsageError without reason or author, or where there is no inbox; DeliveryError, LedgerUnavailable.
     """
-    signed(reason, author)
+    require_signature(reason, author)
     wiring = build_wiring(settings)
     ledger = wiring.ledger.open()
     # Noted only when all have been read: a look that broke off half-way must not lift the freeze.

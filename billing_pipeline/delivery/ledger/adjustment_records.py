@@ -15,8 +15,7 @@ import sqlalchemy as sa
 
 from billing_pipeline.billing.adjustments import Adjustment
 from billing_pipeline.delivery.ledger.database import Database, insert
-from billing_pipeline.delivery.ledger.events import Note, append, event_of
-from billing_pipeline.delivery.ledger.signing import signed
+from billing_pipeline.delivery.ledger.events import Note, append, event_of, require_signature
 from billing_pipeline.delivery.ledger.tables import (
     adjustment_versions,
     adjustments,
@@ -70,7 +69,7 @@ class Adjustments:
 
         Raises: UsageError for what no adjustment may say, and where the month is closed for the customer.
         """
-        signed(reason, author)
+        require_signature(reason, author)
         at = self._db.now()
         with self._db.writing() as connection:
             _not_closed(connection, month, customer_number)
@@ -162,7 +161,7 @@ class Adjustments:
         reason: str,
         author: str,
     ) -> AdjustmentRecord:
-        signed(reason, author)
+        require_signature(reason, author)
         with self._db.writing() as connection:
             # The row is locked, so that two changes at once become two versions.
             connection.execute(

@@ -7,9 +7,8 @@ from types import MappingProxyType
 
 import sqlalchemy as sa
 
-from billing_pipeline.delivery.ledger.billed_rows import portions
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.plans import delivery_of
+from billing_pipeline.delivery.ledger.plans import delivery_of, portions
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries, month_customers
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, Export, RowInFile, State
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.tables import events
 from billing_pipeline.delivery.records import Delivery, Event, EventKind, EventOutcome
+from billing_pipeline.problems import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +102,9 @@ class Events:
             query = query.where(events.c.customer_number == customer_number)
         with self._db.reading() as connection:
             return [Event(**row._mapping) for row in connection.execute(query)]
+
+
+def require_signature(reason: str, author: str) -> None:
+    """Raises: UsageError where a decision has no reason or no name to it."""
+    if not reason.strip() or not author.strip():
+        raise UsageError("a decision needs a reason and a name: --reason TEXT --by NAME")

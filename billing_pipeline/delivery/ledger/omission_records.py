@@ -12,8 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database, insert
-from billing_pipeline.delivery.ledger.events import Note, append, event_of
-from billing_pipeline.delivery.ledger.signing import signed
+from billing_pipeline.delivery.ledger.events import Note, append, event_of, require_signature
 from billing_pipeline.delivery.ledger.tables import omissions
 from billing_pipeline.delivery.records import Event, OmissionRecord
 from billing_pipeline.problems import UsageError
@@ -31,7 +30,7 @@ class Omissions:
         self, *, month: str | None, customer_number: str = "", service_id: str = "", reason: str, author: str
     ) -> OmissionRecord:
         """Leave a customer, or a service, out of a month (None: for good). Raises: UsageError."""
-        signed(reason, author)
+        require_signature(reason, author)
         if bool(customer_number) == bool(service_id):
             raise UsageError("an omission names either a customer or a service: --customer N or --service ID")
         at = self._db.now()
@@ -55,7 +54,7 @@ class Omissions:
 
     def remove(self, omission_id: int, *, reason: str, author: str) -> OmissionRecord:
         """End an omission; it stays in the list as removed. Raises: UsageError."""
-        signed(reason, author)
+        require_signature(reason, author)
         at = self._db.now()
         removal = {"removed_reason": reason, "removed_by": author, "removed_at": at}
         with self._db.writing() as connection:

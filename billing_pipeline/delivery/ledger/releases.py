@@ -10,11 +10,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from billing_pipeline.delivery.ledger.billed_rows import release_corrected
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.events import Note, about, append
-from billing_pipeline.delivery.ledger.plans import delivery_of, new_token
-from billing_pipeline.delivery.ledger.signing import signed
+from billing_pipeline.delivery.ledger.events import Note, about, append, require_signature
+from billing_pipeline.delivery.ledger.plans import delivery_of, new_token, release_corrected
 from billing_pipeline.delivery.ledger.tables import deliveries, month_customers
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
 from billing_pipeline.problems import UsageError
@@ -43,7 +41,7 @@ class Releases:
         `unchanged` from now on. A draft that is missing or not as it was sent, "delivered": CONFIRMED, as the person
         has seen to it. Raises: NotHeld where none of these applies.
         """
-        signed(reason, author)
+        require_signature(reason, author)
         at = self._db.now()
         with self._db.writing() as connection:
             row = connection.execute(

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.events import Note, append, event_of
-from billing_pipeline.delivery.ledger.signing import signed
+from billing_pipeline.delivery.ledger.events import Note, append, event_of, require_signature
 from billing_pipeline.delivery.ledger.tables import deliveries, sightings
 from billing_pipeline.delivery.records import State
 
@@ -32,7 +31,7 @@ class Sightings:
 
     def record(self, key: FileKey, seen: Sighting, *, reason: str, author: str) -> None:
         """Note that a person has had the inbox looked at, and what was there. Raises: UsageError without a reason."""
-        signed(reason, author)
+        require_signature(reason, author)
         month, customer_number, revision = key
         at = self._db.now()
         with self._db.writing() as connection:

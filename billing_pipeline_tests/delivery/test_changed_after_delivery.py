@@ -1,4 +1,4 @@
-"""What holds for every way of sending one parcel; told by files."""
+"""Who changes a month after it was delivered is held, and told what differs."""
 
 from __future__ import annotations
 
