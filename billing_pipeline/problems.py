@@ -7,6 +7,7 @@ the exit status of 5-interfaces. No I/O here, and nothing about Dagster.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -112,3 +113,14 @@ class UsageError(PipelineError):
     """Usage or settings are wrong, or the month is not over or settled: nothing was read or sent."""
 
     exit_status = 2
+
+
+_SECRET_OPTION = re.compile(
+    r"(?i)(?<=[?&;])([^=&;#]*(?:pass|pwd|secret|token|key|sig|credential)[^=&;#]*)=[^&;#]*"
+)
+_PASSWORD = re.compile(r"(?<=//)([^/@:]*):[^/@]*@")
+
+
+def without_secrets(url: str) -> str:
+    """A URL as people may be shown it: without a password, and with `***` for what its options keep secret."""
+    return _SECRET_OPTION.sub(r"\1=***", _PASSWORD.sub(r"\1@", url))

@@ -11,7 +11,6 @@ What the files mean is for `store` and the store of frames.
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from typing import Any, Final
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from billing_pipeline.problems import PipelineError, UsageError
+from billing_pipeline.problems import PipelineError, UsageError, without_secrets
 
 # The extra of this package that brings the client of a kind of store.
 _EXTRAS: Final = {"s3": "s3", "s3a": "s3"}
@@ -39,7 +38,7 @@ class StoreFiles:
     """Files by path below a folder or an fsspec URL; safe for several threads and processes. Opens nothing yet."""
 
     def __init__(self, url: str | Path) -> None:
-        self.url: Final = re.sub(r"(?<=//)([^/@:]+):[^/@]*@", r"\1@", str(url))
+        self.url: Final = without_secrets(str(url))
         """Where it is, without a password."""
         try:
             filesystem, root = fsspec.core.url_to_fs(str(url), use_listings_cache=False)
@@ -100,7 +99,7 @@ class StoreFiles:
         # Each kind of store has error classes of its own (botocore's, Google's, Azure's), in libraries that may not
         # be installed; all of them mean the same to whoever asked.
         except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = without_secrets(" ".join(str(error).split())) or type(error).__name__
             check = "BILLING_STORE_URL" if self._is_folder else "BILLING_STORE_URL and its credentials"
             raise StoreError(f"the store {self.url} cannot {what} {path}: {reason}; check {check}") from error
 

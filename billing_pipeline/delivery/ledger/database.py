@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from billing_pipeline.problems import PipelineError, UsageError
+from billing_pipeline.problems import PipelineError, UsageError, without_secrets
 
 _LOCK_WAIT_S = 30
 _READ_ONLY = "ledger_reading"
@@ -53,7 +53,7 @@ class Database:
         self.engine = engine
         self.now = clock
         self.is_postgresql = engine.dialect.name == "postgresql"
-        self.where = engine.url.render_as_string(hide_password=True)
+        self.where = without_secrets(engine.url.render_as_string(hide_password=False))
         # SQLite has one writer and lets the others sleep and try again; our own threads need not.
         self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
 

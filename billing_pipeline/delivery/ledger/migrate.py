@@ -21,6 +21,7 @@ from billing_pipeline.delivery.ledger.database import (
     unavailable,
 )
 from billing_pipeline.delivery.ledger.tables import VERSION_TABLE
+from billing_pipeline.problems import without_secrets
 from billing_pipeline.store.home import locked
 
 # An advisory lock is a number of one's own choosing; it is free again when its session ends, however it ends.
@@ -36,7 +37,7 @@ def migrations() -> Config:
 
 def migrate(engine: sa.Engine) -> None:
     """Bring the database to the newest schema. Raises: LedgerTooNew, LedgerUnavailable."""
-    where = engine.url.render_as_string(hide_password=True)
+    where = without_secrets(engine.url.render_as_string(hide_password=False))
     config = migrations()
     scripts = ScriptDirectory.from_config(config)
     newest = scripts.get_current_head()
