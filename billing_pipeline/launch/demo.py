@@ -115,8 +115,10 @@ def serve_ui(port: int) -> int:
             *("-m", "billing_pipeline.definitions"),
             *("--host", "127.0.0.1", "--port", str(port)),
         ]
-        # To be ended by a service manager is no different from Ctrl-C: what was started must end too.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # To be ended by a service manager is no different from Ctrl-C: what was started must end too. SIGINT as well,
+        # for a process that is started with it ignored hands that on, and Dagster would never hear of it.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.default_int_handler)
         with subprocess.Popen(command, env=environment) as dagster:
             try:
                 return dagster.wait()
