@@ -6,6 +6,7 @@ server by its first answer: a host without an entry has no pinned key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def known_hosts_name(host: str, port: int) -> str:
 def pinned_host_keys(known_hosts: Path, host: str, port: int) -> tuple[PKey, ...]:
     """Every key that the file pins for this server, of any type, without those marked `@revoked`.
 
-    Names may be hashed. Patterns (`*.example.com`) and certificate authorities are not taken: a pin is a key.
+    Names may be hashed. Patterns (`*.example.com`) and certificate authorities are not taken: a pin is a key. What is
+    revoked is revoked as OpenSSH means it: by name, hashed name or pattern, and on every port.
 
     Raises: UsageError if the file cannot be read, or a line about this server is damaged.
     """
@@ -40,7 +42,11 @@ def pinned_host_keys(known_hosts: Path, host: str, port: int) -> tuple[PKey, ...
     pinned: list[PKey] = []
     revoked: list[PKey] = []
     for number, marker, fields in _entries(lines):
-        if not _names_host(fields[0], name):
+        if marker == "@revoked":
+            about_us = _pattern_names_host(fields[0], name) or _pattern_names_host(fields[0], host.lower())
+        else:
+            about_us = _names_host(fields[0], name)
+        if not about_us:
             continue
         key = _key(fields, f"line {number} of {known_hosts}", name)
         if key is not None:
@@ -107,6 +113,21 @@ def _names_host(names: str, host: str) -> bool:
         HostKeys.hash_host(host, name) == name if name.startswith("|1|") else name.lower() == host
         for name in names.split(",")
     )
+
+
+def _pattern_names_host(patterns: str, host: str) -> bool:
+    """Whether the patterns (`*`, `?`, `!` before one that is not meant) match, by sshd(8); names may be hashed."""
+    if patterns.startswith("|1|"):
+        return _names_host(patterns, host)
+    matched = False
+    for pattern in patterns.lower().split(","):
+        bare = pattern.removeprefix("!")
+        expression = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in bare)
+        if re.fullmatch(expression, host):
+            if bare != pattern:
+                return False
+            matched = True
+    return matched
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

@@ -130,3 +130,37 @@ def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
         load_private_key(path, None)
     with pytest.raises(UsageError, match="cannot read"):
         load_private_key(tmp_path / "absent", None)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_revoked"),
+    [
+        ("*", True),
+        ("*.example.com", True),
+        ("SFTP.EXAMPLE.*", True),
+        ("sftp.example.co?", True),
+        ("other.example.com,*.example.com", True),
+        ("*.example.org", False),
+        ("*.example.com,!sftp.example.com", False),
+        ("!sftp.example.com,*", False),
+        ("sftp.example.com.evil.org", False),
+        ("sftp?example.com", True),
+    ],
+)
+def test_a_revoked_key_is_revoked_for_every_host_that_its_patterns_name(
+    tmp_path: Path, keys: dict[str, str], names: str, is_revoked: bool
+) -> None:
+    """What OpenSSH means by it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT): a pattern of them was once ignored."""
+    path = known_hosts(tmp_path, f"sftp.example.com {keys['ed25519']}", f"@revoked {names} {keys['ed25519']}")
+    assert kinds_pinned(path) == ([] if is_revoked else ["ssh-ed25519"])
+
+
+def test_a_key_that_is_revoked_for_the_host_is_revoked_on_every_port(
+    tmp_path: Path, keys: dict[str, str]
+) -> None:
+    path = known_hosts(
+        tmp_path,
+        f"[sftp.example.com]:2222 {keys['ed25519']}",
+        f"@revoked sftp.example.com {keys['ed25519']}",
+    )
+    assert kinds_pinned(path, port=2222) == []
