@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.context import DeliveryContext, held
-from billing_pipeline.delivery.ledger import Note, Refusal
+from billing_pipeline.delivery.ledger import Note, PlanContended, Refusal
 from billing_pipeline.delivery.records import (
     SENT_STATES,
     Delivery,
@@ -48,12 +48,16 @@ class ParcelDelivery:
         """The delivery to move on, planned and free; None once nothing is left to do. Raises: LedgerUnavailable."""
         context, export = self._context, self._parcel.export
         while True:
-            planned = context.ledger.plans.plan(
-                self._parcel,
-                run_id=context.run_id,
-                lease_s=context.destination.lease_s,
-                now=context.clock(),
-            )
+            try:
+                planned = context.ledger.plans.plan(
+                    self._parcel,
+                    run_id=context.run_id,
+                    lease_s=context.destination.lease_s,
+                    now=context.clock(),
+                )
+            except PlanContended as error:
+                self._result = failed(self._parcel, context.clock(), str(error))
+                return None
             if isinstance(planned, Refusal):
                 self._end("failed", planned.problems)
                 return None

@@ -13,7 +13,8 @@ import pytest
 from billing_pipeline.delivery.channel import FAILURES_IN_A_ROW
 from billing_pipeline.delivery.context import Places
 from billing_pipeline.delivery.files.pool import deliver_all
-from billing_pipeline.delivery.ledger import Ledger, LedgerUnavailable, Note
+from billing_pipeline.delivery.ledger import Ledger, LedgerUnavailable, Note, PlanContended, Refusal
+from billing_pipeline.delivery.ledger.plans import Plans
 from billing_pipeline.delivery.ledger.transitions import Transitions
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.delivery.transports.protocol import (
@@ -295,3 +296,22 @@ def test_results_carry_the_time(parcels: list[Parcel], sqlite_ledger: Ledger, st
     for result in delivering(parcels, FakeTransport(FakeServer()), sqlite_ledger, store):
         assert result.at is not None
         assert before <= result.at <= datetime.now(UTC)
+
+
+def test_a_plan_that_other_runs_keep_changing_fails_its_customer_and_nobody_else(
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
+) -> None:
+    class Contended(Plans):
+        def plan(self, parcel: Parcel, *, run_id: str, lease_s: float, now: datetime) -> Delivery | Refusal:
+            if parcel.export.customer_number == "00003":
+                raise PlanContended("other runs keep changing the same rows; run the month again")
+            return super().plan(parcel, run_id=run_id, lease_s=lease_s, now=now)
+
+    ledger = Ledger(sqlite_ledger.database)
+    ledger.plans = Contended(sqlite_ledger.database)
+    told, ended_by = until_it_ends(delivering(parcels, FakeTransport(FakeServer()), ledger, store))
+    assert ended_by is None
+    assert {result.customer_number: result.outcome for result in told if result.outcome != "delivered"} == {
+        "00003": "failed"
+    }
+    assert len(told) == len(parcels)
