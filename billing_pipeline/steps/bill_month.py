@@ -169,10 +169,7 @@ def keep_billed(
     Unless it is a dry run, the ledger then knows who is in the month. Raises: StoreError, LedgerUnavailable.
     """
     month, part = extract.month, billed.part
-    layouts = {
-        layout.name: blobs.put("layout", layout.model_dump_json().encode())
-        for layout in map(billing.layout_of, part.roster["customer_number"])
-    }
+    layouts = {layout.name: layout for layout in map(billing.layout_of, part.roster["customer_number"])}
     kept = ledger.billings.record(
         extract,
         extract.kind,
@@ -180,7 +177,9 @@ def keep_billed(
         run_id,
         customers=billed.customers,
         rules_sha256=blobs.put("rules", billing.rules.model_dump_json().encode()),
-        layouts=layouts,
+        layouts={
+            name: blobs.put("layout", layout.model_dump_json().encode()) for name, layout in layouts.items()
+        },
     )
     if kept.kind != "dry_run":
         ledger.months.record_roster(
@@ -199,16 +198,16 @@ def owners_of(extract: Extract, service_ids: Collection[str]) -> set[str]:
 
 
 def month_size(
-    billed: BilledMonth, month: str, rooms_frames: FrameStore, ledger: Ledger, timezone: str
+    billed: BilledMonth, month: str, frames: FrameStore, ledger: Ledger, timezone: str
 ) -> SizeVerdict:
     """How the month compares with those before it that were billed here; one that is not over does with none."""
     if datetime.now(UTC) < period_of(month, timezone).end:
         return SizeVerdict("usual", f"{len(billed.lines)} lines; the month is not over")
     counts = []
     for back in range(1, HISTORY_MONTHS + 1):
-        before = current_billing(months_back(month, back), ledger, rooms_frames)
+        before = current_billing(months_back(month, back), ledger, frames)
         if before is not None:
-            totals = rooms_frames.read(TOTALS, before.month, before.frames[TOTALS])
+            totals = frames.read(TOTALS, before.month, before.frames[TOTALS])
             counts.append(int(totals["line_count"].sum()))
     return judge_size(len(billed.lines), counts)
 
