@@ -87,12 +87,9 @@ def line_checks(
     size: SizeVerdict,
 ) -> Iterator[dg.AssetCheckResult]:
     """The verdicts on `invoice_lines`."""
-    elsewhere = {
-        (row.source_kind, row.source_id)
-        for row in ledger.deliveries.billed_rows([month])
-        if row.committed and row.delivery_month != month
-    }
-    found = reconcile(extract, billed, month, rules, billed_before=elsewhere)
+    found = reconcile(
+        extract, billed, month, rules, billed_before=ledger.deliveries.billed_with_other_months(month)
+    )
     yield _verdict(RECONCILIATION, found.faults, _dispositions(found, rules.language))
     yield _verdict(CUSTOMERS_ACCOUNTED_FOR, list(accounting_faults(extract, billed, month)), {})
     yield dg.AssetCheckResult(

@@ -13,7 +13,7 @@ from functools import partial
 import pandas as pd
 
 from billing_pipeline.billing.bill import BilledMonth, bill_month
-from billing_pipeline.billing.late import BilledSource, LedgerView
+from billing_pipeline.billing.late import LedgerView
 from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_size
 from billing_pipeline.delivery.ledger import Ledger
@@ -230,25 +230,13 @@ def ledger_view(ledger: Ledger, extract: Extract, month: str, late_months: int) 
     """
     months = [*_lookback_months(month, late_months), month]
     finished = ledger.months.finished(months)
-    known = {(row.export.customer_number, past) for past in finished for row in ledger.months.customers(past)}
+    known = ledger.months.customer_months(finished)
     without_rows = {
         (number, past) for number, past in _customers_with_rows(extract) if past in finished
     } - known
-    view = LedgerView.of(
+    view = LedgerView(
         ledger.deliveries.closed(months) | without_rows,
-        [
-            BilledSource(
-                source_kind=row.source_kind,
-                source_id=row.source_id,
-                customer_number=row.customer_number,
-                billed_month=row.delivery_month,
-                month=row.month,
-                order_number=row.order_number,
-                fingerprint=row.fingerprint,
-            )
-            for row in ledger.deliveries.billed_rows(months, _ids(extract))
-            if row.committed
-        ],
+        ledger.deliveries.billed_sources(months, _ids(extract)),
     )
     for number in ledger.deliveries.open_corrections(month):
         view = view.reopened(number, month)

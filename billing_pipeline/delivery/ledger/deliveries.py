@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from types import MappingProxyType
+from typing import Final
 
+import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from billing_pipeline.billing.late import BILLED
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.plans import delivery_of, portions
+from billing_pipeline.delivery.ledger.plans import delivery_of
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries, month_customers
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, Export, RowInFile, State
 
@@ -124,27 +129,60 @@ class Deliveries:
                 (row[0], row[1]) for row in connection.execute(sa.union(committed, nothing_to_bill))
             )
 
-    def billed_rows(
-        self, months: Collection[str], ids: Mapping[str, Sequence[str]] = MappingProxyType({})
-    ) -> list[RowInFile]:
-        """The rows of these months (their own) that a delivery bills, of whatever month, and, of whatever month,
-        those of the `ids`, by source kind; by kind and id.
+    def billed_rows(self, months: Collection[str]) -> list[RowInFile]:
+        """The rows of these months (their own) that a delivery bills, of whatever month; by kind and id."""
+        query = _BILLED.where(billed_rows.c.month.in_(months)).order_by(
+            billed_rows.c.source_kind, billed_rows.c.source_id
+        )
+        with self._db.reading() as connection:
+            return [RowInFile(**row._mapping) for row in connection.execute(query)]
+
+    def billed_sources(self, months: Collection[str], ids: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+        """What is billed for good, as the frame of `billing.late.BilledSource`; no row twice.
+
+        The rows of these months (their own), and, of whatever month, those of the `ids`, by source kind. In columns,
+        and a portion at a time: a year of a large customer base is millions of rows.
         """
         of_months = billed_rows.c.month.in_(months)
-        by_name = [
-            sa.and_(billed_rows.c.source_kind == kind, billed_rows.c.source_id.in_(portion))
+        which = [of_months] + [
+            sa.and_(billed_rows.c.source_kind == kind, ~of_months, self._is_among(of_kind))
             for kind, of_kind in ids.items()
-            for portion in portions(of_kind)
+            if of_kind
         ]
-        found: dict[tuple[str, str], RowInFile] = {}
+        portions = []
         with self._db.reading() as connection:
-            for which in (of_months, *by_name):
-                for row in connection.execute(_IN_FILES.where(which)):
-                    found[row.source_kind, row.source_id] = RowInFile(**row._mapping)
-        return [found[name] for name in sorted(found)]
+            for condition in which:
+                query = _BILLED_FOR_GOOD.where(condition).execution_options(yield_per=_ROWS_PER_PORTION)
+                for rows in connection.execute(query).partitions():
+                    columns = zip(*rows, strict=True)
+                    portions.append(
+                        pa.table([pa.array(column, pa.string()) for column in columns], schema=BILLED)
+                    )
+        found = pa.concat_tables(portions) if portions else BILLED.empty_table()
+        frame: pd.DataFrame = found.to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
+
+    def billed_with_other_months(self, month: str) -> set[tuple[str, str]]:
+        """(kind, id) of the rows of this month that the file of another month bills for good."""
+        query = _BILLED_FOR_GOOD.with_only_columns(billed_rows.c.source_kind, billed_rows.c.source_id).where(
+            billed_rows.c.month == month, deliveries.c.month != month
+        )
+        with self._db.reading() as connection:
+            return {(row[0], row[1]) for row in connection.execute(query)}
+
+    def _is_among(self, ids: Sequence[str]) -> sa.ColumnElement[bool]:
+        """Whether a row has one of these ids, however many: they are one parameter, not one each."""
+        if self._db.is_postgresql:
+            among = sa.cast(sa.bindparam(None, list(ids)), ARRAY(sa.Text))
+            return billed_rows.c.source_id == sa.any_(among)
+        listed = sa.func.json_each(json.dumps(list(ids))).table_valued("value")
+        return billed_rows.c.source_id.in_(sa.select(listed.c.value))
 
 
-_IN_FILES = (
+_ROWS_PER_PORTION: Final = 50_000
+# A correction takes its rows over from a file that was committed.
+_IS_COMMITTED = sa.or_(deliveries.c.committed_at.is_not(None), deliveries.c.revision > 1)
+_BILLED = (
     sa.select(
         billed_rows.c.source_kind,
         billed_rows.c.source_id,
@@ -153,8 +191,18 @@ _IN_FILES = (
         billed_rows.c.month,
         deliveries.c.month.label("delivery_month"),
         deliveries.c.order_number,
-        sa.or_(deliveries.c.committed_at.is_not(None), deliveries.c.revision > 1).label("committed"),
+        _IS_COMMITTED.label("committed"),
     )
     .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
     .where(billed_rows.c.released_at.is_(None))
 )
+_BILLED_FOR_GOOD = _BILLED.where(_IS_COMMITTED).with_only_columns(
+    billed_rows.c.source_kind,
+    billed_rows.c.source_id,
+    billed_rows.c.customer_number,
+    deliveries.c.month,
+    billed_rows.c.month,
+    deliveries.c.order_number,
+    billed_rows.c.fingerprint,
+)
+"""In the order of `billing.late.BILLED`."""

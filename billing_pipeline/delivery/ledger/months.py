@@ -193,6 +193,14 @@ class Months:
         with self._db.reading() as connection:
             return [_month_customer(row._mapping) for row in connection.execute(query)]
 
+    def customer_months(self, months: Collection[str]) -> frozenset[tuple[str, str]]:
+        """(customer_number, month) of everybody who has a row in one of these months."""
+        query = sa.select(month_customers.c.customer_number, month_customers.c.month).where(
+            month_customers.c.month.in_(months), month_customers.c.export_outcome != "absent"
+        )
+        with self._db.reading() as connection:
+            return frozenset((row[0], row[1]) for row in connection.execute(query))
+
     def export_of(self, order_number: str) -> Export | None:
         """The export that last made a file of that order number, None if there is none."""
         query = sa.select(month_customers).where(

@@ -124,8 +124,40 @@ def test_a_plan_of_a_first_file_that_was_given_up_is_no_revision(ledger: Ledger)
 
 def test_a_billed_row_is_found_by_its_name_whatever_its_month_was(ledger: Ledger) -> None:
     sent(ledger, parcel("1", billed=(service("S-1"), service("S-2"))))
-    found = ledger.deliveries.billed_rows([NEXT], {"service": ["S-2", "S-9"], "fee": ["S-1"]})
-    assert [(row.source_id, row.month) for row in found] == [("S-2", MONTH)]
+    found = ledger.deliveries.billed_sources([NEXT], {"service": ["S-2", "S-9"], "fee": ["S-1"]})
+    assert found.to_dict("records") == [
+        {
+            "source_kind": "service",
+            "source_id": "S-2",
+            "customer_number": "1",
+            "billed_month": MONTH,
+            "month": MONTH,
+            "order_number": f"{MONTH}-1",
+            "fingerprint": "f",
+        }
+    ]
+
+
+def test_a_row_of_the_months_and_among_the_ids_is_found_once_however_many_ids_there_are(
+    ledger: Ledger,
+) -> None:
+    sent(ledger, parcel("1", billed=(service("S-1"), service("S-2"))))
+    many = [f"X-{number}" for number in range(120_000)]
+    found = ledger.deliveries.billed_sources([MONTH], {"service": ["S-1", 'it\'s "S" \\ {,}', *many]})
+    assert sorted(found["source_id"]) == ["S-1", "S-2"]
+    assert list(ledger.deliveries.billed_sources([NEXT], {"service": many, "fee": []})["source_id"]) == []
+
+
+def test_a_plan_that_is_not_committed_bills_nothing_for_good(ledger: Ledger) -> None:
+    planned(ledger, parcel("1", billed=(service("S-1"),)))
+    assert len(ledger.deliveries.billed_rows([MONTH])) == 1
+    assert len(ledger.deliveries.billed_sources([MONTH], {"service": ["S-1"]})) == 0
+
+
+def test_what_the_file_of_another_month_bills_is_told_apart(ledger: Ledger) -> None:
+    sent(ledger, parcel("1", billed=(service("S-1"), service("S-0", month="2026-09"))))
+    assert ledger.deliveries.billed_with_other_months("2026-09") == {("service", "S-0")}
+    assert ledger.deliveries.billed_with_other_months(MONTH) == set()
 
 
 def test_a_correction_accepted_as_delivered_frees_what_it_drops(ledger: Ledger, first: Delivery) -> None:
