@@ -9,9 +9,11 @@ from hypothesis import settings
 
 from billing_pipeline_tests.support import on_all_cores
 from billing_pipeline_tests.support.in_memory import keep_temporary_files_in_memory
+from billing_pipeline_tests.support.interrupts import hear_interrupts
 from billing_pipeline_tests.support.migrations_once import read_migrations_once
 from billing_pipeline_tests.support.postgres import fresh_database, postgres_server
 
+hear_interrupts()
 keep_temporary_files_in_memory()
 read_migrations_once()
 

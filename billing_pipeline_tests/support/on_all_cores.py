@@ -16,15 +16,23 @@ from xdist.scheduler import LoadFileScheduling
 
 # By measured time. A file that is missing here costs nothing but a longer wait at the end.
 LONGEST = (
-    "faults/test_sample.py",
-    "integration/test_late_rows.py",
-    "delivery/files/test_upload_faults.py",
-    "integration/test_whole_month.py",
-    "integration/test_month.py",
-    "integration/test_demo.py",
     "e2e/test_backfills.py",
+    "delivery/files/test_upload_faults.py",
     "integration/test_celery.py",
+    "integration/test_late_rows.py",
+    "e2e/test_ui.py",
+    "cli/test_decisions_correct.py",
+    "test_deploy_processes.py",
+    "integration/test_month.py",
+    "test_docs_operating.py",
+    "integration/test_demo.py",
+    "test_docs_billing_rules.py",
+    "integration/test_restored_ledger.py",
+    "faults/test_sample.py",
+    "billing/test_properties.py",
     "faults/test_drafts.py",
+    "defs/test_month_checks.py",
+    "integration/test_api_transport.py",
 )
 
 # These hold a clock against a bound, and so have the machine to themselves: while one of them runs, the other workers

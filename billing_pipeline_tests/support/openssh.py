@@ -73,9 +73,11 @@ def known_hosts_line(port: int, public_key: Path, host: str = HOST) -> str:
 
 
 def generate_key(path: Path, kind: str, *, passphrase: str = "", options: Sequence[str] = ()) -> Path:
-    """A private key made by ssh-keygen, with its public half beside it."""
+    """A private key made by ssh-keygen, with its public half beside it; an RSA key is of the shortest good kind."""
     ssh_keygen = require_program("ssh-keygen", package="openssh-client")
     quick = ("-a", "1")  # one round of key derivation: these keys guard nothing
+    if kind == "rsa" and "-b" not in options:
+        options = (*options, "-b", "2048")
     command = [
         ssh_keygen,
         "-q",
@@ -131,7 +133,7 @@ def openssh_server(
     inbox = folder / "import"
     inbox.mkdir()
     for kind in HOST_KEY_KINDS:
-        generate_key(folder / f"host_{kind}", kind, options=("-b", "2048") if kind == "rsa" else ())
+        generate_key(folder / f"host_{kind}", kind)
     generate_key(folder / "client_ed25519", "ed25519")
     shutil.copy(folder / "client_ed25519.pub", folder / "authorized_keys")
     server = OpenSshServer(free_port(), folder, inbox, getpass.getuser())

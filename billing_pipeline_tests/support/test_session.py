@@ -1,7 +1,10 @@
-"""What holds for a whole session of tests: where temporary files lie, ports, migrations that are read once."""
+"""What holds for a whole session: where temporary files lie, interrupts, ports, migrations that are read once."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from dagster._core.storage.sql import get_alembic_config
 from billing_pipeline.delivery.ledger.migrate import migrations
 from billing_pipeline_tests.support import in_memory
 from billing_pipeline_tests.support.in_memory import keep_temporary_files_in_memory
+from billing_pipeline_tests.support.interrupts import hear_interrupts
 from billing_pipeline_tests.support.ports import free_port
 
 
@@ -48,6 +52,16 @@ def test_whoever_says_where_temporary_files_lie_is_heard(
     monkeypatch.setattr(in_memory, "_ENOUGH_BYTES", 1)
     keep_temporary_files_in_memory()
     assert tempfile.gettempdir() == str(tmp_path)
+
+
+def test_tests_in_the_background_start_processes_that_hear_an_interrupt() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        hear_interrupts()
+        heard = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+        assert subprocess.check_output([sys.executable, "-c", heard], text=True) == "True\n"
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_port_is_not_one_that_the_system_gives_to_others() -> None:
