@@ -38,14 +38,14 @@ def main(arguments: Sequence[str]) -> int:
                 lines.append(str(figure))
                 missed |= figure.missed
     if MONTH in names:
-        text = _months(options.size or ["S", "M"], options.repeat, others)
+        text = _months(options, others)
         print(text)
         if options.into:
             options.into.write_text(text, encoding="utf-8")
     return int(missed)
 
 
-def _months(sizes: Sequence[str], repetitions: int | None, others: dict[str, list[str]]) -> str:
+def _months(options: argparse.Namespace, others: dict[str, list[str]]) -> str:
     from billing_pipeline_tests.benches.machine import machine
     from billing_pipeline_tests.benches.month import measure_all
     from billing_pipeline_tests.benches.performance_page import page
@@ -59,7 +59,14 @@ def _months(sizes: Sequence[str], repetitions: int | None, others: dict[str, lis
         tempfile.TemporaryDirectory(prefix="billing-bench-") as folder,
     ):
         described = machine(server)
-        measured = measure_all(sizes, server, Path(folder), repetitions=repetitions, say=say)
+        measured = measure_all(
+            options.size or ["S", "M"],
+            server,
+            Path(folder),
+            repetitions=options.repeat,
+            months_behind=options.behind,
+            say=say,
+        )
         return page(list(measured), described, others)
 
 
@@ -70,6 +77,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--size", nargs="+", action="extend", choices=("S", "M", "L", "X"), help="months of these sizes (S M)"
     )
     parser.add_argument("--repeat", type=int, metavar="N", help="times that each is measured (3; L and X 1)")
+    parser.add_argument(
+        "--behind",
+        type=int,
+        default=12,
+        metavar="N",
+        help="finished months before one of S or M (12); 0: quicker",
+    )
     parser.add_argument("--into", type=Path, metavar="FILE", help="write the page, too")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - {*FIGURES, MONTH}:

@@ -27,9 +27,12 @@ class Sample(NamedTuple):
     peak_bytes: int
 
 
-def measured(command: Sequence[str | Path], variables: Mapping[str, str] | None = None) -> Sample:
+def measured(
+    command: Sequence[str | Path], variables: Mapping[str, str] | None = None, *, folder: Path | None = None
+) -> Sample:
     """Runs the command in this environment, with these variables and no other of the product's or Dagster's.
 
+    `folder`: where it runs; there, the product looks for a `.env`.
     Raises: AssertionError with what it said, unless its exit status is 0.
     """
     environment = {
@@ -38,6 +41,7 @@ def measured(command: Sequence[str | Path], variables: Mapping[str, str] | None 
     done = subprocess.run(
         [sys.executable, "-I", "-S", __file__, *map(str, command)],
         env={**environment, **(variables or {})},
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

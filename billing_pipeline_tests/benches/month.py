@@ -28,7 +28,6 @@ MONTH, NEXT_MONTH = "2025-10", "2025-11"
 FULL_MONTHS = (
     3  # the months before, in which late rows are looked for, are as large as the one that is measured
 )
-MONTHS_BEHIND = 12
 PACKAGES = {"psql": "postgresql-client", "lftp": "lftp"}
 CONSOLE_SCRIPT = Path(sys.executable).with_name("billing-pipeline")
 
@@ -57,7 +56,7 @@ class Installation:
 
     def command(self, *arguments: str, **variables: str) -> Sample:
         """`billing-pipeline` with these arguments, from shell to shell."""
-        return measured([CONSOLE_SCRIPT, *arguments], {**self.variables, **variables})
+        return measured([CONSOLE_SCRIPT, *arguments], {**self.variables, **variables}, folder=self.folder)
 
     def run(self, month: str, size: Size, **variables: str) -> Sample:
         """A month that is delivered, every line of it, into an empty inbox."""
@@ -104,6 +103,7 @@ def measure(
             samples,
             csv_bytes=size_of(folder / "floors" / "sent"),
             store_bytes=size_of(folder / "floors" / "store"),
+            months_behind=months_behind,
             missing={program: package for program, package in PACKAGES.items() if not find_program(program)},
         )
 
@@ -174,7 +174,13 @@ def on_postgres(dagster_home: Path, server_url: str) -> Iterator[dict[str, str]]
 
 
 def measure_all(
-    names: Sequence[str], server_url: str, folder: Path, *, repetitions: int | None, say: Say
+    names: Sequence[str],
+    server_url: str,
+    folder: Path,
+    *,
+    repetitions: int | None,
+    months_behind: int,
+    say: Say,
 ) -> Iterator[Measured]:
     """The sizes of these names, one after the other; `repetitions`: instead of three, or one of the large sizes."""
     for name in names:
@@ -185,7 +191,7 @@ def measure_all(
             server_url,
             folder / name,
             repetitions=repetitions or (3 if small else 1),
-            months_behind=MONTHS_BEHIND if small else 0,
+            months_behind=months_behind if small else 0,
             say=say,
         )
 

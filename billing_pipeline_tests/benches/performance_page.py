@@ -16,7 +16,7 @@ SEND: Final = "floor 3: the files, into the inbox (lftp -P4)"
 DAGSTER: Final = "floor 4: Dagster's own records, in a process of its own"
 RUN: Final = "`run MONTH`"
 AGAIN: Final = "`run MONTH` again, unchanged"
-NEXT: Final = "`run` of the month after it, 12 finished months behind it"
+NEXT: Final = "`run` of the month after it, finished months behind it"
 ON_POSTGRES: Final = "`run MONTH`, ledger and Dagster on PostgreSQL"
 STATUS: Final = "`status MONTH`"
 HELP: Final = "`--help`"
@@ -29,9 +29,11 @@ and remembers nothing; a ratio over their sum says how much more the pipeline ta
 says how much of that is Dagster's. Floors and pipeline were measured in turns, in one run, on one machine: compare what
 stands in one table, not seconds of two machines. Wall clock is from shell to shell, a new process each; CPU is user and
 system time of the process and those it started, without that of the servers (PostgreSQL, sshd), which work at the same
-time; memory is the peak of the largest process. Each is a median, with the least and the most in brackets. Of the 12
-months behind, the last three, in which late rows are looked for, are as large as the one that is measured, the others
-an eighth."""
+time; memory is the peak of the largest process. Each is a median, with the least and the most in brackets."""
+
+BEHIND: Final = """\
+Finished months behind the month after: {}. The last three, in which late rows are looked for, are as large as the one
+that is measured, the others an eighth."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Measured:
     samples: Mapping[str, Sequence[Sample]]
     csv_bytes: int
     store_bytes: int
+    months_behind: int = 0
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def middle(self, row: str) -> Sample | None:
@@ -79,6 +82,7 @@ def page(
         parts += [
             f"## {one.name}: {one.size.customers:,} customers × {one.size.services:,} services",
             f"{one.size.lines:,} invoice lines of two tasks each; {one.csv_bytes / 1e6:,.1f} MB of CSV.",
+            BEHIND.format(one.months_behind) if one.months_behind else "",
             table(("", "wall clock, s", "CPU, s", "memory, MB"), rows(one)),
             *(
                 f"Not measured: `{program}` is missing (`apt-get install {package}`)."
@@ -127,7 +131,7 @@ def ratios(measured: Measured) -> Iterator[tuple[str, ...]]:
     yield from ratio("Dagster's own floor over `run MONTH`", measured.middle(DAGSTER), run)
     yield from ratio("again, unchanged, over floors 1 + 2 + 3", measured.middle(AGAIN), measured.floor)
     yield from ratio("again, unchanged, over `run MONTH`", measured.middle(AGAIN), run)
-    yield from ratio("with 12 months behind it over `run MONTH`", measured.middle(NEXT), run)
+    yield from ratio("with finished months behind it over `run MONTH`", measured.middle(NEXT), run)
     yield from ratio("on PostgreSQL over SQLite", measured.middle(ON_POSTGRES), run)
 
 
