@@ -39,7 +39,7 @@ check: $(INSTALLED_DEV)  ## format, lint, types, Dagster's definitions
 	@mkdir -p $(CHECK_HOME) && touch $(CHECK_HOME)/dagster.yaml
 	@VIRTUAL_ENV=$(CURDIR)/.venv DAGSTER_HOME=$(CHECK_HOME) DAGSTER_DISABLE_TELEMETRY=yes $(BIN)/dg check defs
 
-bench: $(INSTALLED_DEV)  ## measure speed, beside the floor of each figure
+bench: $(INSTALLED_DEV)  ## measure speed beside its floors; ARGS="--size L", ARGS="--into docs/performance.md"
 	@$(BIN)/python -m billing_pipeline_tests.benches $(ARGS)
 
 bench-faults: $(INSTALLED_DEV)  ## deliver under thousands of faults, and judge by the receiver's own log

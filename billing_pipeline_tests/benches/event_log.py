@@ -4,13 +4,11 @@ Beside the pooled storages stand Dagster's defaults, and as the floor a bare INS
 of rows as large as the real ones, each committed and waited for.
 """
 
-import os
 import sqlite3
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import closing, redirect_stderr
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import dagster as dg
 import psycopg2
 import yaml
 
+from billing_pipeline_tests.benches.dagster_floor import record
 from billing_pipeline_tests.benches.figure import Figure
 from billing_pipeline_tests.support.postgres import fresh_database, postgres_server
 
@@ -26,53 +25,6 @@ GOAL_MS = 10.0
 OURS = "billing_pipeline.defs.storage"
 # As long as the events of the run below, as Dagster stores them.
 EVENT = "x" * 2_300
-
-MONTHS = dg.MonthlyPartitionsDefinition(start_date="2025-01", fmt="%Y-%m", end_offset=1)
-PARTITIONS = dg.MultiPartitionsDefinition(
-    {"customer": dg.DynamicPartitionsDefinition(name="customer"), "month": MONTHS}
-)
-METADATA: dict[str, str | int | dg.MarkdownMetadataValue] = {
-    "order_number": "2026-10-10023",
-    "file": "easybill_2026-10_10023.csv",
-    "remote_path": "/import/easybill_2026-10_10023.csv",
-    "sha256": "0" * 64,
-    "lines": 3,
-    "net": "150.00 EUR",
-    "vat": "28.50 EUR",
-    "gross": "178.50 EUR",
-    "rows": dg.MarkdownMetadataValue(
-        "| title | quantity | price |\n|---|---|---|\n" + "| Battery | 1 | 70.00 |\n" * 3
-    ),
-}
-TAGS = {"dagster/data_version": "0" * 64}
-
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", dg.PreviewWarning)
-    LAYOUT_CHECK = dg.AssetCheckSpec("layout", asset="csv", partitions_def=PARTITIONS)
-
-
-@dg.multi_asset(
-    specs=[dg.AssetSpec("csv", skippable=True), dg.AssetSpec("upload", skippable=True, deps=["csv"])],
-    check_specs=[LAYOUT_CHECK],
-    partitions_def=PARTITIONS,
-    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=CUSTOMERS),
-    can_subset=True,
-)
-def chunk(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
-    """Records what the product's own op records, and does nothing else; its verdict says how long that took."""
-    keys = context.partition_keys
-    started = time.perf_counter()
-    for key in keys:
-        csv = dg.AssetMaterialization("csv", partition=key, metadata=METADATA, tags=TAGS)
-        check = dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey("csv"), check_name="layout", passed=True, partition=key
-        )
-        upload = dg.AssetMaterialization("upload", partition=key, metadata=METADATA, tags=TAGS)
-        for event in (csv, check, upload):
-            context.log_event(event)
-    spent = time.perf_counter() - started
-    yield dg.AssetCheckResult(asset_key="csv", check_name="layout", passed=True, metadata={"seconds": spent})
 
 
 def figures() -> Iterator[Figure]:
@@ -99,23 +51,11 @@ def figure(name: str, seconds: float, *, goal: float | None = None) -> Figure:
 
 def chunk_run(storages: Mapping[str, Any]) -> float:
     """Seconds that one run over all customers spends on recording them, on an instance of its own."""
-    keys = [f"{number}|2026-10" for number in range(10_000, 10_000 + CUSTOMERS)]
-    job = dg.Definitions(assets=[chunk], jobs=[dg.define_asset_job("job")]).resolve_job_def("job")
-    with tempfile.TemporaryDirectory() as home, Path(os.devnull).open("w") as nowhere:
+    with tempfile.TemporaryDirectory() as home:
         config = {"telemetry": {"enabled": False}, **storages}
         Path(home, "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        with dg.DagsterInstance.from_config(home) as instance, redirect_stderr(nowhere):
-            instance.add_dynamic_partitions("customer", [key.partition("|")[0] for key in keys])
-            result = job.execute_in_process(
-                instance=instance,
-                tags={
-                    "dagster/asset_partition_range_start": keys[0],
-                    "dagster/asset_partition_range_end": keys[-1],
-                },
-            )
-            assert instance.get_materialized_partitions(dg.AssetKey("upload")) == set(keys)
-    overall = result.get_asset_check_evaluations()[-1]
-    return float(str(overall.metadata["seconds"].value))
+        with dg.DagsterInstance.from_config(home) as instance:
+            return record(instance, CUSTOMERS)
 
 
 def bare_inserts(connection: Any, parameter: str) -> float:

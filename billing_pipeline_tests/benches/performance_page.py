@@ -1,0 +1,157 @@
+"""What was measured, as a page: medians with their ranges, ratios over the floors, the machine. Pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
+
+from billing_pipeline_tests.benches.bench_oms import Size
+from billing_pipeline_tests.benches.measured import Sample
+
+COPY: Final = "floor 1: the rows, into files (psql, COPY)"
+SPLIT: Final = "floor 2: the rows, one CSV per customer (pyarrow)"
+SEND: Final = "floor 3: the files, into the inbox (lftp -P4)"
+DAGSTER: Final = "floor 4: Dagster's own records, in a process of its own"
+RUN: Final = "`run MONTH`"
+AGAIN: Final = "`run MONTH` again, unchanged"
+NEXT: Final = "`run` of the month after it, finished months behind it"
+ON_POSTGRES: Final = "`run MONTH`, ledger and Dagster on PostgreSQL"
+STATUS: Final = "`status MONTH`"
+HELP: Final = "`--help`"
+FLOORS: Final = (COPY, SPLIT, SEND)
+ORDER: Final = (*FLOORS, DAGSTER, RUN, AGAIN, NEXT, ON_POSTGRES, STATUS, HELP)
+
+HOW_TO_READ: Final = """\
+How to read it: floors 1 to 3 are the least that any solution would have to do, done by a plain quick tool that checks
+and remembers nothing; a ratio over their sum says how much more the pipeline takes for all it does beside them. Floor 4
+says how much of that is Dagster's. Floors and pipeline were measured in turns, in one run, on one machine: compare what
+stands in one table, not seconds of two machines. Wall clock is from shell to shell, a new process each; CPU is user and
+system time of the process and those it started, without that of the servers (PostgreSQL, sshd), which work at the same
+time; memory is the peak of the largest process. Each is a median, with the least and the most in brackets."""
+
+BEHIND: Final = """\
+Finished months behind the month after: {}. The last three, in which late rows are looked for, are as large as the one
+that is measured, the others an eighth."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A size, and the samples of each row of its table; `missing`: a program → the package that brings it."""
+
+    name: str
+    size: Size
+    samples: Mapping[str, Sequence[Sample]]
+    csv_bytes: int
+    store_bytes: int
+    months_behind: int = 0
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def middle(self, row: str) -> Sample | None:
+        """The medians of a row; None if it was not measured."""
+        samples = self.samples.get(row)
+        return Sample(*map(median, zip(*samples, strict=True))) if samples else None
+
+    @property
+    def floor(self) -> Sample | None:
+        """The three floors together: seconds add up, of memory the largest counts. None unless all were measured."""
+        floors = [floor for floor in map(self.middle, FLOORS) if floor is not None]
+        if len(floors) < len(FLOORS):
+            return None
+        return Sample(
+            sum(floor.wall_s for floor in floors),
+            sum(floor.cpu_s for floor in floors),
+            max(floor.peak_bytes for floor in floors),
+        )
+
+
+def page(
+    measured: Sequence[Measured],
+    machine: Mapping[str, str],
+    others: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """The page. `others`: further benches by title, with their figures as lines."""
+    parts = [
+        "# How fast it is",
+        "Written by `make bench` (`--into`); measure again rather than edit.",
+        table(("machine", ""), machine.items()),
+        HOW_TO_READ,
+    ]
+    for one in measured:
+        parts += [
+            f"## {one.name}: {one.size.customers:,} customers × {one.size.services:,} services",
+            f"{one.size.lines:,} invoice lines of two tasks each; {one.csv_bytes / 1e6:,.1f} MB of CSV.",
+            BEHIND.format(one.months_behind) if one.months_behind else "",
+            table(("", "wall clock, s", "CPU, s", "memory, MB"), rows(one)),
+            *(
+                f"Not measured: `{program}` is missing (`apt-get install {package}`)."
+                for program, package in one.missing.items()
+            ),
+            table(("ratio", "wall clock", "CPU", "memory"), ratios(one)),
+            f"Store over CSV, in bytes: {one.store_bytes / one.csv_bytes:.2f}.",
+        ]
+    by_name = {one.name: one for one in measured}
+    if "M" in by_name and "L" in by_name:
+        growth = ratio(
+            f"`run MONTH` of L over that of M ({by_name['L'].size.lines / by_name['M'].size.lines:g} × the lines)",
+            by_name["L"].middle(RUN),
+            by_name["M"].middle(RUN),
+        )
+        parts += ["## L over M", table(("ratio", "wall clock", "CPU", "memory"), growth)]
+    for title, lines in (others or {}).items():
+        parts += [f"## {title}", "\n".join(["```text", *lines, "```"])]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def rows(measured: Measured) -> Iterator[tuple[str, ...]]:
+    """A row for each thing measured, and the sum of the floors after them."""
+    for row in ORDER:
+        samples = measured.samples.get(row)
+        if samples:
+            yield (
+                row,
+                spread([sample.wall_s for sample in samples]),
+                spread([sample.cpu_s for sample in samples]),
+                spread([sample.peak_bytes / 1e6 for sample in samples], digits=0),
+            )
+        if row == SEND and (floor := measured.floor):
+            yield (
+                "floors 1 + 2 + 3",
+                f"{floor.wall_s:,.2f}",
+                f"{floor.cpu_s:,.2f}",
+                f"{floor.peak_bytes / 1e6:,.0f}",
+            )
+
+
+def ratios(measured: Measured) -> Iterator[tuple[str, ...]]:
+    """Who takes how much more than whom."""
+    run = measured.middle(RUN)
+    yield from ratio("`run MONTH` over floors 1 + 2 + 3", run, measured.floor)
+    yield from ratio("Dagster's own floor over `run MONTH`", measured.middle(DAGSTER), run)
+    yield from ratio("again, unchanged, over floors 1 + 2 + 3", measured.middle(AGAIN), measured.floor)
+    yield from ratio("again, unchanged, over `run MONTH`", measured.middle(AGAIN), run)
+    yield from ratio("with finished months behind it over `run MONTH`", measured.middle(NEXT), run)
+    yield from ratio("on PostgreSQL over SQLite", measured.middle(ON_POSTGRES), run)
+
+
+def ratio(name: str, of: Sample | None, over: Sample | None) -> Iterator[tuple[str, ...]]:
+    """A row of ratios; none where either was not measured."""
+    if of is not None and over is not None:
+        yield (
+            name,
+            *(f"{mine / theirs:.2f}" if theirs else "n/a" for mine, theirs in zip(of, over, strict=True)),
+        )
+
+
+def spread(values: Sequence[float], *, digits: int = 2) -> str:
+    """The median, and the range where there are several."""
+    middle, least, most = (f"{value:,.{digits}f}" for value in (median(values), min(values), max(values)))
+    return middle if len(values) == 1 else f"{middle} ({least} to {most})"
+
+
+def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, numbers to the right; "" without rows."""
+    listed = [f"| {' | '.join(row)} |" for row in body]
+    rule = f"|---|{'---:|' * (len(head) - 1)}" if len(head) > 2 else "|---|---|"
+    return "\n".join([f"| {' | '.join(head)} |", rule, *listed]) if listed else ""

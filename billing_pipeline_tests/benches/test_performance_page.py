@@ -1,0 +1,94 @@
+"""The arithmetic of the page: medians, ranges, sums of floors, ratios; and that what is not measured is not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from billing_pipeline_tests.benches import performance_page as rows
+from billing_pipeline_tests.benches.bench_oms import Size
+from billing_pipeline_tests.benches.measured import Sample
+from billing_pipeline_tests.benches.performance_page import Measured, page, ratio, spread, table
+
+MB = 1_000_000
+
+
+def measured(name: str = "S", without: str = "") -> Measured:
+    """A size with round figures: floors of 1, 2 and 3 s, a run of 12 s."""
+    samples = {
+        rows.COPY: [Sample(1, 0.5, 10 * MB)],
+        rows.SPLIT: [Sample(2, 2.5, 200 * MB)],
+        rows.SEND: [Sample(3, 1, 20 * MB)],
+        rows.DAGSTER: [Sample(4, 3, 100 * MB)],
+        rows.RUN: [Sample(13, 9, 300 * MB), Sample(11, 8, 400 * MB), Sample(12, 7, 350 * MB)],
+    }
+    samples.pop(without, None)
+    return Measured(name, Size(200, 50), samples, csv_bytes=4 * MB, store_bytes=10 * MB)
+
+
+def test_each_column_has_its_own_median() -> None:
+    assert measured().middle(rows.RUN) == Sample(12, 8, 350 * MB)
+    assert measured().middle(rows.NEXT) is None
+
+
+def test_seconds_of_the_floors_add_up_and_of_memory_the_largest_counts() -> None:
+    assert measured().floor == Sample(6, 4, 200 * MB)
+
+
+def test_without_one_of_the_floors_there_is_no_sum_and_no_ratio_over_it() -> None:
+    one = measured(without=rows.SEND)
+    assert one.floor is None
+    text = page([one], {})
+    assert "floors 1 + 2 + 3 |" not in text
+    assert "over floors" not in text.partition("## S")[2]
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([1.234], "1.23"),
+        ([3.0, 1.0, 2.0], "2.00 (1.00 to 3.00)"),
+        ([1_000.0, 3_000.0], "2,000.00 (1,000.00 to 3,000.00)"),
+    ],
+)
+def test_a_range_stands_where_there_are_several(values: list[float], shown: str) -> None:
+    assert spread(values) == shown
+
+
+def test_a_ratio_divides_each_column_and_nothing_by_zero() -> None:
+    assert list(ratio("x", Sample(12, 8, 350), Sample(6, 0, 200))) == [("x", "2.00", "n/a", "1.75")]
+    assert list(ratio("x", None, Sample(1, 1, 1))) == []
+
+
+def test_a_table_without_rows_is_nothing() -> None:
+    assert table(("a", "b"), []) == ""
+    assert table(("a", "b", "c"), [("x", "1", "2")]) == "| a | b | c |\n|---|---:|---:|\n| x | 1 | 2 |"
+
+
+def test_the_page_has_the_machine_and_a_table_and_ratios_per_size() -> None:
+    text = page([measured()], {"CPU": "2 cores"}, {"Records": ["one  1.00 ms"]})
+    for line in (
+        "| CPU | 2 cores |",
+        "## S: 200 customers × 50 services",
+        "10,000 invoice lines of two tasks each; 4.0 MB of CSV.",
+        "| floors 1 + 2 + 3 | 6.00 | 4.00 | 200 |",
+        "| `run MONTH` | 12.00 (11.00 to 13.00) | 8.00 (7.00 to 9.00) | 350 (300 to 400) |",
+        "| `run MONTH` over floors 1 + 2 + 3 | 2.00 | 2.00 | 1.75 |",
+        "| Dagster's own floor over `run MONTH` | 0.33 | 0.38 | 0.29 |",
+        "Store over CSV, in bytes: 2.50.",
+        "one  1.00 ms",
+    ):
+        assert line in text.splitlines()
+    assert "L over M" not in text
+
+
+def test_a_missing_program_is_named_with_its_package() -> None:
+    one = Measured("S", Size(1, 1), {}, csv_bytes=1, store_bytes=1, missing={"psql": "postgresql-client"})
+    assert "Not measured: `psql` is missing (`apt-get install postgresql-client`)." in page([one], {})
+
+
+def test_l_over_m_stands_where_both_were_measured() -> None:
+    medium = measured("M")
+    large = Measured("L", Size(1_000, 50), {rows.RUN: [Sample(60, 40, 700 * MB)]}, csv_bytes=1, store_bytes=1)
+    assert "| `run MONTH` of L over that of M (5 × the lines) | 5.00 | 5.00 | 2.00 |" in page(
+        [medium, large], {}
+    )
