@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHES = ("event_log", "registered")
+BENCHES = ("event_log", "registered", "sftp_delivery")
 
 
 def main(names: list[str]) -> int:

@@ -30,6 +30,7 @@ from billing_pipeline.delivery.records import DeliveryResult, Parcel, failed
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
     InboxConnection,
+    InboxInUse,
     InboxTimeout,
     Permanent,
     Transient,
@@ -114,6 +115,10 @@ class _GivenUp(Permanent):
     """The inbox has been given up for this run; said of the files that were not tried any more."""
 
 
+class _NoneLeft(Permanent):
+    """The inbox allows no further connection; those that there are send what is left."""
+
+
 @dataclass
 class UploadPool:
     """What the threads of one `deliver_all` share."""
@@ -129,6 +134,7 @@ class UploadPool:
     ended_by: DeliveryError | None = None
     connected: int = 0
     ever_connected: bool = False
+    first_refusal: DeliveryError | None = None
     failed_in_a_row: int = 0
 
     def work(self) -> None:
@@ -222,17 +228,33 @@ class _Connection:
         if self._pool.ended_by is not None:
             raise _GivenUp(f"not tried any more: {self._pool.ended_by}")
         if self._inbox is None:
+            refusal = self._pool.first_refusal
             # Until one login has succeeded, one at a time: four wrong passwords at once lock an account.
             with nullcontext() if self._pool.ever_connected else self._pool.first_login:
                 if self._pool.ended_by is not None:
                     raise _GivenUp(f"not tried any more: {self._pool.ended_by}")
                 self.refused = True
-                self._inbox = self._context.enter_context(self._pool.transport.connect())
+                self._inbox = self._connected(refusal)
                 self.refused = False
                 with self._pool.lock:
                     self._pool.ever_connected = True
                     self._pool.connected += 1
         return self._inbox
+
+    def _connected(self, refusal: DeliveryError | None) -> InboxConnection:
+        """A new connection. Whoever waited for the first login, in vain, takes its refusal for their own."""
+        pool = self._pool
+        if not pool.ever_connected and pool.first_refusal is not None and pool.first_refusal is not refusal:
+            raise type(pool.first_refusal)(str(pool.first_refusal))
+        try:
+            return self._context.enter_context(pool.transport.connect())
+        except InboxInUse as error:
+            if pool.connected:
+                raise _NoneLeft(str(error)) from error
+            raise
+        except DeliveryError as error:
+            pool.first_refusal = error
+            raise
 
     def close(self) -> None:
         if self._inbox is not None:
