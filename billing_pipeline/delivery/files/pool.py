@@ -38,6 +38,7 @@ from billing_pipeline.delivery.transports.protocol import (
 )
 
 _TRIES: Final = 6
+_IDLE_S: Final = 0.02
 _BACK_OFF: Final = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.3)
 
 
@@ -136,26 +137,48 @@ class UploadPool:
     ever_connected: bool = False
     first_refusal: DeliveryError | None = None
     failed_in_a_row: int = 0
+    in_hand: int = 0
 
     def work(self) -> None:
         """One thread: sends parcels until none are left. An error that is no parcel's goes to its future."""
         try:
             with _Connection(self) as connection:
                 while not self.stop.is_set():
-                    try:
-                        parcel = self.waiting.get_nowait()
-                    except queue.Empty:
-                        return
+                    parcel = self._take()
+                    if parcel is None:
+                        # What another thread has in hand comes back if it gets no connection; here is one.
+                        if not (connection.is_open and self.in_hand):
+                            return
+                        self.stop.wait(_IDLE_S)
+                        continue
                     result = self._result(parcel, connection)
+                    if result is not None:
+                        self.results.put(self.context.record(result))
+                    self._put_down(parcel if result is None else None)
                     if result is None:
-                        self.waiting.put(parcel)
                         return
-                    self.results.put(self.context.record(result))
         except BaseException:
             self.stop.set()
             raise
         finally:
             self.results.put(None)
+
+    def _take(self) -> Parcel | None:
+        """The next parcel, None where none is waiting."""
+        with self.lock:
+            try:
+                parcel = self.waiting.get_nowait()
+            except queue.Empty:
+                return None
+            self.in_hand += 1
+            return parcel
+
+    def _put_down(self, back: Parcel | None) -> None:
+        """The parcel in hand is done with, or goes back."""
+        with self.lock:
+            if back is not None:
+                self.waiting.put(back)
+            self.in_hand -= 1
 
     def _result(self, parcel: Parcel, connection: _Connection) -> DeliveryResult | None:
         """What became of the parcel; None where this thread gets no connection while another one has one."""
