@@ -97,7 +97,15 @@ class Settings(BaseModel):
         None, description="known_hosts file that pins the server's key."
     )
     sftp_timeout_s: Seconds = Field(30, description="Time-out of each step of an exchange.")
-    sftp_connections: int = Field(4, ge=1, le=32, description="Connections used at once.")
+    sftp_connections: int = Field(
+        4,
+        ge=1,
+        le=32,
+        description="Most connections at once; each is one login. A further one if all are full.",
+    )
+    sftp_channels: int = Field(
+        8, ge=1, le=32, description="Most files in flight on each connection, if the server allows as many."
+    )
 
     ftps_host: str | None = Field(None, description="Host of the FTPS inbox.")
     ftps_port: Port = Field(21, description="Its port.")

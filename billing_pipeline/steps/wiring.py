@@ -168,7 +168,9 @@ class ChannelAt:
             transport_of(settings),
             Places(settings.remote_dir, settings.remote_archive_dir, settings.remote_error_dir),
             self.rules,
-            connections=settings.sftp_connections if settings.transport == "sftp" else 1,
+            connections=settings.sftp_connections * settings.sftp_channels
+            if settings.transport == "sftp"
+            else 1,
             timeout_s=settings.sftp_timeout_s if settings.transport == "sftp" else settings.ftps_timeout_s,
         )
 
@@ -274,6 +276,8 @@ def transport_of(settings: Settings) -> Transport:
             private_key_file=settings.sftp_private_key_file,
             private_key_passphrase=_secret(settings.sftp_private_key_passphrase),
             timeout_s=settings.sftp_timeout_s,
+            connections=settings.sftp_connections,
+            channels=settings.sftp_channels,
         )
     raise SettingsInvalid(
         f"BILLING_TRANSPORT={settings.transport} has no inbox yet: set BILLING_SFTP_HOST and its account, "

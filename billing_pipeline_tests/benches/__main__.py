@@ -17,7 +17,7 @@ from pathlib import Path
 # Some systems keep /tmp in memory; what is measured waits for the disk, as a real machine does.
 os.environ.setdefault("TMPDIR", "/var/tmp")
 
-FIGURES = ("event_log", "registered")
+FIGURES = ("event_log", "registered", "sftp_delivery")
 MONTH = "month"
 
 

@@ -9,7 +9,7 @@ import os
 import signal
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -177,9 +177,9 @@ class _StruckTransport:
         with self._transport.connect() as inbox:
             create = inbox.create
 
-            def struck(path: str, data: bytes) -> None:
+            def struck(path: str, data: bytes, *, unless: Sequence[str] = ()) -> str | None:
                 with _sending_ends_after(self._blow):
-                    create(path, data)
+                    return create(path, data, unless=unless)
 
             inbox.create = struck  # type: ignore[method-assign]
             yield inbox

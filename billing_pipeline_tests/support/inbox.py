@@ -8,7 +8,7 @@ call, what happens.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -114,7 +114,10 @@ class FakeInbox:
             data = self._server.files.get(path)
             return None if data is None else RemoteFile(size=len(data), modified=None)
 
-    def create(self, path: str, data: bytes) -> None:
+    def create(self, path: str, data: bytes, *, unless: Sequence[str] = ()) -> str | None:
+        for other in unless:
+            if self.stat(other) is not None:
+                return other
         with self._call("create", path) as fault:
             if path in self._server.files:
                 raise NameTaken(f"{path} exists already on fake")
@@ -122,6 +125,7 @@ class FakeInbox:
                 self._server.put(path, data[: len(data) // 2])
             elif fault is None or fault.error is not None:
                 self._server.put(path, data)
+        return None
 
     def finish_by(self, deadline: Deadline) -> None:
         pass

@@ -23,7 +23,11 @@ _TRIAL_DATA = b"billing-pipeline doctor\n" * 100
 
 @dataclass(frozen=True)
 class Inbox:
-    """Where the importer looks for files. `timeout_s`: the transport's; `rules` say which order numbers are ours."""
+    """Where the importer looks for files. `rules` say which order numbers are ours.
+
+    `connections`: files in flight at once, each over a connection of its own as the transport gives them; `timeout_s`:
+    the transport's.
+    """
 
     transport: Transport
     places: Places

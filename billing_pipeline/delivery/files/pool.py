@@ -30,6 +30,7 @@ from billing_pipeline.delivery.records import DeliveryResult, Parcel, failed
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
     InboxConnection,
+    InboxInUse,
     InboxTimeout,
     Permanent,
     Transient,
@@ -37,6 +38,7 @@ from billing_pipeline.delivery.transports.protocol import (
 )
 
 _TRIES: Final = 6
+_IDLE_S: Final = 0.02
 _BACK_OFF: Final = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.3)
 
 
@@ -114,6 +116,10 @@ class _GivenUp(Permanent):
     """The inbox has been given up for this run; said of the files that were not tried any more."""
 
 
+class _NoneLeft(Permanent):
+    """The inbox allows no further connection; those that there are send what is left."""
+
+
 @dataclass
 class UploadPool:
     """What the threads of one `deliver_all` share."""
@@ -129,27 +135,50 @@ class UploadPool:
     ended_by: DeliveryError | None = None
     connected: int = 0
     ever_connected: bool = False
+    first_refusal: DeliveryError | None = None
     failed_in_a_row: int = 0
+    in_hand: int = 0
 
     def work(self) -> None:
         """One thread: sends parcels until none are left. An error that is no parcel's goes to its future."""
         try:
             with _Connection(self) as connection:
                 while not self.stop.is_set():
-                    try:
-                        parcel = self.waiting.get_nowait()
-                    except queue.Empty:
-                        return
+                    parcel = self._take()
+                    if parcel is None:
+                        # What another thread has in hand comes back if it gets no connection; here is one.
+                        if not (connection.is_open and self.in_hand):
+                            return
+                        self.stop.wait(_IDLE_S)
+                        continue
                     result = self._result(parcel, connection)
+                    if result is not None:
+                        self.results.put(self.context.record(result))
+                    self._put_down(parcel if result is None else None)
                     if result is None:
-                        self.waiting.put(parcel)
                         return
-                    self.results.put(self.context.record(result))
         except BaseException:
             self.stop.set()
             raise
         finally:
             self.results.put(None)
+
+    def _take(self) -> Parcel | None:
+        """The next parcel, None where none is waiting."""
+        with self.lock:
+            try:
+                parcel = self.waiting.get_nowait()
+            except queue.Empty:
+                return None
+            self.in_hand += 1
+            return parcel
+
+    def _put_down(self, back: Parcel | None) -> None:
+        """The parcel in hand is done with, or goes back."""
+        with self.lock:
+            if back is not None:
+                self.waiting.put(back)
+            self.in_hand -= 1
 
     def _result(self, parcel: Parcel, connection: _Connection) -> DeliveryResult | None:
         """What became of the parcel; None where this thread gets no connection while another one has one."""
@@ -222,17 +251,33 @@ class _Connection:
         if self._pool.ended_by is not None:
             raise _GivenUp(f"not tried any more: {self._pool.ended_by}")
         if self._inbox is None:
+            refusal = self._pool.first_refusal
             # Until one login has succeeded, one at a time: four wrong passwords at once lock an account.
             with nullcontext() if self._pool.ever_connected else self._pool.first_login:
                 if self._pool.ended_by is not None:
                     raise _GivenUp(f"not tried any more: {self._pool.ended_by}")
                 self.refused = True
-                self._inbox = self._context.enter_context(self._pool.transport.connect())
+                self._inbox = self._connected(refusal)
                 self.refused = False
                 with self._pool.lock:
                     self._pool.ever_connected = True
                     self._pool.connected += 1
         return self._inbox
+
+    def _connected(self, refusal: DeliveryError | None) -> InboxConnection:
+        """A new connection. Whoever waited for the first login, in vain, takes its refusal for their own."""
+        pool = self._pool
+        if not pool.ever_connected and pool.first_refusal is not None and pool.first_refusal is not refusal:
+            raise type(pool.first_refusal)(str(pool.first_refusal))
+        try:
+            return self._context.enter_context(pool.transport.connect())
+        except InboxInUse as error:
+            if pool.connected:
+                raise _NoneLeft(str(error)) from error
+            raise
+        except DeliveryError as error:
+            pool.first_refusal = error
+            raise
 
     def close(self) -> None:
         if self._inbox is not None:

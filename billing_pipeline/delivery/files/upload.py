@@ -126,11 +126,10 @@ def _write_and_commit(
         if seen is not None:
             _recognise(taken, seen, context)
             return None
-        foreign = _foreign_file(taken, inbox, context)
+        foreign = _write(taken, data, inbox, context)
         if foreign:
             _hold(taken, Decision(Action.HOLD, Code.NAME_COLLISION, foreign), context)
             return None
-        _write(taken, data, inbox, context)
         note = Note("upload", f"{taken.temporary_path}: {len(data)} bytes, read back, sha256 {taken.sha256}")
         committed = context.ledger.transitions.commit(taken, note)
         if committed is None:
@@ -151,19 +150,20 @@ def _recognise(taken: Delivery, seen: Decision, context: DeliveryContext) -> Non
         _published(committed, Note("recognise", "nothing was sent again"), context, consumed=consumed)
 
 
-def _foreign_file(taken: Delivery, inbox: InboxConnection, context: DeliveryContext) -> str:
-    """Whose file has our name already, before anything of ours was published; "" if nobody's."""
-    if inbox.stat(taken.remote_path) is not None:
-        return f"{taken.remote_path} is there already, and not from this ledger"
+def _write(taken: Delivery, data: bytes, inbox: InboxConnection, context: DeliveryContext) -> str:
+    """The temporary file, proven to be whole, and "".
+
+    Or whose file has our name already, before anything of ours was published; then there is no temporary file.
+    """
     archived = join(context.destination.places.archive_dir, taken.file_name)
-    if archived and taken.released_as != "send" and inbox.stat(archived) is not None:
-        return f"{archived} says that the receiver has taken a file of this name, of which this ledger knows nothing"
-    return ""
-
-
-def _write(taken: Delivery, data: bytes, inbox: InboxConnection, context: DeliveryContext) -> None:
-    """The temporary file, proven to be whole."""
-    inbox.create(taken.temporary_path, data)
+    names = (
+        (taken.remote_path, archived) if archived and taken.released_as != "send" else (taken.remote_path,)
+    )
+    found = inbox.create(taken.temporary_path, data, unless=names)
+    if found == taken.remote_path:
+        return f"{found} is there already, and not from this ledger"
+    if found:
+        return f"{found} says that the receiver has taken a file of this name, of which this ledger knows nothing"
     context.at_crash_point("created")
     if sha256_of(inbox.read(taken.temporary_path, len(data) + 1)) != taken.sha256:
         inbox.remove(taken.temporary_path)
@@ -172,6 +172,7 @@ def _write(taken: Delivery, data: bytes, inbox: InboxConnection, context: Delive
             "back differs; its disk may be full or failing"
         )
     context.at_crash_point("verified")
+    return ""
 
 
 def _take_up(found: Delivery, inbox: InboxConnection, context: DeliveryContext) -> bool:

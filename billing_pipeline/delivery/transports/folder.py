@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -101,8 +101,11 @@ class FolderInbox:
                 return None
         return RemoteFile(found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
-    def create(self, path: str, data: bytes) -> None:
+    def create(self, path: str, data: bytes, *, unless: Sequence[str] = ()) -> str | None:
         """Write a new file whole, and have it on disk before this returns."""
+        for other in unless:
+            if self.stat(other) is not None:
+                return other
         with self._asking("creating", path) as file:
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             with os.fdopen(handle, "wb") as opened:
@@ -110,6 +113,7 @@ class FolderInbox:
                 opened.flush()
                 os.fsync(opened.fileno())
             _sync_directory(file.parent)
+        return None
 
     def finish_by(self, deadline: Deadline) -> None:
         """Takes no notice: the operating system cannot be interrupted."""

@@ -116,8 +116,11 @@ class FtpsInbox:
         with self._asking("looking for", path):
             return self._look(path)
 
-    def create(self, path: str, data: bytes) -> None:
+    def create(self, path: str, data: bytes, *, unless: Sequence[str] = ()) -> str | None:
         """Look that the name is free, then write the file whole; the server's word at the end confirms it."""
+        for other in unless:
+            if self.stat(other) is not None:
+                return other
         with self._asking("creating", path):
             if self._look(path) is not None:
                 raise NameTaken(f"{path} exists already on {self._address}; it was left untouched")
@@ -130,6 +133,7 @@ class FtpsInbox:
                 if refusal.args[0][:3] in {"550", "553"}:
                     self._enter(path.rpartition("/")[0] or "/")
                 raise
+        return None
 
     def finish_by(self, deadline: Deadline) -> None:
         """One deadline over all that follows."""

@@ -6,6 +6,7 @@ errors into the types below; every error names host and path, and the remedy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,6 +101,10 @@ class InboxBusy(Transient):
     connection_usable = True
 
 
+class InboxInUse(InboxBusy):
+    """As many connections are in use as the server or the settings allow; there will be one when one of them ends."""
+
+
 class NoSpace(Transient):
     """The server's disk or quota is full."""
 
@@ -136,15 +141,20 @@ class InboxConnection(Protocol):
     def stat(self, path: str) -> RemoteFile | None:
         """The file, None if there is none. A missing directory is an absent file."""
 
-    def create(self, path: str, data: bytes) -> None:
+    def create(self, path: str, data: bytes, *, unless: Sequence[str] = ()) -> str | None:
         """Write a new file whole: exclusively, every byte confirmed, flushed, synced where offered, closed.
+
+        If one of the paths `unless` exists, the first that does is returned, and nothing is at `path`.
 
         Raises: NameTaken if the name exists (it is left untouched); NotFound if the directory does not. After
         any other error a part of the file may be there.
         """
 
     def read(self, path: str, at_most: int = MOST_BYTES) -> bytes:
-        """The file's bytes; of a longer file, or one that never ends, the first `at_most`. Raises: NotFound."""
+        """The file's bytes; of a longer file, or one that never ends, the first `at_most`. Raises: NotFound.
+
+        Whoever knows the size asks for one byte more, which tells a longer file, and may come sooner.
+        """
 
     def rename(self, source: str, target: str) -> None:
         """Move `source` to `target`, never over an existing file where the server can promise it.
@@ -178,7 +188,7 @@ class Transport(Protocol):
     def connect(self) -> AbstractContextManager[InboxConnection]:
         """A connection, closed at the end of the context.
 
-        Raises: `InboxRefused` and its kinds, `InboxUnavailable`, `InboxTimeout`, `ConnectionLost`.
+        Raises: `InboxRefused` and its kinds, `InboxUnavailable`, `InboxTimeout`, `ConnectionLost`, `InboxInUse`.
         """
 
 

@@ -1,21 +1,21 @@
 """The `sftp` transport: an inbox reached by SSH, its files by SFTP version 3.
 
-Translates between `protocol` and the server's statuses. Who may be trusted, and how long a connection
-may take, is in `ssh_connection`; the packets are in `sftp_protocol`; nothing here retries.
+Translates between `protocol` and the server's statuses. Who may be trusted, and how long a login may take, is in
+`ssh_connection`; how channels share connections in `sftp_channels`; packets in `sftp_protocol`. Nothing here retries.
 
-Time: each request is answered within `timeout_s`, or the connection is given up; opening one takes at most as much. The
+Time: each request is answered within `timeout_s`, or the channel is given up; opening one takes at most as much. The
 caller sets a deadline over all requests of a file (`finish_by`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from paramiko import Channel, SSHException, Transport
+from paramiko import SSHException
 
 from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.protocol import (
@@ -24,7 +24,6 @@ from billing_pipeline.delivery.transports.protocol import (
     ConnectionLost,
     DeliveryError,
     InboxBusy,
-    InboxRefused,
     NameTaken,
     NoSpace,
     NotFound,
@@ -34,15 +33,17 @@ from billing_pipeline.delivery.transports.protocol import (
     TooManyNames,
     checked_path,
 )
+from billing_pipeline.delivery.transports.sftp_channels import SftpChannels, TimedChannel
 from billing_pipeline.delivery.transports.sftp_protocol import (
     CHUNK_BYTES,
     FSYNC,
+    Answer,
     SftpBroken,
     SftpSession,
     SftpStatus,
     StatusCode,
 )
-from billing_pipeline.delivery.transports.ssh_connection import Login, Server, Wire, lost, ssh_connection
+from billing_pipeline.delivery.transports.ssh_connection import Login, Server
 from billing_pipeline.delivery.transports.ssh_keys import load_private_key, pinned_host_keys
 
 _ABSENT = frozenset({StatusCode.NO_SUCH_FILE, StatusCode.NO_SUCH_PATH})
@@ -50,9 +51,12 @@ _FORBIDDEN = frozenset({StatusCode.PERMISSION_DENIED, StatusCode.WRITE_PROTECT})
 _FULL = frozenset({StatusCode.NO_SPACE_ON_FILESYSTEM, StatusCode.QUOTA_EXCEEDED})
 _GONE = frozenset({StatusCode.NO_CONNECTION, StatusCode.CONNECTION_LOST})
 
+_IN_FLIGHT = 32
+"""Reads or writes sent before the first answer is waited for: 1 MiB, half of what a channel's window holds."""
+
 
 class SftpTransport:
-    """Connects to one SFTP account. Holds no connection itself; usable from any thread.
+    """Connects to one SFTP account, with at most `channels` open on each of at most `connections`; from any thread.
 
     Raises: UsageError if a file of keys cannot be used; no server has been asked by then.
     """
@@ -70,12 +74,21 @@ class SftpTransport:
         private_key_file: Path | None = None,
         private_key_passphrase: str | None = None,
         timeout_s: float = 30.0,
+        connections: int = 4,
+        channels: int = 8,
     ) -> None:
         private_key = load_private_key(private_key_file, private_key_passphrase) if private_key_file else None
         pinned = pinned_host_keys(known_hosts_file, host, port)
         self._server = Server(host, port, known_hosts_file, pinned)
         self._login = Login(username, private_key, password)
-        self._timeout_s = timeout_s
+        self._channels = SftpChannels(
+            self._server,
+            self._login,
+            timeout_s,
+            address=self.address,
+            connections=connections,
+            channels=channels,
+        )
 
     @property
     def address(self) -> str:
@@ -84,58 +97,21 @@ class SftpTransport:
 
     @contextmanager
     def connect(self) -> Iterator[SftpInbox]:
-        """A connection of its own, closed at the end of the context.
+        """A channel of its own, on a connection that others may share; closed at the end of the context.
 
-        Raises: as `ssh_connection`, and InboxRefused where the account has no SFTP.
+        Raises: as `ssh_connection`; InboxRefused where the account has no SFTP, InboxInUse where it may have no more.
         """
-        with ssh_connection(self._server, self._login, self._timeout_s) as (transport, wire):
-            wire.allow(self._timeout_s)
-            try:
-                channel = transport.open_session(timeout=self._timeout_s + 1.0)
-                # The wire's deadline ends every wait; this is for the day on which paramiko's reader does not notice.
-                channel.settimeout(self._timeout_s + 1.0)
-                channel.invoke_subsystem("sftp")
-                session = SftpSession(_TimedChannel(channel, wire, self._timeout_s))
-            except Exception as error:  # of any type: see ssh_connection
-                if isinstance(error, SSHException) and _outlives(transport):
-                    raise InboxRefused(
-                        f"{self.address} lets the account in but gives it no SFTP ({error}); its operator must allow "
-                        "the account the sftp subsystem"
-                    ) from error
-                raise lost(self.address, wire, "opening SFTP", error) from error
-            yield SftpInbox(session, wire, self.address)
-
-
-def _outlives(transport: Transport) -> bool:
-    """Whether the connection still stands after a refused channel; one that ends takes the channel with it first."""
-    transport.join(timeout=0.5)
-    return transport.is_active()
-
-
-class _TimedChannel:
-    """The subsystem's channel; from a request's first byte on, its whole answer is due within the time-out."""
-
-    def __init__(self, channel: Channel, wire: Wire, timeout_s: float) -> None:
-        self._channel = channel
-        self._wire = wire
-        self._timeout_s = timeout_s
-
-    def sendall(self, data: bytes, /) -> None:
-        self._wire.allow(self._timeout_s)
-        self._channel.sendall(data)
-
-    def recv(self, count: int, /) -> bytes:
-        return self._channel.recv(count)
+        with self._channels.open() as (session, channel):
+            yield SftpInbox(session, channel, self.address)
 
 
 class SftpInbox:
-    """One open connection, as `protocol.InboxConnection` describes it."""
+    """One open channel, as `protocol.InboxConnection` describes it."""
 
-    def __init__(self, session: SftpSession, wire: Wire, address: str) -> None:
+    def __init__(self, session: SftpSession, channel: TimedChannel, address: str) -> None:
         self._session = session
-        self._wire = wire
+        self._channel = channel
         self._address = address
-        wire.rest()
 
     @property
     def extensions(self) -> frozenset[str]:
@@ -146,7 +122,7 @@ class SftpInbox:
         """The file, None if there is none."""
         with self._asking("looking for", path):
             try:
-                attributes = self._session.stat(path)
+                attributes = self._session.stat(path).get()
             except SftpStatus as status:
                 if status.code in _ABSENT:
                     return None
@@ -154,44 +130,111 @@ class SftpInbox:
         modified = None if attributes.modified is None else datetime.fromtimestamp(attributes.modified, UTC)
         return RemoteFile(attributes.size, modified)
 
-    def create(self, path: str, data: bytes) -> None:
-        """Write a new file whole: each write confirmed before the next, then synced (where offered) and closed."""
+    def create(self, path: str, data: bytes, *, unless: Sequence[str] = ()) -> str | None:
+        """Write a new file whole: every write confirmed, then synced (where offered) and closed.
+
+        Three flights for a file of up to 1 MiB: the looks and the open; the writes, sync and close; and, asked for by
+        `read`, the file again.
+        """
+        for other in unless:
+            checked_path(other)
         with self._asking("creating", path):
-            try:
-                handle = self._session.open_new(path)
-            except SftpStatus as status:
-                if status.code in {StatusCode.FAILURE, StatusCode.FILE_ALREADY_EXISTS} and self._exists(path):
-                    raise NameTaken(
-                        f"{path} exists already on {self._address}; it was left untouched"
-                    ) from status
-                raise
-            try:
-                for offset in range(0, len(data), CHUNK_BYTES):
-                    self._session.write(handle, offset, data[offset : offset + CHUNK_BYTES])
-                self._sync(handle)
-                self._session.close(handle)
-            except SftpStatus as status:
+            looks = [self._session.stat(other) for other in unless]
+            opening = self._session.open_new(path)
+            seen = [look.failure() for look in looks]
+            free = all(status is not None and status.code in _ABSENT for status in seen)
+            handle = self._opened(path, opening, wanted=free)
+            if free:
+                self._write(path, handle, data)
+                return None
+            if handle:
+                for answer in (self._session.close(handle), self._session.remove(path)):
+                    answer.get()
+        for other, status in zip(unless, seen, strict=True):
+            if status is None:
+                return other
+            if status.code not in _ABSENT:
+                raise _error(status, f"{self._address}, looking for {other}") from status
+        return None
+
+    def _opened(self, path: str, opening: Answer[bytes], *, wanted: bool) -> bytes:
+        """The handle of the new file; none where it could not be made and nobody wants it any more."""
+        try:
+            return opening.get()
+        except SftpStatus as status:
+            if not wanted:
+                return b""
+            if status.code in {StatusCode.FAILURE, StatusCode.FILE_ALREADY_EXISTS} and self._exists(path):
+                raise NameTaken(
+                    f"{path} exists already on {self._address}; it was left untouched"
+                ) from status
+            raise
+
+    def _write(self, path: str, handle: bytes, data: bytes) -> None:
+        """Returns once the server has confirmed each write, the sync and the close."""
+        failure = None
+        pieces = range(0, len(data), CHUNK_BYTES)
+        for first in range(0, len(pieces), _IN_FLIGHT) or [0]:
+            answers = [
+                self._session.write(handle, offset, data[offset : offset + CHUNK_BYTES])
+                for offset in pieces[first : first + _IN_FLIGHT]
+            ]
+            ends = first + _IN_FLIGHT >= len(pieces)
+            syncing = self._session.fsync(handle) if ends and FSYNC in self._session.extensions else None
+            closing = self._session.close(handle) if ends else None
+            for answer in answers:
+                failure = answer.failure() or failure
+            if syncing is not None:
+                refused = syncing.failure()
+                # Offered by the server, but not by the file system behind it.
+                if refused is not None and refused.code != StatusCode.OP_UNSUPPORTED:
+                    failure = failure or refused
+            if closing is not None:
+                failure = failure or closing.failure()
+            elif failure is not None:
                 # The handle keeps the file busy on some servers, and it is to be removed.
-                with suppress(SftpStatus):
-                    self._session.close(handle)
-                if status.code in _FULL | {StatusCode.FAILURE}:
-                    raise NoSpace(
-                        f"{self._address} could not write {path} ({status}): its disk or quota may be full"
-                    ) from status
-                raise
+                self._session.close(handle).failure()
+            if failure is not None:
+                break
+        if failure is None:
+            return
+        if failure.code in _FULL | {StatusCode.FAILURE}:
+            raise NoSpace(
+                f"{self._address} could not write {path} ({failure}): its disk or quota may be full"
+            ) from failure
+        raise failure
 
     def finish_by(self, deadline: Deadline) -> None:
         """One deadline over all that follows."""
-        self._wire.limit = deadline
+        self._channel.limit = deadline
 
     def read(self, path: str, at_most: int = MOST_BYTES) -> bytes:
-        """The file's bytes, of a longer one the first `at_most`."""
+        """The file's bytes, of a longer one the first `at_most`.
+
+        A caller who knows the size asks for a byte more: the whole file, its end and the close are one flight.
+        """
         with self._asking("reading", path):
-            handle = self._session.open_to_read(path)
+            handle = self._session.open_to_read(path).get()
             data = bytearray()
-            while len(data) < at_most and (piece := self._session.read(handle, len(data))):
+            size = at_most - 1
+            if 0 <= size <= _IN_FLIGHT * CHUNK_BYTES:
+                answers = [
+                    self._session.read(handle, offset, min(CHUNK_BYTES, size - offset))
+                    for offset in range(0, size, CHUNK_BYTES)
+                ]
+                end = self._session.read(handle, size, 1)
+                closing = self._session.close(handle)
+                data += b"".join(answer.get() for answer in answers)
+                beyond = end.get()
+                closing.get()
+                if len(data) == size:
+                    return bytes(data + beyond)
+                # Shorter than expected, or given in smaller pieces than asked for: one by one, to its end.
+                handle = self._session.open_to_read(path).get()
+                data.clear()
+            while len(data) < at_most and (piece := self._session.read(handle, len(data)).get()):
                 data += piece
-            self._session.close(handle)
+            self._session.close(handle).get()
             return bytes(data[:at_most])
 
     def rename(self, source: str, target: str) -> None:
@@ -199,7 +242,7 @@ class SftpInbox:
         checked_path(target)
         with self._asking("renaming", source):
             try:
-                self._session.rename(source, target)
+                self._session.rename(source, target).get()
             except SftpStatus as status:
                 if status.code in {StatusCode.FAILURE, StatusCode.FILE_ALREADY_EXISTS} and self._exists(
                     target
@@ -213,7 +256,7 @@ class SftpInbox:
         """Remove a file; an absent one is fine."""
         with self._asking("removing", path):
             try:
-                self._session.remove(path)
+                self._session.remove(path).get()
             except SftpStatus as status:
                 if status.code in _ABSENT or (status.code == StatusCode.FAILURE and not self._exists(path)):
                     return
@@ -229,37 +272,24 @@ class SftpInbox:
             )
         return sorted(names)
 
-    def _sync(self, handle: bytes) -> None:
-        if FSYNC not in self._session.extensions:
-            return
-        try:
-            self._session.fsync(handle)
-        except SftpStatus as status:
-            # Offered by the server, but not by the file system behind it.
-            if status.code != StatusCode.OP_UNSUPPORTED:
-                raise
-
     def _exists(self, path: str) -> bool:
         try:
-            self._session.stat(path)
+            self._session.stat(path).get()
         except SftpStatus:
             return False
         return True
 
     @contextmanager
     def _asking(self, doing: str, path: str) -> Iterator[None]:
-        """Translates what goes wrong, and lifts the deadline while nothing is asked."""
+        """Translates what goes wrong."""
         checked_path(path)
         try:
             yield
         except SftpStatus as status:
             raise _error(status, f"{self._address}, {doing} {path}") from status
         except (SftpBroken, SSHException, EOFError, OSError) as error:
-            # What arrives later would be taken for the answer to another request.
-            self._wire.cut()
-            raise lost(self._address, self._wire, f"{doing} {path}", error) from error
-        finally:
-            self._wire.rest()
+            # Ends the channel: what of it is still to come belongs to no request.
+            raise self._channel.lost(self._address, f"{doing} {path}", error) from error
 
 
 def _error(status: SftpStatus, where: str) -> DeliveryError:

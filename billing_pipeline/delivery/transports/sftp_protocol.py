@@ -1,9 +1,10 @@
-"""The requests of SFTP version 3 that a delivery needs, one at a time, over an open channel of the `sftp` subsystem.
+"""The requests of SFTP version 3 that a delivery needs, several in flight, over a channel of the `sftp` subsystem.
 
 The SSH transport is paramiko's. Its SFTPClient is not used, for what a delivery must know it does not tell: it
 swallows the status of CLOSE, loses the status codes (all but two become a bare OSError), keeps the server's list
-of extensions to itself, and waits for each piece of an answer anew. Here every request waits for its own answer
-before the next one is sent, and a status other than OK is always raised.
+of extensions to itself, and waits for each piece of an answer anew. Here each request returns an `Answer` at once;
+requests go out together when the first of their answers is waited for, and a status other than OK is raised by
+the answer that it belongs to. The protocol has the server treat requests for one file in the order in which they come.
 
 What a status means for a delivery, and how long an answer may take, is decided in `sftp`; nothing of that here.
 Source: draft-ietf-secsh-filexfer-02, which every SFTP server speaks; `fsync@openssh.com` from OpenSSH's PROTOCOL.
@@ -12,10 +13,10 @@ Source: draft-ietf-secsh-filexfer-02, which every SFTP server speaks; `fsync@ope
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from paramiko.message import Message
 
@@ -69,10 +70,11 @@ class SftpBroken(Exception):
 
 
 class ByteChannel(Protocol):
-    """What is needed of a paramiko Channel."""
+    """What is needed of a channel; `renew` is told of each answer that has come whole."""
 
     def sendall(self, s: bytes, /) -> object: ...
     def recv(self, nbytes: int, /) -> bytes: ...
+    def renew(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,71 +85,95 @@ class Attributes:
     modified: int | None
 
 
+Value = TypeVar("Value")
+
+
+class Answer(Generic[Value]):
+    """What a request will be answered with. All that was asked is sent when one of the answers is waited for."""
+
+    def __init__(
+        self, session: SftpSession, request: int, parse: Callable[[tuple[int, Message]], Value]
+    ) -> None:
+        self._session = session
+        self._request = request
+        self._parse = parse
+
+    def get(self) -> Value:
+        """Waits for the answer, once. Raises: SftpStatus, the server's refusal; SftpBroken."""
+        return self._parse(self._session.wait_for(self._request))
+
+    def failure(self) -> SftpStatus | None:
+        """Waits for the answer, and returns the server's refusal instead of raising it."""
+        try:
+            self.get()
+        except SftpStatus as status:
+            return status
+        return None
+
+
 class SftpSession:
-    """One SFTP session. Not for several threads at once: there is one request on its way at any time."""
+    """One SFTP session. Not for several threads at once."""
 
     def __init__(self, channel: ByteChannel) -> None:
         self._channel = channel
         self._last_request = 0
+        self._unsent = bytearray()
+        self._received = bytearray()
+        self._in_flight: set[int] = set()
+        self._answered: dict[int, tuple[int, Message]] = {}
         self.extensions = self._negotiate()
         """The names of the extensions that the server offers."""
 
-    def open_new(self, path: str) -> bytes:
+    def open_new(self, path: str) -> Answer[bytes]:
         """Creates a file for writing and answers with its handle; fails if the name is taken (O_EXCL)."""
         write_create_exclusive = 0x02 | 0x08 | 0x20
         return self._open(path, write_create_exclusive)
 
-    def open_to_read(self, path: str) -> bytes:
+    def open_to_read(self, path: str) -> Answer[bytes]:
         """The handle of an existing file."""
         return self._open(path, 0x01)
 
-    def write(self, handle: bytes, offset: int, data: bytes) -> None:
-        """Writes at most CHUNK_BYTES; returns once the server has confirmed it."""
-        self._confirmed(
-            self._ask(_Request.WRITE, Message().add_string(handle).add_int64(offset).add_string(data))
+    def write(self, handle: bytes, offset: int, data: bytes) -> Answer[None]:
+        """Writes at most CHUNK_BYTES."""
+        request = Message().add_string(handle).add_int64(offset).add_string(data)
+        return self._ask(_Request.WRITE, request, _confirmed)
+
+    def read(self, handle: bytes, offset: int, length: int = CHUNK_BYTES) -> Answer[bytes]:
+        """At most `length` bytes, and at most CHUNK_BYTES, from `offset`; empty at the end of the file."""
+        request = Message().add_string(handle).add_int64(offset).add_int(min(length, CHUNK_BYTES))
+        return self._ask(_Request.READ, request, _data)
+
+    def close(self, handle: bytes) -> Answer[None]:
+        """Closes a handle. A server that writes late tells here that it could not."""
+        return self._ask(_Request.CLOSE, Message().add_string(handle), _confirmed)
+
+    def fsync(self, handle: bytes) -> Answer[None]:
+        """Has the server write the file to its disk. Only where `FSYNC in extensions`."""
+        return self._ask(_Request.EXTENDED, Message().add_string(FSYNC).add_string(handle), _confirmed)
+
+    def stat(self, path: str) -> Answer[Attributes]:
+        """Size and modification time, links followed."""
+        return self._ask(
+            _Request.STAT, _path(path), lambda answer: _attributes(_body(_Request.ATTRS, answer))
         )
 
-    def read(self, handle: bytes, offset: int) -> bytes:
-        """At most CHUNK_BYTES from `offset`; empty at the end of the file."""
-        request = Message().add_string(handle).add_int64(offset).add_int(CHUNK_BYTES)
-        try:
-            return self._answer(_Request.DATA, self._ask(_Request.READ, request)).get_string()
-        except SftpStatus as status:
-            if status.code == StatusCode.EOF:
-                return b""
-            raise
-
-    def close(self, handle: bytes) -> None:
-        """Closes a handle. A server that writes late tells here that it could not."""
-        self._confirmed(self._ask(_Request.CLOSE, Message().add_string(handle)))
-
-    def fsync(self, handle: bytes) -> None:
-        """Has the server write the file to its disk. Only where `FSYNC in extensions`."""
-        self._confirmed(self._ask(_Request.EXTENDED, Message().add_string(FSYNC).add_string(handle)))
-
-    def stat(self, path: str) -> Attributes:
-        """Size and modification time, links followed."""
-        return _attributes(self._answer(_Request.ATTRS, self._ask(_Request.STAT, _path(path))))
-
-    def rename(self, source: str, target: str) -> None:
+    def rename(self, source: str, target: str) -> Answer[None]:
         """The plain RENAME of version 3, which fails where the target exists; never `posix-rename@openssh.com`."""
-        self._confirmed(self._ask(_Request.RENAME, _path(source).add_string(target.encode())))
+        return self._ask(_Request.RENAME, _path(source).add_string(target.encode()), _confirmed)
 
-    def remove(self, path: str) -> None:
+    def remove(self, path: str) -> Answer[None]:
         """Removes a file."""
-        self._confirmed(self._ask(_Request.REMOVE, _path(path)))
+        return self._ask(_Request.REMOVE, _path(path), _confirmed)
 
     def names(self, directory: str) -> Iterator[str]:
         """The names in a directory, without `.` and `..`, as the server gives them, one answer after another.
 
         Bytes that are not UTF-8 become lone surrogates, so that such a name can be shown but never equals one of ours.
         """
-        handle = self._answer(_Request.HANDLE, self._ask(_Request.OPENDIR, _path(directory))).get_string()
+        handle = self._ask(_Request.OPENDIR, _path(directory), _handle).get()
         try:
             while True:
-                answer = self._answer(
-                    _Request.NAME, self._ask(_Request.READDIR, Message().add_string(handle))
-                )
+                answer = self._ask(_Request.READDIR, Message().add_string(handle), _names).get()
                 for _ in range(answer.get_int()):
                     _whole(answer)
                     name = answer.get_string().decode(errors="surrogateescape")
@@ -158,15 +184,28 @@ class SftpSession:
         except SftpStatus as status:
             if status.code != StatusCode.EOF:
                 raise
-        self.close(handle)
+        self.close(handle).get()
 
-    def _open(self, path: str, flags: int) -> bytes:
+    def wait_for(self, request: int) -> tuple[int, Message]:
+        """The answer to a request by its number, sent now if it was not yet; what comes before it is kept."""
+        if self._unsent:
+            unsent, self._unsent = bytes(self._unsent), bytearray()
+            self._channel.sendall(unsent)
+        while request not in self._answered:
+            kind, answer = self._receive()
+            answered = answer.get_int()
+            if answered not in self._in_flight:
+                raise SftpBroken("the server answered another request than the one it was asked")
+            self._in_flight.discard(answered)
+            self._answered[answered] = kind, answer
+        return self._answered.pop(request)
+
+    def _open(self, path: str, flags: int) -> Answer[bytes]:
         no_attributes = 0
-        request = _path(path).add_int(flags).add_int(no_attributes)
-        return self._answer(_Request.HANDLE, self._ask(_Request.OPEN, request)).get_string()
+        return self._ask(_Request.OPEN, _path(path).add_int(flags).add_int(no_attributes), _handle)
 
     def _negotiate(self) -> frozenset[str]:
-        self._send(_Request.INIT, Message().add_int(_VERSION).asbytes())
+        self._channel.sendall(_packet(_Request.INIT, Message().add_int(_VERSION).asbytes()))
         kind, answer = self._receive()
         if kind != _Request.VERSION or answer.get_int() < _VERSION:
             raise SftpBroken("the server does not speak SFTP version 3")
@@ -176,47 +215,69 @@ class SftpSession:
             answer.get_string()  # its version or data
         return frozenset(extensions)
 
-    def _ask(self, kind: _Request, request: Message) -> tuple[int, Message]:
+    def _ask(
+        self, kind: _Request, request: Message, parse: Callable[[tuple[int, Message]], Value]
+    ) -> Answer[Value]:
         self._last_request = (self._last_request + 1) % (1 << 32)
-        self._send(kind, struct.pack(">I", self._last_request) + request.asbytes())
-        answer_kind, answer = self._receive()
-        if answer.get_int() != self._last_request:
-            raise SftpBroken("the server answered another request than the one it was asked")
-        return answer_kind, answer
-
-    def _confirmed(self, answer: tuple[int, Message]) -> None:
-        kind, message = answer
-        if kind != _Request.STATUS:
-            raise SftpBroken(f"the server answered a request with a packet of type {kind}")
-        code = message.get_int()
-        if code != StatusCode.OK:
-            raise SftpStatus(code, message.get_string().decode(errors="replace").strip())
-
-    def _answer(self, expected: _Request, answer: tuple[int, Message]) -> Message:
-        kind, message = answer
-        if kind == expected:
-            return message
-        self._confirmed(answer)
-        raise SftpBroken("the server confirmed a request and left out what was asked for")
-
-    def _send(self, kind: _Request, body: bytes) -> None:
-        self._channel.sendall(struct.pack(">IB", len(body) + 1, kind) + body)
+        self._unsent += _packet(kind, struct.pack(">I", self._last_request) + request.asbytes())
+        self._in_flight.add(self._last_request)
+        return Answer(self, self._last_request, parse)
 
     def _receive(self) -> tuple[int, Message]:
         (length,) = struct.unpack(">I", self._exactly(4))
         if not 5 <= length <= _LONGEST_ANSWER_BYTES:
             raise SftpBroken(f"the server announced an answer of {length} bytes: this is not SFTP")
         body = self._exactly(length)
+        self._channel.renew()
         return body[0], Message(body[1:])
 
     def _exactly(self, count: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < count:
-            piece = self._channel.recv(count - len(parts))
+        while len(self._received) < count:
+            piece = self._channel.recv(2 * CHUNK_BYTES)
             if not piece:
                 raise SftpBroken("the server ended the connection")
-            parts += piece
-        return bytes(parts)
+            self._received += piece
+        taken = bytes(self._received[:count])
+        del self._received[:count]
+        return taken
+
+
+def _packet(kind: _Request, body: bytes) -> bytes:
+    return struct.pack(">IB", len(body) + 1, kind) + body
+
+
+def _confirmed(answer: tuple[int, Message]) -> None:
+    kind, message = answer
+    if kind != _Request.STATUS:
+        raise SftpBroken(f"the server answered a request with a packet of type {kind}")
+    code = message.get_int()
+    if code != StatusCode.OK:
+        raise SftpStatus(code, message.get_string().decode(errors="replace").strip())
+
+
+def _body(expected: _Request, answer: tuple[int, Message]) -> Message:
+    kind, message = answer
+    if kind == expected:
+        return message
+    _confirmed(answer)
+    raise SftpBroken("the server confirmed a request and left out what was asked for")
+
+
+def _handle(answer: tuple[int, Message]) -> bytes:
+    return _body(_Request.HANDLE, answer).get_string()
+
+
+def _names(answer: tuple[int, Message]) -> Message:
+    return _body(_Request.NAME, answer)
+
+
+def _data(answer: tuple[int, Message]) -> bytes:
+    try:
+        return _body(_Request.DATA, answer).get_string()
+    except SftpStatus as status:
+        if status.code == StatusCode.EOF:
+            return b""
+        raise
 
 
 def _path(path: str) -> Message:

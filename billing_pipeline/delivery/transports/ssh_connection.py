@@ -11,6 +11,8 @@ import errno
 import logging
 import shlex
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -45,47 +47,69 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class Wire(socket.socket):
-    """The TCP connection with one deadline over all that is sent and received, in whatever thread.
+    """The TCP connection, with a deadline over all that is sent and received until the login stands.
 
     paramiko's own time-outs leave gaps: a write to a peer that reads no more is tried for ever, and an answer that
     comes a byte at a time starts its time-out anew with each. Past the deadline this socket fails, paramiko's reader
-    ends, and with it every wait.
+    ends, and with it every wait. After the login each thread keeps the time of what it sends (`sending_by`).
     """
 
-    limit: Deadline = Deadline.never()
-    """By when all that is asked has to be done."""
-
     deadline: Deadline = Deadline.never()
-    """By when what is being asked has to be done; never later than the limit."""
+    """By when the login has to stand."""
 
     expired: bool = False
+    """Given up, for there was no answer in time."""
 
-    def allow(self, seconds: float) -> None:
-        """From now on, what is asked must be done within so many seconds, and by the limit."""
-        self.deadline = self.limit.within(seconds)
+    ended: bool = False
+    """Nothing goes over it any more."""
 
-    def rest(self) -> None:
-        """Nothing is asked."""
-        self.deadline = Deadline.never()
+    _heard_at: float = 0.0
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds since anything came over it."""
+        return time.monotonic() - self._heard_at
+
+    def give_up(self) -> None:
+        """Ends the connection, for there was no answer in time."""
+        self.expired = True
+        self.cut()
 
     def cut(self) -> None:
         """Ends the connection at once, which also wakes whoever waits for it in another thread."""
+        self.ended = True
         with suppress(OSError):
             self.shutdown(socket.SHUT_RDWR)
 
     def send(self, data: bytes, flags: int = 0, /) -> int:  # type: ignore[override]
-        self._check()
+        self._check(getattr(_thread, "deadline", self.deadline))
         return super().send(data, flags)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        self._check()
-        return super().recv(size, flags)
+        self._check(self.deadline)
+        data = super().recv(size, flags)
+        self._heard_at = time.monotonic()
+        return data
 
-    def _check(self) -> None:
-        if self.deadline.is_over:
-            self.expired = True
+    def _check(self, deadline: Deadline) -> None:
+        if deadline.is_over:
+            # A packet of which only a part was sent: nothing can follow it.
+            self.give_up()
             # Neither TimeoutError nor EAGAIN: paramiko takes those as "try again".
             raise OSError(errno.ECONNABORTED, "no answer in time")
+
+
+_thread = threading.local()
+
+
+@contextmanager
+def sending_by(deadline: Deadline) -> Iterator[None]:
+    """Whatever this thread sends over a `Wire` is gone by then, or the connection is given up."""
+    _thread.deadline = deadline
+    try:
+        yield
+    finally:
+        del _thread.deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +158,7 @@ def ssh_connection(server: Server, login: Login, timeout_s: float) -> Iterator[t
             shown = _shake_hands(transport, wire, server)
             _check_host_key(shown, server)
             _log_in(transport, wire, server, login)
-            wire.rest()
+            wire.deadline = Deadline.never()
             yield transport, wire
         finally:
             _end(transport, wire)
@@ -142,9 +166,13 @@ def ssh_connection(server: Server, login: Login, timeout_s: float) -> Iterator[t
         wire.close()
 
 
-def lost(server_name: str, wire: Wire, doing: str, error: BaseException | None = None) -> DeliveryError:
-    """The error for a connection that ended while `doing`: by our deadline, or by the other side."""
-    if wire.expired:
+def lost(
+    server_name: str, wire: Wire, doing: str, error: BaseException | None = None, *, late: bool = False
+) -> DeliveryError:
+    """The error for a connection, or a channel of it, that ended while `doing`: by our deadline (`late`, or the whole
+    connection's), or by the other side.
+    """
+    if late or wire.expired:
         return InboxTimeout(
             f"{server_name} gave no answer in time while {doing}; see whether the server is well, or raise "
             "BILLING_SFTP_TIMEOUT_S"

@@ -51,6 +51,9 @@ class Scripted:
         piece, self.coming = self.coming[: min(count, 5)], self.coming[min(count, 5) :]
         return piece
 
+    def renew(self) -> None:
+        pass
+
 
 def session(*answers: bytes) -> SftpSession:
     return SftpSession(Scripted(VERSION, *answers))
@@ -61,15 +64,15 @@ def status(request: int, code: int, words: bytes = b"") -> bytes:
 
 
 REQUESTS: list[Callable[[SftpSession], Any]] = [
-    lambda asked: asked.open_new("/a"),
-    lambda asked: asked.open_to_read("/a"),
-    lambda asked: asked.write(b"h", 0, b"data"),
-    lambda asked: asked.read(b"h", 0),
-    lambda asked: asked.close(b"h"),
-    lambda asked: asked.fsync(b"h"),
-    lambda asked: asked.stat("/a"),
-    lambda asked: asked.rename("/a", "/b"),
-    lambda asked: asked.remove("/a"),
+    lambda asked: asked.open_new("/a").get(),
+    lambda asked: asked.open_to_read("/a").get(),
+    lambda asked: asked.write(b"h", 0, b"data").get(),
+    lambda asked: asked.read(b"h", 0).get(),
+    lambda asked: asked.close(b"h").get(),
+    lambda asked: asked.fsync(b"h").get(),
+    lambda asked: asked.stat("/a").get(),
+    lambda asked: asked.rename("/a", "/b").get(),
+    lambda asked: asked.remove("/a").get(),
     lambda asked: list(asked.names("/a")),
 ]
 
@@ -85,7 +88,7 @@ def test_a_server_of_an_earlier_version_is_refused() -> None:
 
 def test_a_new_file_is_opened_exclusively() -> None:
     channel = Scripted(VERSION, packet(HANDLE, number(1) + text(b"handle")))
-    assert SftpSession(channel).open_new("/a/ü") == b"handle"
+    assert SftpSession(channel).open_new("/a/ü").get() == b"handle"
     write, create, exclusive = 0x02, 0x08, 0x20
     asked = number(1) + text("/a/ü".encode()) + number(write | create | exclusive) + number(0)
     assert channel.sent.endswith(packet(3, asked))
@@ -93,7 +96,7 @@ def test_a_new_file_is_opened_exclusively() -> None:
 
 def test_a_rename_is_the_plain_one() -> None:
     channel = Scripted(VERSION, status(1, StatusCode.OK))
-    SftpSession(channel).rename("/a", "/b")
+    SftpSession(channel).rename("/a", "/b").get()
     assert channel.sent.endswith(packet(18, number(1) + text(b"/a") + text(b"/b")))
     assert b"posix-rename" not in channel.sent
 
@@ -106,7 +109,7 @@ def test_every_status_but_ok_is_raised_with_its_number() -> None:
 
 
 def test_the_end_of_a_file_is_empty_and_no_error() -> None:
-    assert session(status(1, StatusCode.EOF)).read(b"h", 0) == b""
+    assert session(status(1, StatusCode.EOF)).read(b"h", 0).get() == b""
 
 
 def test_a_list_comes_in_several_answers_and_leaves_out_the_dots() -> None:
@@ -141,7 +144,7 @@ def test_a_list_comes_in_several_answers_and_leaves_out_the_dots() -> None:
     ],
 )
 def test_attributes_may_be_missing(fields: bytes, expected: Attributes) -> None:
-    assert session(packet(ATTRS, number(1) + fields)).stat("/a") == expected
+    assert session(packet(ATTRS, number(1) + fields)).stat("/a").get() == expected
 
 
 @pytest.mark.parametrize(
@@ -158,12 +161,12 @@ def test_attributes_may_be_missing(fields: bytes, expected: Attributes) -> None:
 )
 def test_an_answer_that_is_none_breaks_the_session(answer: bytes) -> None:
     with pytest.raises(SftpBroken):
-        session(answer).remove("/a")
+        session(answer).remove("/a").get()
 
 
 def test_a_confirmation_without_what_was_asked_for_breaks_the_session() -> None:
     with pytest.raises(SftpBroken, match="left out"):
-        session(status(1, StatusCode.OK)).stat("/a")
+        session(status(1, StatusCode.OK)).stat("/a").get()
 
 
 def test_a_count_that_is_wrong_breaks_the_session() -> None:
@@ -171,7 +174,7 @@ def test_a_count_that_is_wrong_breaks_the_session() -> None:
     with pytest.raises(SftpBroken, match="less than it announces"):
         list(session(opened, packet(NAME, number(2) + number(0xFFFFFFFF))).names("/"))
     with pytest.raises(SftpBroken, match="less than it announces"):
-        session(packet(ATTRS, number(1) + number(0x80000000) + number(0xFFFFFFFF))).stat("/a")
+        session(packet(ATTRS, number(1) + number(0x80000000) + number(0xFFFFFFFF))).stat("/a").get()
 
 
 @given(said=st.binary(max_size=200), kind=st.sampled_from([STATUS, HANDLE, DATA, NAME, ATTRS]))
