@@ -58,6 +58,16 @@ class BilledMonth:
     problems: pd.DataFrame
     drift: pd.DataFrame
 
+    def of_customers(self, customer_numbers: Collection[str]) -> BilledMonth:
+        """The month, with nobody in it but these customers."""
+        named = pa.array(customer_numbers, TEXT)
+        return BilledMonth(
+            **{
+                name: where(frame, pc.is_in(array(frame["customer_number"]), named))
+                for name, frame in vars(self).items()
+            }
+        )
+
 
 def bill_month(
     extract: Extract,

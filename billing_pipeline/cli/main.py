@@ -138,15 +138,15 @@ def preview(
         raise UsageError("--excel needs --out DIR: a folder to write the spreadsheet to")
     result = preview_month(load_settings(), month, customers=customer or ())
     for export in result.exports:
-        if export.data is None or export.document is None:
+        if export.file is None:
             continue
         if out is None:
-            sys.stdout.buffer.write(export.data)
+            sys.stdout.buffer.write(export.file.data)
             sys.stdout.buffer.flush()
         else:
             out.mkdir(parents=True, exist_ok=True)
-            (out / export.document.file_name).write_bytes(export.data)
-            typer.echo(str(out / export.document.file_name))
+            (out / export.file.file_name).write_bytes(export.file.data)
+            typer.echo(str(out / export.file.file_name))
     if excel and out is not None:
         typer.echo(str(result.write_excel(out)))
     for problem in result.problems:

@@ -1,15 +1,13 @@
 """What each customer of a month gets: a checked file, or the reasons why there is none.
 
-Joins the steps of this room for the customers of a month: document, fitness for the layout, bytes, independent check.
+Joins the steps of this room for the customers of a month: documents, fitness for the layout, bytes, independent check.
 A preview takes the same way as a run, so that a preview is the file.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Literal
 
 import pandas as pd
@@ -17,18 +15,41 @@ import pyarrow as pa
 
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.easybill.document import FORBIDDEN_IN_TEXT, Document, DocumentLine, documents, plain
-from billing_pipeline.easybill.file_check import check_csv
-from billing_pipeline.easybill.layout import FIELDS, Column, Layout, Value, cut
-from billing_pipeline.easybill.render import render_csv
+from billing_pipeline.easybill.document import Document, FramesDisagree
+from billing_pipeline.easybill.document_columns import DocumentColumns, month_columns
+from billing_pipeline.easybill.file_check import FileChecker, check_csv
+from billing_pipeline.easybill.fitness import unfit_values
+from billing_pipeline.easybill.layout import Layout
+from billing_pipeline.easybill.render import render_files
 from billing_pipeline.problems import Code, Problem, problems_frame, problems_of
 
 
 @dataclass(frozen=True, slots=True)
-class CustomerExport:
-    """One customer's month. With outcome "rendered" there are a document and bytes that passed the check.
+class CustomerFile:
+    """A file that passed the check, and the canonical JSON of its document. Amounts in minor units of `currency`."""
 
-    `problems` are why there is no file; `reason` is an omission's; `late_rows` wait for the next open month.
+    order_number: str
+    file_name: str
+    currency: str
+    net: int
+    vat: int
+    gross: int
+    line_count: int
+    layout: str
+    data: bytes
+    document_json: bytes
+
+    @property
+    def document(self) -> Document:
+        """The document, as an object."""
+        return Document.from_json(self.document_json)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerExport:
+    """One customer's month. With outcome "rendered" there is a file.
+
+    `problems` are why there is none; `reason` is an omission's; `late_rows` wait for the next open month.
     """
 
     customer_number: str
@@ -36,32 +57,22 @@ class CustomerExport:
     problems: tuple[Problem, ...] = ()
     reason: str = ""
     late_rows: int = 0
-    document: Document | None = None
-    data: bytes | None = None
-    layout: str = ""
-
-
-def first_revision(customer_number: str) -> int:
-    """The revision of a month that was never corrected."""
-    return 1
+    file: CustomerFile | None = None
 
 
 def block_unfit(
-    billed: BilledMonth,
-    customers: pd.DataFrame,
-    *,
-    month: str,
-    rules: Rules,
-    layout_of: Callable[[str], Layout],
+    billed: BilledMonth, customers: pd.DataFrame, *, month: str, rules: Rules, layouts: Mapping[str, Layout]
 ) -> BilledMonth:
     """The month with every customer blocked whose document does not fit their layout: a text too long, say.
 
-    Found here, before any file is made, so that the month's problems are complete.
+    Found here, before any file is made, so that the month's problems are complete. `layouts`: by customer number.
     """
     found = [
         problem
-        for document in documents(billed.lines, billed.totals, customers, month=month, rules=rules)
-        for problem in document_problems(document, layout_of(document.customer_number))
+        for documents in month_columns(
+            billed.lines, billed.totals, customers, month=month, rules=rules, revisions={}
+        )
+        for problem in _unfit(documents, layouts)
     ]
     if not found:
         return billed
@@ -84,148 +95,130 @@ def export_customers(
     *,
     month: str,
     rules: Rules,
-    layout_of: Callable[[str], Layout],
-    only: Collection[str] | None = None,
-    revision_of: Callable[[str], int] = first_revision,
+    layouts: Mapping[str, Layout],
+    revisions: Mapping[str, int],
 ) -> Iterator[CustomerExport]:
-    """One export per customer of the month's roster, or of those `only` names, by customer number."""
-    roster = (
-        billed.roster if only is None else billed.roster[billed.roster["customer_number"].isin(list(only))]
-    )
-    wanted = set(roster["customer_number"])
+    """One export per customer of the month's roster, by customer number.
+
+    `layouts`: by customer number. `revisions` likewise, 1 for all others.
+    """
     problems: dict[str, list[Problem]] = {}
     for problem in problems_of(billed.problems):
         problems.setdefault(problem.customer_number, []).append(problem)
-    written = {
-        document.customer_number: document
-        for document in documents(
-            billed.lines[billed.lines["customer_number"].isin(wanted)],
-            billed.totals[billed.totals["customer_number"].isin(wanted)],
-            customers,
-            month=month,
-            rules=rules,
-            revision_of=revision_of,
+    to_bill = billed.roster["customer_number"][billed.roster["outcome"] == "to_bill"]
+    totals = billed.totals[billed.totals["customer_number"].isin(to_bill)]
+    made = (
+        export
+        for documents in month_columns(
+            billed.lines, totals, customers, month=month, rules=rules, revisions=revisions
         )
-    }
-    for row in roster.sort_values("customer_number").to_dict("records"):
+        for export in export_documents(documents, layouts)
+    )
+    for row in billed.roster.sort_values("customer_number").to_dict("records"):
         number = row["customer_number"]
-        if row["outcome"] == "to_bill":
-            export = export_document(written[number], layout_of(number))
-            yield replace(export, late_rows=row["late_rows"])
-        else:
+        if row["outcome"] != "to_bill":
             reasons = tuple(problems.get(number, ()))
             yield CustomerExport(number, row["outcome"], reasons, row["reason"], row["late_rows"])
+            continue
+        export = next(made, None)
+        if export is None or export.customer_number != number:
+            raise FramesDisagree(f"month {month}: customer {number} is to be billed and has no total")
+        yield replace(export, late_rows=row["late_rows"])
 
 
-def export_document(document: Document, layout: Layout) -> CustomerExport:
-    """The document's file, read back and checked; or blocked, with every reason."""
-    problems = document_problems(document, layout)
-    if not problems:
-        data = render_csv(document, layout)
-        problems = file_problems(data, document, layout)
-        if not problems:
-            return CustomerExport(
-                document.customer_number, "rendered", document=document, data=data, layout=layout.name
-            )
-    return CustomerExport(document.customer_number, "blocked", tuple(problems))
+def export_documents(documents: DocumentColumns, layouts: Mapping[str, Layout]) -> Iterator[CustomerExport]:
+    """The file of each document, read back and checked; or blocked, with every reason."""
+    problems: dict[str, list[Problem]] = {}
+    for problem in _unfit(documents, layouts):
+        problems.setdefault(problem.customer_number, []).append(problem)
+    numbers = documents.heads["customer_number"].to_pylist()
+    exports: dict[str, CustomerExport] = {}
+    for layout, places in _by_layout(numbers, layouts):
+        fit = documents.take([place for place in places if numbers[place] not in problems])
+        for export in _files(fit, layout):
+            exports[export.customer_number] = export
+    for number in numbers:
+        yield exports.get(number) or CustomerExport(number, "blocked", tuple(problems[number]))
+
+
+def _files(documents: DocumentColumns, layout: Layout) -> Iterator[CustomerExport]:
+    """The file of each document that fits the layout; or blocked, with what the check found."""
+    heads = documents.heads
+    names = ("customer_number", "month", "order_number", "file_name", "currency", "net", "vat", "gross")
+    checker = FileChecker(documents, layout)
+    texts, counts = documents.json(), (documents.ends - documents.starts).tolist()
+    for place, (data, head) in enumerate(
+        zip(
+            render_files(documents, layout),
+            pa.table({name: heads[name] for name in names}).to_pylist(),
+            strict=True,
+        )
+    ):
+        number, month = head.pop("customer_number"), head.pop("month")
+        problems = _as_problems(checker.faults(place, data), number, month, head["order_number"], layout)
+        if problems:
+            yield CustomerExport(number, "blocked", tuple(problems))
+            continue
+        document = texts[place].as_py().encode()
+        yield CustomerExport(
+            number,
+            "rendered",
+            file=CustomerFile(
+                **head,
+                line_count=counts[place],
+                layout=layout.name,
+                data=data,
+                document_json=document,
+            ),
+        )
 
 
 def file_problems(data: bytes, document: Document, layout: Layout) -> list[Problem]:
     """What the independent check finds in the file's bytes, as problems of its customer."""
+    return _as_problems(
+        check_csv(data, document, layout),
+        document.customer_number,
+        document.month,
+        document.order_number,
+        layout,
+    )
+
+
+def _as_problems(
+    reasons: list[str], customer_number: str, month: str, order_number: str, layout: Layout
+) -> list[Problem]:
     return [
         Problem(
             Code.LAYOUT_INVALID,
-            document.customer_number,
+            customer_number,
             f"The file is not what layout {layout.name} and the lines say: {reason}. Nothing was sent; report this "
-            f"with the file of `billing-pipeline preview {document.month} --customer {document.customer_number}`.",
-            source_id=document.order_number,
+            f"with the file of `billing-pipeline preview {month} --customer {customer_number}`.",
+            source_id=order_number,
         )
-        for reason in check_csv(data, document, layout)
+        for reason in reasons
     ]
+
+
+def _unfit(documents: DocumentColumns, layouts: Mapping[str, Layout]) -> list[Problem]:
+    """Every value that does not fit its customer's layout, by customer number."""
+    found = [
+        problem
+        for layout, places in _by_layout(documents.heads["customer_number"].to_pylist(), layouts)
+        for problem in unfit_values(documents.take(places), layout)
+    ]
+    return sorted(found, key=lambda problem: problem.customer_number)
+
+
+def _by_layout(
+    customer_numbers: list[str], layouts: Mapping[str, Layout]
+) -> Iterator[tuple[Layout, list[int]]]:
+    """Each layout, and the places of the customers who have it."""
+    by_layout: dict[int, list[int]] = {}
+    for place, number in enumerate(customer_numbers):
+        by_layout.setdefault(id(layouts[number]), []).append(place)
+    for places in by_layout.values():
+        yield layouts[customer_numbers[places[0]]], places
 
 
 def _without(frame: pd.DataFrame, customer_numbers: Collection[str]) -> pd.DataFrame:
     return frame[~frame["customer_number"].isin(list(customer_numbers))].reset_index(drop=True)
-
-
-_FORBIDDEN = re.compile(f"[{FORBIDDEN_IN_TEXT}]")
-
-
-def document_problems(document: Document, layout: Layout) -> list[Problem]:
-    """Every value of the document that the layout cannot write, in the order of the file; empty where all fit.
-
-    A fault of a line names the OMS row it came from; one of the customer has an empty `source_id`.
-    """
-    problems = []
-    if not layout.takes(document.price_basis):
-        problems.append(
-            Problem(
-                Code.LAYOUT_INVALID,
-                document.customer_number,
-                f"The lines add up {document.price_basis}, layout {layout.name} takes only {layout.price_basis} "
-                "prices: set the same price_basis in the rules and in the layout.",
-                field="price_basis",
-                value=document.price_basis,
-            )
-        )
-    for column in layout.columns:
-        field = FIELDS.get(column.source)
-        if field is None:
-            continue
-        if field.of_document is not None:
-            problems += _value_problems(field.of_document(document), column, layout, document, None)
-        elif field.of_line is not None:
-            for line in document.lines:
-                problems += _value_problems(field.of_line(document, line), column, layout, document, line)
-    # Two columns may have one source (sku and item_number): one fault is told once.
-    return list({(p.code, p.source_id, p.field): p for p in reversed(problems)}.values())[::-1]
-
-
-def _value_problems(
-    value: Value, column: Column, layout: Layout, document: Document, line: DocumentLine | None
-) -> Iterator[Problem]:
-    name = column.source.partition(".")[2]
-    source_id = line.sources[0].source_id if line and line.sources else ""
-    where = f"Line {line.position}" if line else "The customer"
-
-    def problem(code: Code, message: str) -> Problem:
-        text = plain(value) if isinstance(value, Decimal) else str(value or "")
-        return Problem(code, document.customer_number, f"{where}: {message}", source_id, name, cut(text))
-
-    if column.required and (value is None or (isinstance(value, str) and not value.strip())):
-        yield problem(
-            Code.CUSTOMER_INCOMPLETE if column.source.startswith("customer.") else Code.TEXT_INVALID,
-            f"{name} is empty, and column {column.name} of layout {layout.name} is required: fill it in the OMS.",
-        )
-    elif isinstance(value, str):
-        yield from (problem(code, message) for code, message in _text_faults(value, column, layout))
-    elif isinstance(value, Decimal):
-        decimals = len(plain(value).partition(".")[2])
-        if decimals > column.places:
-            yield problem(
-                Code.LAYOUT_INVALID,
-                f"{name} has {decimals} decimals, column {column.name} of layout {layout.name} only "
-                f"{column.places}: raise 'decimals' there if EASY Bill takes it.",
-            )
-
-
-def _text_faults(text: str, column: Column, layout: Layout) -> Iterator[tuple[Code, str]]:
-    name = column.source.partition(".")[2]
-    if found := _FORBIDDEN.search(text):
-        yield (
-            Code.TEXT_INVALID,
-            f"{name} holds U+{ord(found[0]):04X}, which no text may: remove it in the OMS.",
-        )
-    elif (
-        layout.encoding != "utf-8" and text.encode(layout.encoding, "ignore").decode(layout.encoding) != text
-    ):
-        yield (
-            Code.TEXT_INVALID,
-            f"{name} cannot be written as {layout.encoding.upper()}: change it in the OMS, or the layout's encoding.",
-        )
-    if column.max_length is not None and len(text) > column.max_length:
-        yield (
-            Code.TEXT_TOO_LONG,
-            f"{name} has {len(text)} characters, column {column.name} of layout {layout.name} holds "
-            f"{column.max_length}: shorten it in the OMS.",
-        )

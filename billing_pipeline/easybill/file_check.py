@@ -1,4 +1,4 @@
-"""Reads a file's bytes back and holds them against the layout and the document: only what passes may be sent.
+"""Reads files' bytes back and holds them against the layout and their documents: only what passes may be sent.
 
 An independent reader (Python's `csv`): nothing of `render` is used, so that a fault there is found here. What a cell
 may look like comes from the layout, as one pattern per column, which is fast, and as a pandera schema, which names
@@ -11,20 +11,21 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
 from functools import lru_cache
-from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 
 from billing_pipeline import money
-from billing_pipeline.easybill.document import FORBIDDEN_IN_TEXT, Document, DocumentLine
-from billing_pipeline.easybill.layout import FIELDS, Column, Field, Layout, Value, shortened
+from billing_pipeline.easybill.document import FORBIDDEN_IN_TEXT, Document
+from billing_pipeline.easybill.document_columns import DocumentColumns
+from billing_pipeline.easybill.layout import FIELDS, Column, Layout, Value, shortened
 
 _DATES: Final = {
     "YYYY-MM-DD": r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])",
@@ -33,7 +34,7 @@ _DATES: Final = {
 _STRING: Final = pd.ArrowDtype(pa.string())
 
 
-def _form(column: Column, layout: Layout) -> str:
+def _cell_form(column: Column, layout: Layout) -> str:
     """The pattern of a filled cell of a number or date; a number has one way to be written."""
     if column.type == "date":
         return _DATES[layout.date_format]
@@ -56,7 +57,7 @@ def cell_patterns(layout: Layout) -> list[re.Pattern[str]]:
             filled = r"(?s:(?=.*\S))" if column.required else ""
             patterns.append(re.compile(f"{filled}[^{FORBIDDEN_IN_TEXT}]{{0,{column.max_length or ''}}}"))
         else:
-            form = _form(column, layout)
+            form = _cell_form(column, layout)
             patterns.append(re.compile(form if column.required else f"(?:{form})?"))
     return patterns
 
@@ -90,7 +91,7 @@ def _rules(column: Column, layout: Layout) -> list[pandera.Check]:
         if limit is not None:
             rule(lambda cell: len(cell) <= limit, f"is longer than {limit} characters")
         return rules
-    form = re.compile(_form(column, layout))
+    form = re.compile(_cell_form(column, layout))
     kind = {
         "date": f"is no date {layout.date_format}",
         "decimal": f"is no number with {column.places} decimals",
@@ -130,35 +131,107 @@ def check_csv(data: bytes, document: Document, layout: Layout) -> list[str]:
 
     Rows are numbered from 1, below the header. Amounts are compared to the minor unit, on the document's price basis.
     """
-    try:
-        text = data.decode(layout.encoding)
-    except UnicodeDecodeError as fault:
-        return [f"the file is not {layout.encoding.upper()}: byte {fault.start + 1} of {len(data)}"]
-    has_mark = text.startswith("\ufeff")
-    if has_mark != layout.byte_order_mark:
-        return ["the file begins with a byte order mark" if has_mark else "the byte order mark is missing"]
-    text = text[1:] if has_mark else text
-    reasons = _form_faults(text, layout) or _content_faults(text, document, layout)
-    if len(reasons) > MOST_REASONS:
-        reasons = [*reasons[:MOST_REASONS], f"and {len(reasons) - MOST_REASONS} more"]
-    return reasons
+    return FileChecker(DocumentColumns.of([document]), layout).faults(0, data)
 
 
-def _form_faults(text: str, layout: Layout) -> list[str]:
-    """The bytes between the values: header, delimiters, quotes, line endings. The first fault ends the search, for
-    what follows a missing quote means nothing."""
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What a document's file says: per column of the layout the value of all rows, or one per row; and what the lines
+    and the document amount to, in minor units on the price basis."""
+
+    columns: list[Value | list[Value]]
+    line_count: int
+    amounts: list[int]
+    document: Mapping[str, Any]
+
+
+class FileChecker:
+    """Reads files of a layout back, and holds each against its document among these."""
+
+    def __init__(self, documents: DocumentColumns, layout: Layout) -> None:
+        self._documents = documents
+        self._layout = layout
+        self._form = _form(layout)
+        self._patterns = cell_patterns(layout)
+        self._columns = [_values(documents, column) for column in layout.columns]
+        self._amounts = {basis: documents.lines[basis].to_pylist() for basis in ("net", "gross")}
+        heads = ("currency", "price_basis", "net", "vat", "gross")
+        self._heads = pa.table({name: documents.heads[name] for name in heads}).to_pylist()
+
+    def faults(self, place: int, data: bytes) -> list[str]:
+        """Why these bytes are not the file of the document at this place; empty where they are."""
+        layout = self._layout
+        try:
+            text = data.decode(layout.encoding)
+        except UnicodeDecodeError as fault:
+            return [f"the file is not {layout.encoding.upper()}: byte {fault.start + 1} of {len(data)}"]
+        has_mark = text.startswith("\ufeff")
+        if has_mark != layout.byte_order_mark:
+            return [
+                "the file begins with a byte order mark" if has_mark else "the byte order mark is missing"
+            ]
+        text = text[1:] if has_mark else text
+        reasons = _form_faults(text, layout, *self._form) or self._content_faults(text, self._expected(place))
+        if len(reasons) > MOST_REASONS:
+            reasons = [*reasons[:MOST_REASONS], f"and {len(reasons) - MOST_REASONS} more"]
+        return reasons
+
+    def _expected(self, place: int) -> _Expected:
+        start, end = int(self._documents.starts[place]), int(self._documents.ends[place])
+        head = self._heads[place]
+        return _Expected(
+            [
+                values[start:end] if _is_of_line(column) else values[place]
+                for column, values in zip(self._layout.columns, self._columns, strict=True)
+            ],
+            end - start,
+            self._amounts[head["price_basis"]][start:end],
+            head,
+        )
+
+    def _content_faults(self, text: str, expected: _Expected) -> list[str]:
+        layout, basis = self._layout, expected.document["price_basis"]
+        try:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, strict=True)
+            rows = list(reader)[1:]
+        except csv.Error as fault:
+            return [f"the file cannot be read as CSV: {fault}"]
+        reasons = []
+        if not layout.takes(basis):
+            reasons.append(f"the document adds up {basis}, the layout takes only {layout.price_basis} prices")
+        if len(rows) != expected.line_count:
+            reasons.append(f"the file has {len(rows)} rows, the document {expected.line_count} lines")
+        if not expected.line_count:
+            reasons.append("the document has no lines, so there is nothing to send")
+        columns = [list(cells) for cells in zip(*rows, strict=True)] or [[] for _ in layout.columns]
+        if not all(
+            pattern.fullmatch(cell)
+            for pattern, cells in zip(self._patterns, columns, strict=True)
+            for cell in set(cells)
+        ):
+            # Values that cannot be read as numbers cannot be added up either.
+            return reasons + schema_faults(rows, layout)
+        reasons += _value_faults(columns, expected, layout)
+        return reasons + _total_faults(columns, expected, layout)
+
+
+def _form(layout: Layout) -> tuple[str, re.Pattern[str]]:
+    """The header, and what a row looks like: delimiters, quotes and line endings."""
     mark = '"' if layout.quote_header else ""
-    header = (
-        layout.delimiter.join(f"{mark}{column.name}{mark}" for column in layout.columns) + layout.line_ending
-    )
-    if not text.startswith(header):
-        return [f"the header is not that of layout {layout.name}"]
+    header = layout.delimiter.join(f"{mark}{column.name}{mark}" for column in layout.columns)
     delimiter = re.escape(layout.delimiter)
     cells = [
-        r'"[^"\r]*(?:""[^"\r]*)*"' if layout.is_quoted(column) else rf'[^"\r\n{delimiter}]*'
+        r'"[^"\r]*+(?:""[^"\r]*+)*+"' if layout.is_quoted(column) else rf'[^"\r\n{delimiter}]*+'
         for column in layout.columns
     ]
-    row = re.compile(delimiter.join(cells) + layout.line_ending)
+    return header + layout.line_ending, re.compile(delimiter.join(cells) + layout.line_ending)
+
+
+def _form_faults(text: str, layout: Layout, header: str, row: re.Pattern[str]) -> list[str]:
+    """The bytes between the values: header, delimiters, quotes, line endings. The first fault ends the search, for
+    what follows a missing quote means nothing."""
+    if not text.startswith(header):
+        return [f"the header is not that of layout {layout.name}"]
     position, number = len(header), 0
     while position < len(text):
         number += 1
@@ -169,64 +242,45 @@ def _form_faults(text: str, layout: Layout) -> list[str]:
     return []
 
 
-def _content_faults(text: str, document: Document, layout: Layout) -> list[str]:
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, strict=True)
-        rows = list(reader)[1:]
-    except csv.Error as fault:
-        return [f"the file cannot be read as CSV: {fault}"]
-    reasons = []
-    if not layout.takes(document.price_basis):
-        reasons.append(
-            f"the document adds up {document.price_basis}, the layout takes only {layout.price_basis} prices"
-        )
-    if len(rows) != len(document.lines):
-        reasons.append(f"the file has {len(rows)} rows, the document {len(document.lines)} lines")
-    if not document.lines:
-        reasons.append("the document has no lines, so there is nothing to send")
-    fits = [pattern.fullmatch for pattern in cell_patterns(layout)]
-    if not all(fit(cell) for row in rows for fit, cell in zip(fits, row, strict=True)):
-        # Values that cannot be read as numbers cannot be added up either.
-        return reasons + schema_faults(rows, layout)
-    reasons += _value_faults(rows, document, layout)
-    return reasons + _total_faults(rows, document, layout)
+def _is_of_line(column: Column) -> bool:
+    return column.source in FIELDS and FIELDS[column.source].of_line
 
 
-def _value_faults(rows: Sequence[Sequence[str]], document: Document, layout: Layout) -> list[str]:
-    """Every cell that does not say what the document says. The cells that all rows share are read once."""
-    reasons: list[str] = []
-    shared: list[tuple[int, Column, Field]] = []
-    of_line: list[tuple[int, Column, Field]] = []
-    for index, column in enumerate(layout.columns):
-        field = FIELDS.get(column.source, _NOTHING)
-        (of_line if field.of_line else shared).append((index, column, field))
-    shared_cells: Callable[[Sequence[str]], object] = itemgetter(*(index for index, *_ in shared))
-    known_good = None
-
-    for number, (row, line) in enumerate(zip(rows, document.lines, strict=False), start=1):
-        to_compare = of_line
-        if known_good is None or shared_cells(row) != known_good:
-            to_compare = [*shared, *of_line]
-        before = len(reasons)
-        for index, column, field in to_compare:
-            expected = _expected(column, field, document, line)
-            if _read(row[index], column, layout) != expected:
-                found, meant = shortened(row[index]), shortened("" if expected is None else str(expected))
-                reasons.append(f"row {number}, {column.name}: {found} is not the document's {meant}")
-        if known_good is None and len(reasons) == before:
-            known_good = shared_cells(row)
-    return reasons
+def _values(documents: DocumentColumns, column: Column) -> list[Value]:
+    """What the cells of the column say: one value per document, or per line."""
+    if column.source in FIELDS:
+        values: list[Value] = FIELDS[column.source].values(documents).to_pylist()
+        return values
+    nothing = "" if column.type == "text" else None
+    return [column.value if column.type == "constant" else nothing] * len(documents)
 
 
-_NOTHING: Final = Field("text", "", of_document=lambda _: None)
-
-
-def _expected(column: Column, field: Field, document: Document, line: DocumentLine) -> Value:
-    if column.type == "constant":
-        return column.value
-    value = field.of_line(document, line) if field.of_line else None
-    value = field.of_document(document) if field.of_document else value
-    return "" if value is None and column.type == "text" else value
+def _value_faults(columns: Sequence[list[str]], expected: _Expected, layout: Layout) -> list[str]:
+    """Every cell that does not say what the document says, by row; in a row, first what all rows share."""
+    faults: list[tuple[int, bool, int, str]] = []
+    for index, (column, cells, meant) in enumerate(
+        zip(layout.columns, columns, expected.columns, strict=True)
+    ):
+        of_line = _is_of_line(column)
+        values = meant if isinstance(meant, list) else [meant] * len(cells)
+        if cells == values:
+            continue
+        by_cell = {cell: _read(cell, column, layout) for cell in set(cells)}
+        read = [by_cell[cell] for cell in cells]
+        if read == values:
+            continue
+        faults += [
+            (
+                row,
+                of_line,
+                index,
+                f"row {row}, {column.name}: {shortened(cell)} is not the document's "
+                f"{shortened('' if value is None else str(value))}",
+            )
+            for row, (cell, found, value) in enumerate(zip(cells, read, values, strict=False), start=1)
+            if found != value
+        ]
+    return [message for *_, message in sorted(faults)]
 
 
 def _read(cell: str, column: Column, layout: Layout) -> Value:
@@ -249,35 +303,39 @@ def _date(cell: str, layout: Layout) -> date | None:
         return None
 
 
-def _total_faults(rows: Sequence[Sequence[str]], document: Document, layout: Layout) -> list[str]:
+def _total_faults(columns: Sequence[list[str]], expected: _Expected, layout: Layout) -> list[str]:
     """Adds up quantity times price as the receiver will, and compares with the document, line by line and in total."""
-    quantity, price = layout.column_of("line.file_quantity"), layout.column_of("line.file_price")
-    rate = layout.column_of("line.vat_percent")
-    decimals = money.exponent_of(document.currency)
-    reasons = []
+    minor_units = Decimal(10) ** money.exponent_of(expected.document["currency"])
+
+    def number(cell: str) -> Decimal:
+        return Decimal(cell.replace(layout.decimal_mark, ".") or 0)
+
+    def amount(quantity: str, price: str) -> int:
+        exact = _EXACT.multiply(numbers[quantity], numbers[price])
+        return int(money.round_half_up(_EXACT.multiply(exact, minor_units)))
+
+    quantities, prices, rates = (
+        columns[layout.column_of(f"line.{name}")] for name in ("file_quantity", "file_price", "vat_percent")
+    )
+    numbers = {cell: number(cell) for cell in {*quantities, *prices, *rates}}
+    pairs = list(zip(quantities, prices, strict=True))
+    by_pair = {pair: amount(*pair) for pair in set(pairs)}
+    amounts = [by_pair[pair] for pair in pairs]
     sums: dict[Decimal, int] = defaultdict(int)
-    numbers = (quantity, price, rate)
-    for number, row in enumerate(rows, start=1):
-        count, each, percent = (
-            Decimal(row[index].replace(layout.decimal_mark, ".") or 0) for index in numbers
-        )
-        exact = _EXACT.multiply(count, each)
-        amount = money.to_minor(money.round_half_up(exact, decimals), document.currency)
-        sums[percent] += amount
-        if number <= len(document.lines):
-            line = document.lines[number - 1]
-            expected = line.gross if document.price_basis == "gross" else line.net
-            if amount != expected:
-                reasons.append(
-                    f"row {number}: quantity times price is {amount}, the line {expected} (minor units)"
-                )
-    return reasons + _document_faults(sums, document)
+    for rate, one in zip(rates, amounts, strict=True):
+        sums[numbers[rate]] += one
+    reasons = [
+        f"row {row}: quantity times price is {found}, the line {meant} (minor units)"
+        for row, (found, meant) in enumerate(zip(amounts, expected.amounts, strict=False), start=1)
+        if found != meant
+    ]
+    return reasons + _document_faults(sums, expected.document)
 
 
-def _document_faults(sums: dict[Decimal, int], document: Document) -> list[str]:
+def _document_faults(sums: dict[Decimal, int], document: Mapping[str, Any]) -> list[str]:
     """`sums`: minor units by VAT rate in percent, on the price basis."""
     total = sum(sums.values())
-    if document.price_basis == "gross":
+    if document["price_basis"] == "gross":
         found = {"gross": total}
     else:
         vat = sum(
@@ -286,7 +344,7 @@ def _document_faults(sums: dict[Decimal, int], document: Document) -> list[str]:
         )
         found = {"net": total, "vat": vat, "gross": total + vat}
     return [
-        f"the file's {name} is {amount}, the document's {getattr(document, name)} (minor units)"
+        f"the file's {name} is {amount}, the document's {document[name]} (minor units)"
         for name, amount in found.items()
-        if amount != getattr(document, name)
+        if amount != document[name]
     ]

@@ -16,11 +16,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Key
 
 from billing_pipeline import money
-from billing_pipeline.easybill.document import CUSTOMER_FIELDS, Document, DocumentLine
+from billing_pipeline.billing.arrow import TEXT, by_distinct, constant
+from billing_pipeline.easybill.document import CUSTOMER_FIELDS
+from billing_pipeline.easybill.document_columns import DocumentColumns
 from billing_pipeline.problems import UsageError
 
 
@@ -43,40 +47,50 @@ EMPTY: Final = "empty"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One source field: of what kind its values are, and how a document (and one of its lines) gives it.
+    """One source field: of what kind its values are, and how the documents' columns give them.
 
-    `of_document` is set where the value is the same for every line, else `of_line`. Decimals are in major units.
+    `values`: one per line where `of_line`, else one per document. Decimals are in major units.
     """
 
     kind: Kind
     meaning: str
-    of_document: Callable[[Document], Value] | None = None
-    of_line: Callable[[Document, DocumentLine], Value] | None = None
+    values: Callable[[DocumentColumns], pa.Array]
+    of_line: bool = False
 
 
-def _customer_field(name: str) -> Callable[[Document], Value]:
-    return lambda document: document.customer.get(name, "")
+def _heads(name: str) -> Callable[[DocumentColumns], pa.Array]:
+    return lambda documents: documents.heads[name]
 
 
-def _period_start(document: Document) -> date:
-    return date.fromisoformat(f"{document.month}-01")
+def _customer_field(name: str) -> Callable[[DocumentColumns], pa.Array]:
+    key = f"customer.{name}"
+    return lambda documents: documents.heads.get(key, constant("", TEXT, len(documents)))
 
 
-def _period_end(document: Document) -> date:
-    return (_period_start(document).replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+def _period_start(documents: DocumentColumns) -> pa.Array:
+    return _by_month(documents, lambda first: first)
+
+
+def _period_end(documents: DocumentColumns) -> pa.Array:
+    return _by_month(
+        documents,
+        lambda first: (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1),
+    )
+
+
+def _by_month(documents: DocumentColumns, day_of: Callable[[date], date]) -> pa.Array:
+    return by_distinct(
+        lambda month: day_of(date.fromisoformat(f"{month}-01")), pa.date32(), documents.heads["month"]
+    )
 
 
 def _document_fields() -> dict[str, Field]:
     return {
-        "document.order_number": Field("text", "the order number", lambda document: document.order_number),
-        "document.customer_number": Field(
-            "text", "the customer number, as it is", lambda document: document.customer_number
-        ),
-        "document.month": Field("text", "the month, YYYY-MM", lambda document: document.month),
-        "document.currency": Field("text", "ISO 4217 code", lambda document: document.currency),
-        "document.purchase_date": Field(
-            "date", "the date of the order", lambda document: document.purchase_date
-        ),
+        "document.order_number": Field("text", "the order number", _heads("order_number")),
+        "document.customer_number": Field("text", "the customer number, as it is", _heads("customer_number")),
+        "document.month": Field("text", "the month, YYYY-MM", _heads("month")),
+        "document.currency": Field("text", "ISO 4217 code", _heads("currency")),
+        "document.purchase_date": Field("date", "the date of the order", _heads("purchase_date")),
         "document.period_start": Field("date", "first day of the month", _period_start),
         "document.period_end": Field("date", "last day of the month", _period_end),
     }
@@ -89,39 +103,50 @@ def _customer_fields() -> dict[str, Field]:
     }
 
 
+_MOST_DECIMALS: Final = 4
+"""Of a currency's minor unit, by ISO 4217."""
+
+
 def _line_fields() -> dict[str, Field]:
-    def amount(minor: Callable[[DocumentLine], int]) -> Callable[[Document, DocumentLine], Value]:
-        return lambda document, line: money.from_minor(minor(line), document.currency)
+    def line_field(name: str) -> Callable[[DocumentColumns], pa.Array]:
+        return lambda documents: documents.lines[name]
 
-    def line_field(kind: Kind, meaning: str, of_line: Callable[[Document, DocumentLine], Value]) -> Field:
-        return Field(kind, meaning, of_line=of_line)
+    def amount(name: str) -> Callable[[DocumentColumns], pa.Array]:
+        def values(documents: DocumentColumns) -> pa.Array:
+            factors = by_distinct(
+                lambda currency: Decimal(1).scaleb(-money.exponent_of(currency)),
+                pa.decimal128(5, _MOST_DECIMALS),
+                documents.heads["currency"],
+            )
+            minor = documents.lines[name].cast(pa.decimal128(30, 0))
+            return pc.multiply(minor, factors.take(documents.document_of_line))
 
-    return {
-        "line.position": line_field("quantity", "1, 2, 3 …", lambda _, line: Decimal(line.position)),
-        "line.line_type": line_field("text", "service, cancellation_fee …", lambda _, line: line.line_type),
-        "line.item_number": line_field("text", "article number", lambda _, line: line.item_number),
-        "line.title": line_field("text", "the text on the invoice", lambda _, line: line.title),
-        "line.unit": line_field("text", "unit of the quantity", lambda _, line: line.unit),
-        "line.performed_on": line_field(
-            "date", "local date of the service", lambda _, line: line.performed_on
-        ),
-        "line.quantity": line_field("quantity", "quantity before folding", lambda _, line: line.quantity),
-        "line.unit_price_net": line_field(
-            "decimal", "net unit price before folding", amount(lambda line: line.unit_price_net)
-        ),
-        "line.net": line_field("decimal", "net amount of the line", amount(lambda line: line.net)),
-        "line.vat": line_field("decimal", "VAT of the line", amount(lambda line: line.vat)),
-        "line.gross": line_field("decimal", "gross amount of the line", amount(lambda line: line.gross)),
-        "line.file_quantity": line_field(
-            "quantity", "quantity; 1 where the line is folded", lambda _, line: line.file_quantity
-        ),
-        "line.file_price": line_field(
-            "decimal", "unit price on the price basis", lambda _, line: line.file_price
-        ),
-        "line.vat_percent": line_field(
-            "decimal", "VAT rate in percent", lambda _, line: Decimal(line.vat_basis_points).scaleb(-2)
-        ),
+        return values
+
+    def position(documents: DocumentColumns) -> pa.Array:
+        return documents.lines["position"].cast(pa.decimal128(19, 0))
+
+    def vat_percent(documents: DocumentColumns) -> pa.Array:
+        hundredths = documents.lines["vat_basis_points"].cast(pa.decimal128(19, 0))
+        return pc.multiply(hundredths, pa.scalar(Decimal("0.01"), pa.decimal128(2, 2)))
+
+    fields: dict[str, tuple[Kind, str, Callable[[DocumentColumns], pa.Array]]] = {
+        "position": ("quantity", "1, 2, 3 …", position),
+        "line_type": ("text", "service, cancellation_fee …", line_field("line_type")),
+        "item_number": ("text", "article number", line_field("item_number")),
+        "title": ("text", "the text on the invoice", line_field("title")),
+        "unit": ("text", "unit of the quantity", line_field("unit")),
+        "performed_on": ("date", "local date of the service", line_field("performed_on")),
+        "quantity": ("quantity", "quantity before folding", line_field("quantity")),
+        "unit_price_net": ("decimal", "net unit price before folding", amount("unit_price_net")),
+        "net": ("decimal", "net amount of the line", amount("net")),
+        "vat": ("decimal", "VAT of the line", amount("vat")),
+        "gross": ("decimal", "gross amount of the line", amount("gross")),
+        "file_quantity": ("quantity", "quantity; 1 where the line is folded", line_field("file_quantity")),
+        "file_price": ("decimal", "unit price on the price basis", line_field("file_price")),
+        "vat_percent": ("decimal", "VAT rate in percent", vat_percent),
     }
+    return {f"line.{name}": Field(*field, of_line=True) for name, field in fields.items()}
 
 
 FIELDS: Final[Mapping[str, Field]] = _document_fields() | _customer_fields() | _line_fields()

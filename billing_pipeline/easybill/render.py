@@ -1,77 +1,93 @@
-"""Turns a document into the exact bytes of a CSV file. No I/O, no rounding, no choice: the layout says it all.
+"""Turns documents into the exact bytes of their CSV files. No I/O, no rounding, no choice: the layout says it all.
 
 Equal documents and layouts give equal bytes under any locale, time zone, hash seed and decimal context. What cannot
-be written as the layout says is found before, by `blocking`; here it raises.
+be written as the layout says is found before, by `fitness`; here it raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
-from decimal import Decimal
+from itertools import groupby
+from typing import Final
 
-from billing_pipeline.easybill.document import Document, plain
-from billing_pipeline.easybill.layout import DATE_FORMATS, EMPTY, FIELDS, Column, Layout, Value
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from billing_pipeline.billing.arrow import TEXT, constant
+from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.document_columns import DocumentColumns, plain_numbers
+from billing_pipeline.easybill.layout import DATE_FORMATS, FIELDS, Column, Layout
+
+_MOST_DIGITS: Final = 38
 
 
 def render_csv(document: Document, layout: Layout) -> bytes:
-    """The file of one document: the header, then one row per line, in the order of the lines.
+    """The file of one document. Raises: as `render_files`."""
+    return render_files(DocumentColumns.of([document]), layout)[0]
+
+
+def render_files(documents: DocumentColumns, layout: Layout) -> list[bytes]:
+    """The file of each document: the header, then one row per line, in the order of the lines.
 
     Raises ValueError where a value does not fit its column (a price with more decimals than the column has, a text
     that the encoding cannot write).
     """
-    writers = [_writer(column, layout) for column in layout.columns]
-    fields = [FIELDS.get(column.source) for column in layout.columns]
-    cells = ["" for _ in layout.columns]
-    of_lines = []
-    for index, (column, field, write) in enumerate(zip(layout.columns, fields, writers, strict=True)):
-        if field is not None and field.of_line is not None:
-            of_lines.append((index, field.of_line, write))
-        elif field is not None and field.of_document is not None:
-            cells[index] = write(field.of_document(document))
-        else:
-            cells[index] = write(None if column.source == EMPTY else column.value)
+    names = [_quoted(column.name) if layout.quote_header else column.name for column in layout.columns]
+    header = ("\ufeff" if layout.byte_order_mark else "") + layout.delimiter.join(names) + layout.line_ending
+    rows = documents.joined_lines(_rows(documents, layout))
+    files = pc.binary_join_element_wise(header, rows, "")
+    if layout.encoding == "utf-8":
+        return files.cast(pa.binary()).to_pylist()  # type: ignore[no-any-return]
+    return [text.encode(layout.encoding) for text in files.to_pylist()]
 
-    rows = [layout.delimiter.join(_quoted(c.name) if layout.quote_header else c.name for c in layout.columns)]
-    for line in document.lines:
-        for index, of_line, write in of_lines:
-            cells[index] = write(of_line(document, line))
-        rows.append(layout.delimiter.join(cells))
-    rows.append("")
-    text = layout.line_ending.join(rows)
-    return ("\ufeff" + text if layout.byte_order_mark else text).encode(layout.encoding)
+
+def _rows(documents: DocumentColumns, layout: Layout) -> pa.Array:
+    """Every line of the documents as its row, line ending included."""
+    parts = []
+    # What all lines of a document share is written once for the document.
+    for of_line, columns in groupby(layout.columns, key=_is_of_line):
+        cells = [_cells(documents, column, layout) for column in columns]
+        part = pc.binary_join_element_wise(*cells, layout.delimiter)
+        parts.append(part if of_line else part.take(documents.document_of_line))
+    return pc.binary_join_element_wise(
+        pc.binary_join_element_wise(*parts, layout.delimiter), layout.line_ending, ""
+    )
+
+
+def _is_of_line(column: Column) -> bool:
+    return column.source in FIELDS and FIELDS[column.source].of_line
+
+
+def _cells(documents: DocumentColumns, column: Column, layout: Layout) -> pa.Array:
+    """The column as cells, quotes included: one per line or, of what all lines share, per document."""
+    if column.source in FIELDS:
+        texts = _texts(FIELDS[column.source].values(documents), column, layout)
+    else:
+        texts = constant(column.value, TEXT, len(documents))
+    if not layout.is_quoted(column):
+        return texts
+    return pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
+
+
+def _texts(values: pa.Array, column: Column, layout: Layout) -> pa.Array:
+    if pa.types.is_date(values.type):
+        return pc.strftime(values, format=DATE_FORMATS[layout.date_format]).fill_null("")
+    if pa.types.is_decimal(values.type):
+        texts = _numbers(values, column)
+        return texts if layout.decimal_mark == "." else pc.replace_substring(texts, ".", layout.decimal_mark)
+    return values.fill_null("")
+
+
+def _numbers(values: pa.Array, column: Column) -> pa.Array:
+    try:
+        exact = values.cast(pa.decimal128(_MOST_DIGITS, column.places))
+    except pa.ArrowInvalid:
+        too_fine = pc.not_equal(pc.round(values, column.places, round_mode="towards_zero"), values)
+        first = plain_numbers(values.filter(too_fine))[0]
+        raise ValueError(
+            f"{first} has more than the {column.places} decimals of column {column.name}"
+        ) from None
+    return plain_numbers(exact) if column.type == "quantity" else exact.cast(TEXT)
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
-
-
-def _bare(text: str) -> str:
-    return text
-
-
-def _writer(column: Column, layout: Layout) -> Callable[[Value], str]:
-    """How a value of this column becomes a cell, quotes included."""
-    enclose = _quoted if layout.is_quoted(column) else _bare
-    date_pattern = DATE_FORMATS[layout.date_format]
-
-    def write(value: Value) -> str:
-        if value is None:
-            return enclose("")
-        if isinstance(value, str):
-            return enclose(value)
-        if isinstance(value, date):
-            return enclose(value.strftime(date_pattern))
-        return enclose(_number(value, column).replace(".", layout.decimal_mark))
-
-    return write
-
-
-def _number(value: Decimal, column: Column) -> str:
-    text = plain(value)
-    whole, _, fraction = text.partition(".")
-    if len(fraction) > column.places:
-        raise ValueError(f"{text} has more than the {column.places} decimals of column {column.name}")
-    if column.type == "quantity" or not column.places:
-        return text
-    return f"{whole}.{fraction:0<{column.places}}"

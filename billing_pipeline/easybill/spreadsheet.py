@@ -5,7 +5,7 @@ It is what `preview --excel` writes, and is never sent: the file for EASY Bill c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import xlsxwriter
 
-from billing_pipeline.easybill.document import Document, DocumentLine
+from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.document_columns import DocumentColumns
 from billing_pipeline.easybill.layout import FIELDS, Column, Layout, Value
 from billing_pipeline.problems import PipelineError
 
@@ -39,15 +40,15 @@ def to_excel(
     formats = [workbook.add_format(_look(column)) for column in layout.columns]
     row, sheet = most_rows, None
     for document in documents:
-        for line in document.lines:
+        for line, values in zip(document.lines, _rows(document, layout), strict=True):
             if sheet is None or row == most_rows:
                 sheet, row = workbook.add_worksheet(), 0
                 sheet.freeze_panes(1, 0)
                 for index, column in enumerate(layout.columns):
                     sheet.write_string(0, index, column.name, heading)
             row += 1
-            for index, (column, look) in enumerate(zip(layout.columns, formats, strict=True)):
-                if _write(sheet, row, index, _value(column, document, line), look) < 0:
+            for index, (column, value, look) in enumerate(zip(layout.columns, values, formats, strict=True)):
+                if _write(sheet, row, index, value, look) < 0:
                     raise SpreadsheetFailed(
                         f"{path}: Excel cannot hold {column.name} of {document.order_number}, line {line.position}; "
                         "preview without --excel"
@@ -70,19 +71,16 @@ def _look(column: Column) -> dict[str, Any]:
     return {"valign": "top"}
 
 
-def _value(column: Column, document: Document, line: DocumentLine) -> Value:
-    if column.type == "constant":
-        return column.value
-    field = FIELDS.get(column.source)
-    if field is None:
-        return None
-    return (
-        field.of_line(document, line)
-        if field.of_line
-        else field.of_document(document)
-        if field.of_document
-        else None
-    )
+def _rows(document: Document, layout: Layout) -> Iterator[tuple[Value, ...]]:
+    """One row per line, with a value for each column of the layout."""
+    count, columns, values = len(document.lines), DocumentColumns.of([document]), []
+    for column in layout.columns:
+        field = FIELDS.get(column.source)
+        if field is None:
+            values.append([column.value if column.type == "constant" else None] * count)
+        else:
+            values.append(field.values(columns).to_pylist() * (1 if field.of_line else count))
+    return zip(*values, strict=True)
 
 
 def _write(sheet: Any, row: int, index: int, value: Value, look: Any) -> int:

@@ -44,14 +44,7 @@ class Billed:
     @property
     def part(self) -> BilledMonth:
         """What was asked for: the month, with nobody in it but `customers`."""
-        if not self.customers:
-            return self.month
-
-        def of_customers(frame: pd.DataFrame) -> pd.DataFrame:
-            kept: pd.DataFrame = frame[frame["customer_number"].isin(self.customers)]
-            return kept.reset_index(drop=True)
-
-        return BilledMonth(**{name: of_customers(frame) for name, frame in vars(self.month).items()})
+        return self.month.of_customers(self.customers) if self.customers else self.month
 
 
 def extract_of_month(oms: Oms, ledger: Ledger, month: str, late_months: int) -> Extract:
@@ -102,7 +95,13 @@ def bill_extract(
     if only_services:
         owners = owners_of(extract, only_services)
         billed = _with_customers_of(billed, bill(only_services=only_services), owners)
-    billed = block_unfit(billed, extract.customers, month=month, rules=rules, layout_of=billing.layout_of)
+    billed = block_unfit(
+        billed,
+        extract.customers,
+        month=month,
+        rules=rules,
+        layouts=billing.layouts_of(billed.totals["customer_number"]),
+    )
     return _with_billed_before(billed, ledger.deliveries.revisions(month))
 
 

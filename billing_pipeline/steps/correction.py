@@ -125,10 +125,10 @@ def work_out_correction(wiring: Wiring, month: str, customer_number: str) -> Cor
     replaced = _last_sent(ledger, month, customer_number)
     billed = bill_part(wiring, month, customers=[customer_number], reopened=[customer_number])
     export = _export_of(billed, wiring, month, replaced)
-    if export.document is None:
+    if export.file is None:
         return CorrectionDraft(replaced, billed, None, export.problems or (_nothing_left(replaced),))
     before = Document.from_json(wiring.blobs.get("document", replaced.document_sha256))
-    changes = difference(before, export.document)
+    changes = difference(before, export.file.document)
     if not changes.lines and not set(changes.fields) - OF_EVERY_REVISION:
         raise NothingToCorrect(
             f"{month} of customer {customer_number} is as order {replaced.order_number} has it: nothing was sent"
@@ -142,8 +142,8 @@ def _export_of(billed: Billed, wiring: Wiring, month: str, replaced: Delivery) -
         billed.extract.customers,
         month=month,
         rules=wiring.billing.rules,
-        layout_of=wiring.billing.layout_of,
-        revision_of=lambda number: replaced.revision + 1,
+        layouts=wiring.billing.layouts_of([replaced.customer_number]),
+        revisions={replaced.customer_number: replaced.revision + 1},
     )
     return export
 

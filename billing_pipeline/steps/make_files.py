@@ -18,7 +18,7 @@ from billing_pipeline.delivery.records import (
     Parcel,
 )
 from billing_pipeline.easybill.document import Document
-from billing_pipeline.easybill.export import CustomerExport, export_customers, first_revision
+from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.send import Sending, send_parcels
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
@@ -59,14 +59,14 @@ def make_files(
     for made_of, numbers in billings_to_deliver(
         customer_numbers, month, billing_id, ledger=book, frames=frames
     ):
+        billed = read_billed(frames, month, made_of.frames)
         made = export_customers(
-            read_billed(frames, month, made_of.frames),
+            billed.of_customers(numbers),
             frames.read(CUSTOMERS, month, made_of.extract.frames[CUSTOMERS]),
             month=month,
             rules=billing.rules,
-            layout_of=billing.layout_of,
-            only=numbers,
-            revision_of=lambda number: revisions.get(number, first_revision(number)),
+            layouts=billing.layouts_of(numbers),
+            revisions=revisions,
         )
         exports += [_stored(export, made_of, blobs) for export in made]
     exports.sort(key=lambda export: export.customer_number)
@@ -133,10 +133,10 @@ def _has_file(export: Export) -> bool:
 def _stored(made: CustomerExport, made_of: Billing, blobs: BlobStore) -> Export:
     """The export as the ledger keeps it, once its bytes are stored."""
     export = export_of(made, made_of)
-    if made.document is None or made.data is None:
+    if made.file is None:
         return export
-    blobs.put("csv", made.data)
-    return replace(export, document_sha256=blobs.put("document", made.document.to_json()))
+    blobs.put("csv", made.file.data)
+    return replace(export, document_sha256=blobs.put("document", made.file.document_json))
 
 
 def export_of(made: CustomerExport, made_of: Billing) -> Export:
@@ -150,21 +150,21 @@ def export_of(made: CustomerExport, made_of: Billing) -> Export:
         reason=made.reason,
         billing_id=made_of.id,
     )
-    document = made.document
-    if document is None or made.data is None:
+    file = made.file
+    if file is None:
         return export
     return replace(
         export,
-        order_number=document.order_number,
-        file_name=document.file_name,
-        sha256=sha256_of(made.data),
-        size_bytes=len(made.data),
-        line_count=len(document.lines),
-        currency=document.currency,
-        net=document.net,
-        vat=document.vat,
-        gross=document.gross,
-        layout=made.layout,
+        order_number=file.order_number,
+        file_name=file.file_name,
+        sha256=sha256_of(file.data),
+        size_bytes=len(file.data),
+        line_count=file.line_count,
+        currency=file.currency,
+        net=file.net,
+        vat=file.vat,
+        gross=file.gross,
+        layout=file.layout,
     )
 
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 from billing_pipeline.billing.rules import load_rules
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing, MonthCustomer
-from billing_pipeline.easybill.export import CustomerExport, export_customers, first_revision
+from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.easybill.spreadsheet import to_excel
 from billing_pipeline.oms.period import period_of
@@ -46,7 +46,7 @@ class Preview:
         """The month as a spreadsheet in which no text is run as a formula."""
         path = folder / f"easybill_{self.billing.month}.xlsx"
         folder.mkdir(parents=True, exist_ok=True)
-        to_excel((export.document for export in self.exports if export.document), path, self.layout)
+        to_excel((export.file.document for export in self.exports if export.file), path, self.layout)
         return path
 
     def status(self) -> MonthStatus:
@@ -82,15 +82,14 @@ def preview_month(
     rules, ledger = wiring.billing.rules, wiring.ledger.open()
     billed = bill_part(wiring, month, customers=customers, services=services)
     billing = keep(billed, wiring, month, kind="dry_run", run_id=str(uuid4()))
-    revisions = ledger.deliveries.revisions(month)
     part = billed.part
     exports = export_customers(
         part,
         billed.extract.customers,
         month=month,
         rules=rules,
-        layout_of=wiring.billing.layout_of,
-        revision_of=lambda number: revisions.get(number, first_revision(number)),
+        layouts=wiring.billing.layouts_of(part.roster["customer_number"]),
+        revisions=ledger.deliveries.revisions(month),
     )
     return Preview(
         billing,

@@ -141,6 +141,10 @@ class BillingSettings:
         """The CSV layout for a customer: the one the rules name for them, or `BILLING_LAYOUT`."""
         return _layout(self.rules.for_customer(customer_number).layout or self.default_layout)
 
+    def layouts_of(self, customer_numbers: Iterable[str]) -> dict[str, Layout]:
+        """The layout of each of these customers."""
+        return {number: self.layout_of(number) for number in customer_numbers}
+
 
 @cache
 def _layout(name: str) -> Layout:

@@ -8,9 +8,10 @@ import pytest
 
 from billing_pipeline.billing.bill import bill_month
 from billing_pipeline.billing.rules import load_rules
-from billing_pipeline.easybill.document import Document, documents
-from billing_pipeline.easybill.export import document_problems
+from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.document_columns import documents_of, month_columns
 from billing_pipeline.easybill.file_check import check_csv
+from billing_pipeline.easybill.fitness import unfit_values
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline.oms.demo import create_demo_oms
@@ -41,10 +42,22 @@ def test_every_file_of_the_demo_month_is_right(
     rules = load_rules(rules_file)
     layout = load_layout()
     billed = bill_month(extract, MONTH, rules, timezone=ZONE)
-    made = list(documents(billed.lines, billed.totals, extract.customers, month=MONTH, rules=rules))
+    columns = list(
+        month_columns(
+            billed.lines,
+            billed.totals,
+            extract.customers,
+            month=MONTH,
+            rules=rules,
+            revisions={},
+            most_lines=100,
+        )
+    )
+    assert len(columns) > 2
+    assert [problem for one in columns for problem in unfit_values(one, layout)] == []
+    made = list(documents_of(columns))
     assert len(made) > 50
     for document in made:
-        assert document_problems(document, layout) == []
         data = render_csv(document, layout)
         assert check_csv(data, document, layout) == []
         assert Document.from_json(document.to_json()) == document

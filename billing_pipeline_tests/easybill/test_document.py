@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,11 +20,11 @@ from billing_pipeline.easybill.document import (
     Source,
     customer_key,
     customer_number_of,
-    documents,
     file_name,
     plain,
     purchase_date,
 )
+from billing_pipeline.easybill.document_columns import documents_of, month_columns
 from billing_pipeline.problems import UsageError
 from billing_pipeline_tests.support.documents import a_document, a_line
 
@@ -99,11 +99,11 @@ def test_what_is_no_customer_key_is_refused(key: str) -> None:
 
 
 def test_the_purchase_date_follows_its_rule() -> None:
-    lines = [a_line(performed_on=date(2026, 10, day)) for day in (3, 30, 14)]
-    assert purchase_date("last_day_of_month", "2026-10", lines) == date(2026, 10, 31)
-    assert purchase_date("last_day_of_month", "2028-02", lines) == date(2028, 2, 29)
-    assert purchase_date("first_day_of_next_month", "2026-12", lines) == date(2027, 1, 1)
-    assert purchase_date("last_service_date", "2026-10", lines) == date(2026, 10, 30)
+    last = date(2026, 10, 30)
+    assert purchase_date("last_day_of_month", "2026-10", last) == date(2026, 10, 31)
+    assert purchase_date("last_day_of_month", "2028-02", last) == date(2028, 2, 29)
+    assert purchase_date("first_day_of_next_month", "2026-12", last) == date(2027, 1, 1)
+    assert purchase_date("last_service_date", "2026-10", last) == date(2026, 10, 30)
 
 
 LINE_TYPES: dict[str, pa.DataType] = {
@@ -170,18 +170,19 @@ def make(
     totals: Rows,
     customers: Rows,
     rules: Rules | None = None,
-    revision_of: Callable[[str], int] = lambda customer_number: 1,
+    revisions: Mapping[str, int] | None = None,
+    most_lines: int = 2,
 ) -> list[Document]:
-    return list(
-        documents(
-            frame(lines, LINE_TYPES),
-            frame(totals, TOTAL_TYPES),
-            frame(customers, CUSTOMER_TYPES),
-            month="2026-10",
-            rules=rules or load_rules(),
-            revision_of=revision_of,
-        )
+    columns = month_columns(
+        frame(lines, LINE_TYPES),
+        frame(totals, TOTAL_TYPES),
+        frame(customers, CUSTOMER_TYPES),
+        month="2026-10",
+        rules=rules or load_rules(),
+        revisions=revisions or {},
+        most_lines=most_lines,
     )
+    return list(documents_of(columns))
 
 
 def test_documents_come_by_customer_number_with_their_lines_by_position() -> None:
@@ -208,11 +209,11 @@ def test_a_correction_has_its_own_order_number_and_file(tmp_path: Path) -> None:
         'order_number_prefix = "OMS-"\n[customers.7]\npurchase_date = "last_service_date"\n'
     )
     made = make(
-        [line_row("7", 1)],
-        [total_row("7", 1)],
+        [line_row("7", 1), line_row("7", 2, performed_on=date(2026, 10, 9))],
+        [total_row("7", 2)],
         [{"customer_number": "7"}],
         rules=load_rules(rules_file),
-        revision_of={"7": 3}.__getitem__,
+        revisions={"7": 3},
     )
     assert made[0].revision == 3
     assert made[0].order_number == "OMS-2026-10-7-r3"

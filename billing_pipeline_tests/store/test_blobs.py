@@ -12,6 +12,11 @@ from billing_pipeline.store.blobs import BlobStore, StoreError, sha256_of
 from billing_pipeline.store.store_files import StoreFiles, StoreUrlInvalid
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path / "store")
+
+
 def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
