@@ -59,10 +59,9 @@ def make_files(
     for made_of, numbers in billings_to_deliver(
         customer_numbers, month, billing_id, ledger=book, frames=frames
     ):
-        billed = read_billed(frames, month, made_of.frames)
         made = export_customers(
-            billed.of_customers(numbers),
-            frames.read(CUSTOMERS, month, made_of.extract.frames[CUSTOMERS]),
+            read_billed(frames, month, made_of.frames, numbers),
+            frames.read(CUSTOMERS, month, made_of.extract.frames[CUSTOMERS], numbers),
             month=month,
             rules=billing.rules,
             layouts=billing.layouts_of(numbers),

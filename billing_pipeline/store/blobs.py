@@ -1,20 +1,27 @@
 """The content-addressed store: bytes under their own SHA-256, written once, verified whenever they are read.
 
 It keeps what was delivered (the CSV) and what it was made of (the canonical document), on a local folder or
-any object store. It knows nothing of what the bytes mean, and offers no way to change or remove them.
+any object store. It knows nothing of what the bytes mean, and offers no way to change or remove them. Documents are
+stored compressed, under the hash of what they hold; those of a release before 0.2 are not, and are read as they are.
 """
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+
+import pyarrow as pa
 
 from billing_pipeline.store.store_files import StoreError, StoreFiles
 
 __all__ = ["BlobStore", "Kind", "StoreError", "sha256_of"]
 
 Kind = Literal["csv", "document", "rules", "layout"]
+
+_COMPRESSED: Final = frozenset({"document"})
+_ZSTANDARD: Final = b"\x28\xb5\x2f\xfd"
+"""How every frame of Zstandard begins, and no JSON does."""
 
 
 def sha256_of(data: bytes) -> str:
@@ -37,7 +44,7 @@ class BlobStore:
         try:
             self._verified(kind, sha256)
         except FileNotFoundError:
-            self._files.write(_path(kind, sha256), data)
+            self._files.write(_path(kind, sha256), _packed(kind, data))
         return sha256
 
     def get(self, kind: Kind, sha256: str) -> bytes:
@@ -52,12 +59,31 @@ class BlobStore:
 
     def _verified(self, kind: Kind, sha256: str) -> bytes:
         path = _path(kind, sha256)
-        data = self._files.read(path)
+        data = _unpacked(kind, self._files.read(path))
         if sha256_of(data) != sha256:
             raise StoreError(
                 f"{self._files.place(path)} in the store is damaged; move it away and export the month again"
             )
         return data
+
+
+def _packed(kind: Kind, data: bytes) -> bytes:
+    if kind not in _COMPRESSED:
+        return data
+    packed: bytes = pa.compress(data, codec="zstd", asbytes=True)
+    return packed
+
+
+def _unpacked(kind: Kind, stored: bytes) -> bytes:
+    """What was packed; nothing where the stored bytes are damaged."""
+    if kind not in _COMPRESSED or not stored.startswith(_ZSTANDARD):
+        return stored
+    try:
+        with pa.input_stream(pa.BufferReader(stored), compression="zstd") as stream:
+            data: bytes = stream.read()
+            return data
+    except OSError:
+        return b""
 
 
 def _path(kind: Kind, sha256: str) -> str:

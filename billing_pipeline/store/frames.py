@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from bisect import bisect_left
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from billing_pipeline.problems import PipelineError
@@ -23,6 +25,10 @@ from billing_pipeline.store.store_files import StoreError, StoreFiles
 if TYPE_CHECKING:
     from billing_pipeline.billing.bill import BilledMonth
     from billing_pipeline.oms.extract import Extract
+
+
+ROWS_PER_GROUP: Final = 8192
+"""Rows that are read together: few, so that some customers' rows are found without reading the month's."""
 
 
 class FrameMissing(PipelineError):
@@ -46,7 +52,12 @@ class FrameStore:
         Raises: StoreError.
         """
         buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer, compression="zstd")
+        pq.write_table(
+            pa.Table.from_pandas(frame, preserve_index=False),
+            buffer,
+            compression="zstd",
+            row_group_size=ROWS_PER_GROUP,
+        )
         data = buffer.getvalue()
         sha256 = sha256_of(data)
         path = _path(asset, month, sha256)
@@ -54,8 +65,10 @@ class FrameStore:
             self._files.write(path, data)
         return sha256
 
-    def read(self, asset: str, month: str, sha256: str) -> pd.DataFrame:
-        """The frame of that hash.
+    def read(
+        self, asset: str, month: str, sha256: str, customers: Collection[str] | None = None
+    ) -> pd.DataFrame:
+        """The frame of that hash, or these customers' rows of it.
 
         Raises: FrameMissing, naming the asset to materialize; StoreError, also where its bytes are damaged.
         """
@@ -72,7 +85,7 @@ class FrameStore:
                 f"{self._files.place(path)} in the store is damaged; move it away and run "
                 f"`billing-pipeline run {month}`, which makes it anew"
             )
-        return _frame_of(data)
+        return _frame_of(data, customers)
 
     def read_unversioned(self, asset: str, month: str) -> pd.DataFrame | None:
         """The one frame of asset and month that a release before 0.2 kept there, None where there is none.
@@ -94,12 +107,33 @@ class FrameStore:
             raise StoreError(f"BILLING_STORE_URL {self.root}: what was written is not what is read back")
 
 
-def _frame_of(data: bytes) -> pd.DataFrame:
+def _frame_of(data: bytes, customers: Collection[str] | None = None) -> pd.DataFrame:
     # Not `pq.read_table`: it scans on threads of its own, which abort some processes at their exit
     # (apache/arrow#34314, #45017).
-    table = pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
+    file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
+    if customers is None:
+        table = file.read(use_threads=False)
+    else:
+        table = file.read_row_groups(_groups_with(file, customers), use_threads=False)
+        own = pc.is_in(table["customer_number"], pa.array(list(customers), pa.string()))
+        table = table.filter(own)
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
+
+
+def _groups_with(file: pq.ParquetFile, customers: Collection[str]) -> list[int]:
+    """The row groups in which rows of these customers may be."""
+    numbers = sorted(customers)
+    column = file.schema_arrow.get_field_index("customer_number")
+
+    def may_hold(group: int) -> bool:
+        known = file.metadata.row_group(group).column(column).statistics
+        if known is None or not known.has_min_max:
+            return True
+        first = bisect_left(numbers, known.min)
+        return first < len(numbers) and numbers[first] <= known.max
+
+    return [group for group in range(file.num_row_groups) if may_hold(group)]
 
 
 def _path(asset: str, month: str, sha256: str) -> str:
@@ -151,11 +185,15 @@ def write_billed(frames: FrameStore, month: str, billed: BilledMonth) -> dict[st
     return {name: frames.write(name, month, getattr(billed, part)) for name, part in _BILLED.items()}
 
 
-def read_billed(frames: FrameStore, month: str, hashes: Hashes) -> BilledMonth:
-    """What was billed, by these hashes. Raises: FrameMissing, StoreError."""
+def read_billed(
+    frames: FrameStore, month: str, hashes: Hashes, customers: Collection[str] | None = None
+) -> BilledMonth:
+    """What was billed, by these hashes, of everybody or of these customers. Raises: FrameMissing, StoreError."""
     from billing_pipeline.billing.bill import BilledMonth
 
-    return BilledMonth(**{part: frames.read(name, month, hashes[name]) for name, part in _BILLED.items()})
+    return BilledMonth(
+        **{part: frames.read(name, month, hashes[name], customers) for name, part in _BILLED.items()}
+    )
 
 
 def take_over_unversioned(frames: FrameStore, month: str) -> tuple[dict[str, str], dict[str, str]] | None:

@@ -91,3 +91,27 @@ def test_a_password_in_the_stores_address_is_shown_nowhere() -> None:
     with pytest.raises(StoreUrlInvalid, match="nosuchscheme://user@bucket") as refused:
         StoreFiles("nosuchscheme://user:canary@bucket")
     assert "canary" not in str(refused.value)
+
+
+def test_documents_are_kept_compressed_and_read_as_they_were(store: BlobStore, tmp_path: Path) -> None:
+    data = b'{"lines":[' + b",".join([b'{"title":"Battery change"}'] * 1000) + b"]}"
+    sha256 = store.put("document", data)
+    [file] = files_in(tmp_path / "store")
+    assert (sha256, file.name) == (sha256_of(data), sha256)
+    assert file.stat().st_size < len(data) / 10
+    assert store.get("document", sha256) == data
+    packed = file.read_bytes()
+    for place in range(0, len(packed), 7):
+        file.write_bytes(packed[:place] + bytes([packed[place] ^ 1]) + packed[place + 1 :])
+        with pytest.raises(StoreError, match="is damaged"):
+            store.get("document", sha256)
+
+
+def test_documents_that_an_older_release_kept_uncompressed_are_read(store: BlobStore, tmp_path: Path) -> None:
+    data = b'{"lines":[]}'
+    sha256 = store.put("document", data)
+    [file] = files_in(tmp_path / "store")
+    file.write_bytes(data)
+    assert store.get("document", sha256) == data
+    assert store.put("document", data) == sha256
+    assert file.read_bytes() == data
