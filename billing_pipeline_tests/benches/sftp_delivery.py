@@ -46,7 +46,7 @@ def figures() -> Iterator[Figure]:
             (folder / "files" / file).write_bytes(data)
         with distant_proxy(server.port, ONE_WAY_S) as port:
             server.pin(port)
-            ways: dict[str, Callable[[Path], None]] = {
+            ways: dict[str, Callable[[Path], Callable[[], None]]] = {
                 "paramiko put x8": lambda into: _paramiko(server, port, files, into),
                 "deliver_all": lambda into: _deliver(server, port, list(files.values()), into),
             }
@@ -64,14 +64,17 @@ def figures() -> Iterator[Figure]:
         yield Figure(f"deliver_all / lftp -P8 (load {load:.1f} at the end)", ratio, "x", GOAL_RATIO)
 
 
-def _interleaved(ways: dict[str, Callable[[Path], None]], folder: Path) -> dict[str, list[float]]:
+def _interleaved(
+    ways: dict[str, Callable[[Path], Callable[[], None]]], folder: Path
+) -> dict[str, list[float]]:
     taken: dict[str, list[float]] = {way: [] for way in ways}
     for number in range(ROUNDS):
-        for way, carry_out in ways.items():
+        for way, prepare in ways.items():
             into = folder / f"{way.split()[0]}-{number}"
             into.mkdir()
+            send = prepare(into)
             started = time.perf_counter()
-            carry_out(into)
+            send()
             taken[way].append(time.perf_counter() - started)
             arrived = sum(file.stat().st_size for file in into.glob("*.csv"))
             if arrived != FILES * LINES * LINE_BYTES:
@@ -84,8 +87,8 @@ def _file(number: int) -> bytes:
     return (line * LINES).encode()
 
 
-def _deliver(server: OpenSshServer, port: int, files: Sequence[bytes], into: Path) -> None:
-    """As a run does it, from the stored file on; the records of the month are made before."""
+def _deliver(server: OpenSshServer, port: int, files: Sequence[bytes], into: Path) -> Callable[[], None]:
+    """As a run does it, from the stored file on; the files and records of the month are made before."""
     defaults = Settings()
     ledger = open_ledger(f"sqlite:///{into}/ledger.db")
     store = BlobStore(into / "store")
@@ -94,16 +97,19 @@ def _deliver(server: OpenSshServer, port: int, files: Sequence[bytes], into: Pat
     transport = server.transport(timeout_s=30.0, port=port)
     context = context_over(transport, ledger, store, places=Places(str(into)))
     connections = defaults.sftp_connections * defaults.sftp_channels
-    results = list(deliver_all(parcels, transport, context, connections=connections, timeout_s=30.0))
-    ledger.close()
-    if {result.outcome for result in results} != {"delivered"}:
-        raise RuntimeError("not every file was delivered")
+
+    def send() -> None:
+        results = list(deliver_all(parcels, transport, context, connections=connections, timeout_s=30.0))
+        if {result.outcome for result in results} != {"delivered"}:
+            raise RuntimeError("not every file was delivered")
+
+    return send
 
 
-def _paramiko(server: OpenSshServer, port: int, files: dict[str, bytes], into: Path) -> None:
+def _paramiko(server: OpenSshServer, port: int, files: dict[str, bytes], into: Path) -> Callable[[], None]:
     names = sorted(files)
 
-    def send(share: int) -> None:
+    def send_share(share: int) -> None:
         transport = Transport((HOST, port))
         transport.connect(
             username=server.username, pkey=Ed25519Key.from_private_key_file(str(server.client_key))
@@ -117,15 +123,22 @@ def _paramiko(server: OpenSshServer, port: int, files: dict[str, bytes], into: P
                 file.write(files[name])
         transport.close()
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(send, range(AT_ONCE)))
+    def send() -> None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(send_share, range(AT_ONCE)))
+
+    return send
 
 
-def _lftp(server: OpenSshServer, port: int, files: Path, into: Path) -> None:
+def _lftp(server: OpenSshServer, port: int, files: Path, into: Path) -> Callable[[], None]:
     ssh = f"ssh -a -x -i {server.client_key} -o UserKnownHostsFile={server.known_hosts} -o IdentitiesOnly=yes"
     script = (
         f"set sftp:connect-program '{ssh}'; set net:connection-limit {AT_ONCE}; set cmd:fail-exit yes; "
         f"open -u {server.username}, -p {port} sftp://{HOST}; "
         f"mirror -R --parallel={AT_ONCE} --no-perms {files} {into}"
     )
-    subprocess.run(["lftp", "-c", script], check=True, stdin=subprocess.DEVNULL)
+
+    def send() -> None:
+        subprocess.run(["lftp", "-c", script], check=True, stdin=subprocess.DEVNULL)
+
+    return send
