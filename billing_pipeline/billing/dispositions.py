@@ -25,7 +25,6 @@ DISPOSITIONS: Final = (
     "blocked customer",
     "omitted",
     "late, waiting",
-    "not in this run",
     "not billable",
     "test customer",
 )
@@ -73,12 +72,10 @@ def reconcile(
     rules: Rules,
     *,
     billed_before: Collection[tuple[str, str]] = (),
-    in_part: Collection[str] = (),
 ) -> Reconciliation:
     """Compares the billed `month` with the extract that it was made from.
 
-    `billed_before`: (kind, id) of rows billed by a delivery of another month. `in_part`: customers for whom this run
-    bills only certain services.
+    `billed_before`: (kind, id) of rows billed by a delivery of another month.
     """
     rows = {(row.kind, row.source_id): row for row in _source_rows(extract)}
     lines = _line_groups(billed.lines)
@@ -86,7 +83,7 @@ def reconcile(
     in_lines = {source for sources in lines for source in sources}
     counted: Counter[str] = Counter()
     nets: dict[str, Counter[str]] = {name: Counter() for name in DISPOSITIONS}
-    where = _Dispositions(extract, billed, rules, in_lines, frozenset(billed_before), frozenset(in_part))
+    where = _Dispositions(extract, billed, rules, in_lines, frozenset(billed_before))
     of_month = [row for row in rows.values() if row.month == month]
     for row in of_month:
         name = where.of(row)
@@ -160,7 +157,6 @@ class _Dispositions:
         rules: Rules,
         in_lines: set[tuple[str, str]],
         billed_before: frozenset[tuple[str, str]],
-        in_part: frozenset[str],
     ) -> None:
         self._test = _test_customers(extract)
         self._roster = {
@@ -172,7 +168,6 @@ class _Dispositions:
         self._rules = rules
         self._in_lines = in_lines
         self._billed_before = billed_before
-        self._in_part = in_part
 
     def of(self, row: SourceRow) -> str | None:
         """The name of the row's disposition; None where nothing says why a billable row is in no line."""
@@ -189,7 +184,6 @@ class _Dispositions:
             "blocked customer": outcome == "blocked",
             "omitted": outcome == "omitted" or reason != "",
             "late, waiting": late_rows > 0,
-            "not in this run": row.customer_number in self._in_part,
         }
         return next((name for name, explains in explanations.items() if explains), None)
 
