@@ -25,11 +25,12 @@ from billing_pipeline.billing.arrow import (
     where,
     with_columns,
 )
-from billing_pipeline.billing.late import LedgerView, drift, with_ledger_status
+from billing_pipeline.billing.late import LedgerView, with_ledger_status
 from billing_pipeline.billing.lines import invoice_lines, validated
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
 from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
 from billing_pipeline.billing.rules import Rules
+from billing_pipeline.billing.standing import drift_of, set_aside, standings_of
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_frame
 
@@ -50,6 +51,7 @@ class BilledMonth:
 
     `lines`: `lines.LINES`. `totals`: `amounts.TOTALS`. `roster`: `ROSTER`. `problems`: why customers are blocked, as
     `problems.problems_frame`. `drift`: rows that have changed since they were billed, likewise; they block nobody.
+    `standings`: `standing.ROW_STANDINGS`, of the month and of the earlier ones that were looked at.
     """
 
     lines: pd.DataFrame
@@ -57,6 +59,7 @@ class BilledMonth:
     roster: pd.DataFrame
     problems: pd.DataFrame
     drift: pd.DataFrame
+    standings: pd.DataFrame
 
     def of_customers(self, customer_numbers: Collection[str]) -> BilledMonth:
         """The month, with nobody in it but these customers."""
@@ -79,20 +82,23 @@ def bill_month(
     omissions: Sequence[Omission] = (),
     adjustments: Iterable[Adjustment] = (),
     only_services: Collection[str] = (),
+    also_wrong: Sequence[Problem] = (),
 ) -> BilledMonth:
     """Bills `month` by the rules and what the ledger knows. Pure: the same input gives the same frames.
 
     `extract`: the rows of the month and of the earlier months in which late rows are looked for, with the customers of
     these rows and of the adjustments. `only_services`: bill only these services and their fees, if any are named.
+    `also_wrong`: problems that were found elsewhere, and block their customers.
     Raises LinesInvalid for a bug of this program; whatever is wrong with a customer's rows is a problem.
     """
     ledger = ledger_view or LedgerView.empty()
     customers = without_test_customers(extract.customers, extract.customers)
+    read = source_rows(extract, rules, month, timezone, adjustments)
     rows = (
-        source_rows(extract, rules, month, timezone, adjustments)
-        .pipe(without_test_customers, extract.customers)
+        read.pipe(without_test_customers, extract.customers)
         .pipe(with_ledger_status, month, ledger)
         .pipe(leave_out, month, omissions, rules.only_customers, only_services)
+        .pipe(set_aside, month, ledger)
         .pipe(with_billing_flags)
     )
     billed = (
@@ -104,19 +110,30 @@ def bill_month(
     members = members_of(rows)
     omitted = omitted_of(rows, customer_reasons(members, month, omissions, rules.only_customers))
     judged = [number for number in members if number not in omitted]
-    problems = _problems(
-        rows, billed, customers[customers["customer_number"].isin(judged)], extract.service_tasks
-    )
+    problems = [
+        *_problems(rows, billed, customers[customers["customer_number"].isin(judged)], extract.service_tasks),
+        *also_wrong,
+    ]
     blocked = {problem.customer_number for problem in problems}
     lines = invoice_lines(_without_customers(billed, blocked), extract.service_tasks, timezone).pipe(
         validated
+    )
+    standings = standings_of(
+        rows,
+        _without_customers(read, set(rows["customer_number"])),
+        extract.customers,
+        month,
+        rules,
+        ledger,
+        problems,
     )
     return BilledMonth(
         lines=lines,
         totals=totals_of(lines),
         roster=roster_of(rows, members, omitted, blocked),
         problems=problems_frame(problems),
-        drift=problems_frame(drift(rows, month, ledger)),
+        drift=problems_frame(drift_of(standings)),
+        standings=standings,
     )
 
 

@@ -203,7 +203,7 @@ def _line_groups(lines: pd.DataFrame) -> dict[tuple[tuple[str, str], ...], int]:
     """Net in minor units by source rows; several lines of the same rows (itemised tasks) are one entry."""
     groups: dict[tuple[tuple[str, str], ...], int] = {}
     for line_type, ids, net in _records(lines, "line_type", "source_ids", "net"):
-        if line_type != "adjustment":
+        if not line_type.endswith("adjustment"):
             kind = "service" if line_type.endswith("service") else "fee"
             sources = tuple((kind, source_id) for source_id in ids)
             groups[sources] = groups.get(sources, 0) + net

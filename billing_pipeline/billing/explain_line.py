@@ -24,6 +24,7 @@ SOURCE_KIND_OF: Final[Mapping[str, Literal["service", "fee", "adjustment"]]] = M
         "cancellation_fee": FEE,
         "late_cancellation_fee": FEE,
         "adjustment": ADJUSTMENT,
+        "late_adjustment": ADJUSTMENT,
     }
 )
 """The kind of source row behind each line type."""

@@ -1,35 +1,36 @@
 """Which rows a month bills, by what the ledger says: its own, late ones, those that wait, those billed already.
 
-A month is closed for a customer once their file was committed for sending, or a delivery found nothing to bill. A row
-that appears later is late: it is billed once, in its customer's next open month. A row that has changed since it was
-billed is reported, and never billed again silently.
+A month is closed for a customer once a file of it was committed for sending. A row that appears later is late: it is
+billed once, in its customer's next open month. So is one that appears where a finished month had nothing to bill,
+unless that month itself is billed first. Where the customer was blocked, failed, held or omitted, the rows stay in
+their month.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import astuple, dataclass, field, replace
 from hashlib import sha256
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import (
+    FLAG,
+    INSTANT,
     TEXT,
     all_of,
     any_of,
     array,
     constant,
-    each_row,
     frame_of,
     in_pairs,
     negation,
     where,
     with_columns,
 )
-from billing_pipeline.problems import Code, Problem
 
 # A character that no valid text contains.
 _BETWEEN_CELLS = "\x1f"
@@ -40,7 +41,8 @@ class BilledSource:
     """An OMS row or adjustment that a delivery has billed and not released; one per (source_kind, source_id).
 
     `source_kind`: "service", "fee" or "adjustment". `customer_number`, `billed_month`: those of the delivery.
-    `month` and `fingerprint`: those of the row at the time it was billed.
+    `month` and `fingerprint`: those of the row at the time it was billed. `accepted`: how it looked when a person said
+    that it stands as it was sent (`standing.state_fingerprints`, or `GONE`), None where nobody has.
     """
 
     source_kind: str
@@ -50,28 +52,59 @@ class BilledSource:
     month: str
     order_number: str
     fingerprint: str
+    accepted: str | None = None
 
+
+GONE: Final = "gone"
+"""What stands for the fingerprint of a row that the OMS has no more."""
 
 BILLED: Final = pa.schema([(name, TEXT) for name in BilledSource.__slots__])
+
+CENSUS: Final = pa.schema(
+    [(name, TEXT) for name in ("source_kind", "source_id", "standing", "code", "fingerprint")]
+)
+"""What the ledger noted of a row that was not billed: its standing, and how it looked (`state_fingerprints`)."""
+
+ADMITTED: Final = pa.schema(
+    [(name, TEXT) for name in ("source_kind", "source_id", "fingerprint", "related_id")]
+)
+"""A row that a person lets be billed, as it looked then; `related_id`: the gone row for which it was set aside."""
+
+GONE_ROWS: Final = pa.schema([*BILLED, pa.field("likeness", TEXT), pa.field("performed_at", INSTANT)])
+"""`BILLED` of rows that the OMS has no more; what they looked like and when they were done, null where not known."""
+
+
+def _empty(schema: pa.Schema) -> pd.DataFrame:
+    frame: pd.DataFrame = schema.empty_table().to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
 
 
 @dataclass(frozen=True)
 class LedgerView:
     """What the ledger knows when a month is billed.
 
-    `closed`: (customer_number, month) that take no more rows. `billed`: `BilledSource` as a frame, of at least the
-    months from which rows are extracted.
+    `closed`: (customer_number, month) for which a file was committed. `billed`: `BilledSource` as a frame, of at least
+    the months from which rows are extracted. `finished`: months that were delivered to everybody; `staying`:
+    (customer_number, month) of these whose rows stay there, because the customer was blocked, failed, held or omitted.
+    `census`: `CENSUS` of unbilled rows; `without_census`: finished months of which nothing was noted. `admitted`:
+    `ADMITTED`. `gone`: `GONE_ROWS`.
     """
 
     closed: frozenset[tuple[str, str]]
     billed: pd.DataFrame
+    finished: frozenset[str] = frozenset()
+    staying: frozenset[tuple[str, str]] = frozenset()
+    census: pd.DataFrame = field(default_factory=lambda: _empty(CENSUS))
+    without_census: frozenset[str] = frozenset()
+    admitted: pd.DataFrame = field(default_factory=lambda: _empty(ADMITTED))
+    gone: pd.DataFrame = field(default_factory=lambda: _empty(GONE_ROWS))
 
     @classmethod
-    def of(cls, closed: Iterable[tuple[str, str]], billed: Iterable[BilledSource]) -> Self:
+    def of(cls, closed: Iterable[tuple[str, str]], billed: Iterable[BilledSource], **others: Any) -> Self:
         """The view of these closed months and billed rows."""
         columns = list(zip(*(astuple(one) for one in billed), strict=True)) or [()] * len(BILLED)
         arrays = [pa.array(column, TEXT) for column in columns]
-        return cls(frozenset(closed), frame_of(dict(zip(BILLED.names, arrays, strict=True))))
+        return cls(frozenset(closed), frame_of(dict(zip(BILLED.names, arrays, strict=True))), **others)
 
     @classmethod
     def empty(cls) -> Self:
@@ -80,9 +113,17 @@ class LedgerView:
 
     def reopened(self, customer_number: str, month: str) -> LedgerView:
         """The view as if this customer's month had not been delivered; a correction starts from it."""
-        billed = self.billed
-        kept = ~((billed["customer_number"] == customer_number) & (billed["billed_month"] == month))
-        return LedgerView(self.closed - {(customer_number, month)}, billed[kept].reset_index(drop=True))
+
+        def others(rows: pd.DataFrame) -> pd.DataFrame:
+            kept = ~((rows["customer_number"] == customer_number) & (rows["billed_month"] == month))
+            return rows[kept].reset_index(drop=True)
+
+        return replace(
+            self,
+            closed=self.closed - {(customer_number, month)},
+            billed=others(self.billed),
+            gone=others(self.gone),
+        )
 
 
 def with_ledger_status(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd.DataFrame:
@@ -93,6 +134,7 @@ def with_ledger_status(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd
     earlier month that is still open has none of them.
 
     Also `is_of_month`, true too for a row without a month (its instant is faulty), and `is_late`: of an earlier month.
+    `own_closed`: its customer's own month is closed.
     """
     kinds, ids, numbers = (array(rows[name]) for name in ("source_kind", "source_id", "customer_number"))
     months = array(rows["month"])
@@ -100,13 +142,16 @@ def with_ledger_status(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd
     is_of_month = pc.equal(months, month).fill_null(True)
     target_closed = in_pairs(numbers, constant(month, TEXT, len(rows)), ledger.closed)
     own_closed = in_pairs(numbers, months, ledger.closed)
+    finished = pc.is_in(months, pa.array(sorted(ledger.finished), TEXT))
+    comes_late = any_of(own_closed, all_of(finished, negation(in_pairs(numbers, months, ledger.staying))))
     billed, customer_then, month_then = _billed(kinds, ids, ledger.billed)
     here = all_of(billed, pc.equal(customer_then, numbers), pc.equal(month_then, month))
-    mine = all_of(negation(billed), any_of(is_of_month, all_of(is_late, own_closed)))
+    mine = all_of(negation(billed), any_of(is_of_month, all_of(is_late, comes_late)))
     return with_columns(
         rows,
         is_of_month=is_of_month,
         is_late=is_late,
+        own_closed=own_closed,
         billed_here=here,
         billed_elsewhere=all_of(billed, negation(here)),
         due=all_of(mine, negation(target_closed)),
@@ -114,43 +159,20 @@ def with_ledger_status(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd
     )
 
 
-def drift(rows: pd.DataFrame, month: str, ledger: LedgerView) -> list[Problem]:
-    """One CHANGED_AFTER_DELIVERY per billed row that has changed since, is no longer billable, or has disappeared.
+def gone_of(billed: pd.DataFrame, months: Collection[str], present: Mapping[str, pa.Array]) -> pd.DataFrame:
+    """`GONE_ROWS`: what is billed, has one of `months`, read whole, as its own, and an id that is not `present`.
 
-    `rows`: all source rows of the extract and the adjustments. Only rows of `month` can be found to have disappeared:
-    of earlier months the extract has only some rows. The customer is the one who was billed.
+    `present`: the ids that are there in these months, by source kind. What the rows looked like is not known here.
     """
-    billed = ledger.billed
-    place = _index_of(
-        *(array(billed["source_kind"]), array(billed["source_id"])),
-        *(array(rows["source_kind"]), array(rows["source_id"])),
-    )
-    found = pc.is_valid(place)
-    same = pc.equal(array(rows["fingerprint"]).take(place), array(billed["fingerprint"]))
-    still_billable = array(rows["billable"]).take(place)
-    told = with_columns(
-        billed,
-        says=pc.case_when(
-            pc.make_struct(
-                all_of(found, negation(same)),
-                all_of(found, negation(still_billable)),
-                all_of(negation(found), pc.equal(array(billed["month"]), month)),
-            ),
-            pa.scalar("has changed"),
-            pa.scalar("is not billable any more"),
-            pa.scalar("is no longer among the rows of its month"),
-        ),
-    ).pipe(lambda frame: where(frame, pc.is_valid(array(frame["says"]))))
-    return [
-        Problem(
-            code=Code.CHANGED_AFTER_DELIVERY,
-            customer_number=row.customer_number,
-            source_id=row.source_id,
-            message=f"{row.source_kind} {row.source_id} {row.says} since order {row.order_number} billed it, and is "
-            f"not billed again: correct {row.billed_month} for customer {row.customer_number}, or leave it",
-        )
-        for row in each_row(told)
-    ]
+    kinds, ids = array(billed["source_kind"]), array(billed["source_id"])
+    read = pc.is_in(array(billed["month"]), pa.array(sorted(months), TEXT))
+    of_oms = pc.is_in(kinds, pa.array(sorted(present), TEXT))
+    found = constant(False, FLAG, len(billed))
+    for kind, there in present.items():
+        found = pc.or_(found, all_of(pc.equal(kinds, kind), pc.is_in(ids, there)))
+    gone = where(billed, all_of(read, of_oms, negation(found)))
+    unknown = {name: pa.nulls(len(gone), GONE_ROWS.field(name).type) for name in ("likeness", "performed_at")}
+    return with_columns(gone, **unknown)
 
 
 def cells_text(*cells: pa.Array, between: str = _BETWEEN_CELLS) -> pa.Array:
@@ -172,7 +194,7 @@ def fingerprints(*cells: pa.Array) -> pa.Array:
 
 def _billed(kinds: pa.Array, ids: pa.Array, billed: pd.DataFrame) -> tuple[pa.Array, pa.Array, pa.Array]:
     """For each row: whether it is billed, for which customer, in which month. 1:1 by kind and id."""
-    place = _index_of(kinds, ids, array(billed["source_kind"]), array(billed["source_id"]))
+    place = index_of(kinds, ids, array(billed["source_kind"]), array(billed["source_id"]))
     return (
         pc.is_valid(place),
         array(billed["customer_number"]).take(place),
@@ -180,7 +202,7 @@ def _billed(kinds: pa.Array, ids: pa.Array, billed: pd.DataFrame) -> tuple[pa.Ar
     )
 
 
-def _index_of(kinds: pa.Array, ids: pa.Array, known_kinds: pa.Array, known_ids: pa.Array) -> pa.Array:
+def index_of(kinds: pa.Array, ids: pa.Array, known_kinds: pa.Array, known_ids: pa.Array) -> pa.Array:
     """For each (kind, id) its index among the known ones, or null."""
     wanted = pc.binary_join_element_wise(kinds, ids, "/")
     return pc.index_in(wanted, pc.binary_join_element_wise(known_kinds, known_ids, "/"))

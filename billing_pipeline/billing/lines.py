@@ -77,6 +77,7 @@ _LINE_TYPES: Final = {
     (FEE, False): "cancellation_fee",
     (FEE, True): "late_cancellation_fee",
     (ADJUSTMENT, False): "adjustment",
+    (ADJUSTMENT, True): "late_adjustment",
 }
 
 LINE_TYPES: Final = tuple(_LINE_TYPES.values())

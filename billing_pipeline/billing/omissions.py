@@ -16,11 +16,11 @@ from billing_pipeline.problems import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """A customer or a service that a person leaves out of one month, or of all months (`month` None).
+    """A customer, a service or a fee that a person leaves out of one month, or of all months (`month` None).
 
     A service is left out together with its cancellation fees. An omission of one month also holds where rows of that
     month would be billed later: they do not come back as late rows.
-    Raises UsageError unless it names either a customer or a service, and a reason.
+    Raises UsageError unless it names a customer, a service or a fee, and a reason.
     """
 
     reason: str
@@ -28,10 +28,11 @@ class Omission:
     service_id: str = ""
     month: str | None = None
     author: str = ""
+    fee_id: str = ""
 
     def __post_init__(self) -> None:
-        if bool(self.customer_number) == bool(self.service_id):
-            raise UsageError("an omission names either a customer or a service: give one of the two")
+        if len([one for one in (self.customer_number, self.service_id, self.fee_id) if one]) != 1:
+            raise UsageError("an omission names a customer, a service or a fee: give one of the three")
         if not self.reason.strip():
             raise UsageError("an omission needs a reason: it is shown in the report")
 
@@ -41,8 +42,8 @@ class Omission:
         return f"{self.reason} ({self.author})" if self.author else self.reason
 
 
-_NOT_A_CUSTOMER: Final = "not among only_customers of the rules"
-_NOT_A_SERVICE: Final = "not among the services asked for"
+NOT_A_CUSTOMER: Final = "not among only_customers of the rules"
+NOT_A_SERVICE: Final = "not among the services asked for"
 
 
 def customer_reasons(
@@ -57,7 +58,7 @@ def customer_reasons(
         if omission.customer_number and omission.month in (None, month):
             reasons.setdefault(omission.customer_number, omission.reason_and_author)
     return {
-        number: reasons.get(number, _NOT_A_CUSTOMER)
+        number: reasons.get(number, NOT_A_CUSTOMER)
         for number in customer_numbers
         if number in reasons or (only_customers and number not in only_customers)
     }
@@ -78,19 +79,28 @@ def leave_out(
     numbers, services = array(rows["customer_number"]), array(rows["service_id"])
     by_customer: dict[tuple[str, str | None], str] = {}
     by_service: dict[tuple[str, str | None], str] = {}
+    by_fee: dict[tuple[str, str | None], str] = {}
     for omission in omissions:
         if omission.customer_number:
             by_customer.setdefault((omission.customer_number, omission.month), omission.reason_and_author)
-        else:
+        elif omission.service_id:
             reason = f"{omission.service_id}: {omission.reason_and_author}"
             by_service.setdefault((omission.service_id, omission.month), reason)
+        else:
+            by_fee.setdefault(
+                (omission.fee_id, omission.month), f"{omission.fee_id}: {omission.reason_and_author}"
+            )
+    fees = pc.if_else(
+        pc.equal(array(rows["source_kind"]), "fee"), array(rows["source_id"]), pa.scalar(None, TEXT)
+    )
     reasons = [
         _reasons(by_customer, numbers, array(rows["month"]), month),
         _reasons(by_service, services, array(rows["month"]), month),
+        _reasons(by_fee, fees, array(rows["month"]), month),
     ]
     for selected, names, reason in (
-        (only_customers, numbers, _NOT_A_CUSTOMER),
-        (only_services, services, _NOT_A_SERVICE),
+        (only_customers, numbers, NOT_A_CUSTOMER),
+        (only_services, services, NOT_A_SERVICE),
     ):
         if selected:
             chosen = pc.is_in(names, pa.array(sorted(selected), TEXT))

@@ -63,6 +63,10 @@ SOURCE_ROWS: Final = pa.schema(
         ("task_count", pa.int64()),
         ("tasks_priced", pa.int64()),
         ("task_sum", pa.decimal128(38, 2)),  # of the tasks with a price; null where none has one
+        ("tasks_text", TEXT),  # all of the tasks, to tell whether two services have the same
+        ("status", TEXT),
+        ("sub_status", TEXT),
+        ("provider", TEXT),
         ("faults", TEXT),  # as the extract has them
         ("fingerprint", TEXT),
     ]
@@ -96,11 +100,11 @@ _BETWEEN_TASKS: Final = "\x1d"
 def source_rows(
     extract: Extract, rules: Rules, month: str, timezone: str, adjustments: Iterable[Adjustment]
 ) -> pd.DataFrame:
-    """`SOURCE_ROWS`: all rows of the extract, billable or not, and the adjustments of `month`."""
+    """`SOURCE_ROWS`: all rows of the extract, billable or not, and the adjustments of `month` and of those before."""
     parts = [
         _service_rows(extract, rules),
         _fee_rows(extract, rules),
-        _adjustment_rows([one for one in adjustments if one.month == month], timezone),
+        _adjustment_rows([one for one in adjustments if one.month <= month], timezone),
     ]
     return frame_of(pa.concat_tables(parts).combine_chunks())
 
@@ -226,7 +230,10 @@ def _service_rows(extract: Extract, rules: Rules) -> pa.Table:
     ids = array(services["service_id"])
     numbers = array(services["customer_number"])
     with_tasks = with_task_facts(services, ids, extract.service_tasks)
-    copied = ("month", "description", "location", "quantity", "unit", "vat_percent", "currency", "faults")
+    copied = (
+        *("month", "description", "location", "quantity", "unit", "vat_percent", "currency", "faults"),
+        *("status", "sub_status", "provider"),
+    )
     columns = {name: array(services[name]) for name in copied} | {
         "source_kind": constant(SERVICE, TEXT, len(services)),
         "source_id": ids,
@@ -240,6 +247,7 @@ def _service_rows(extract: Extract, rules: Rules) -> pa.Table:
         "task_count": array(with_tasks["task_count"]),
         "tasks_priced": array(with_tasks["tasks_priced"]),
         "task_sum": array(with_tasks["task_sum"]),
+        "tasks_text": array(with_tasks["task_cells"]),
         "fingerprint": _service_fingerprints(with_tasks),
     }
     return _as_source_rows(columns)

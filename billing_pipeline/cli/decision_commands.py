@@ -25,7 +25,9 @@ from billing_pipeline.cli.options import (
 )
 from billing_pipeline.problems import UsageError
 
-omit = typer.Typer(no_args_is_help=True, help="Leave a customer or a service out, of one month or for good.")
+omit = typer.Typer(
+    no_args_is_help=True, help="Leave a customer, a service or a fee out, of one month or for good."
+)
 adjust = typer.Typer(
     no_args_is_help=True, help="Add a row to a customer's month, and change it until billed."
 )
@@ -40,6 +42,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(correct)
     app.command()(release)
     app.command()(reconcile)
+    app.command()(admit)
     app.add_typer(omit, name="omit")
     app.add_typer(adjust, name="adjust")
 
@@ -115,6 +118,58 @@ def reconcile(reason: Reason, by: By, as_json: AsJson = False) -> None:
         typer.echo("the ledger knows every file of ours in the inbox")
 
 
+def admit(
+    reason: Reason,
+    by: By,
+    month: Annotated[str, typer.Argument(metavar="[MONTH]", help="The month of the rows, as YYYY-MM.")] = "",
+    customer: Annotated[str, typer.Option("--customer", metavar="N", help="The customer number.")] = "",
+    service: Annotated[
+        list[str] | None, typer.Option("--service", metavar="ID", help="Of these services; may be repeated.")
+    ] = None,
+    fee: Annotated[
+        list[str] | None, typer.Option("--fee", metavar="ID", help="Of these fees; may be repeated.")
+    ] = None,
+    same_as: Annotated[
+        str, typer.Option("--same-as", metavar="OLD_ID", help="It is this billed row under another id.")
+    ] = "",
+    renamed: Annotated[
+        bool, typer.Option("--renamed", help="Billed rows have new ids: pair all that are one to one.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let rows be billed that were set aside, all of a customer's month or those that are named."""
+    from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.admit import admit_renamed, admit_rows
+    from billing_pipeline.steps.wiring import build_wiring
+
+    wiring = build_wiring(load_settings())
+    if renamed:
+        if month or customer or service or fee or same_as:
+            raise UsageError(
+                "--renamed looks at all months and customers: give it alone, with --reason and --by"
+            )
+        admitted = admit_renamed(wiring, reason=reason, author=by)
+    elif not month or not customer:
+        raise UsageError("admit needs a MONTH and --customer N, or --renamed")
+    else:
+        admitted = admit_rows(
+            wiring,
+            month,
+            customer,
+            services=service or (),
+            fees=fee or (),
+            same_as=same_as,
+            reason=reason,
+            author=by,
+        )
+    if as_json:
+        print_json({"admitted": [one.as_json() for one in admitted]})
+    elif admitted:
+        print_lines(one.line() for one in admitted)
+    else:
+        typer.echo("no billed row has gone for which there is just one new row that is the same")
+
+
 @omit.command("add")
 def omit_add(
     month: Annotated[str, typer.Argument(metavar="MONTH|always", help="YYYY-MM, or always.")],
@@ -122,11 +177,13 @@ def omit_add(
     by: By,
     customer: Annotated[str, typer.Option("--customer", metavar="N")] = "",
     service: Annotated[str, typer.Option("--service", metavar="ID", help="Its fees are left out too.")] = "",
+    fee: Annotated[str, typer.Option("--fee", metavar="ID", help="A cancellation fee alone.")] = "",
 ) -> None:
-    """Leave a customer, or a service, out of a month or for good. It is counted, and shown with its reason."""
+    """Leave a customer, a service or a fee out of a month or for good. It is counted, and shown with its reason."""
     from billing_pipeline.delivery.ledger import open_ledger
     from billing_pipeline.report.decision_text import omission_line
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.outdated import billing_orders
 
     settings = load_settings()
     if month != ALWAYS:
@@ -136,12 +193,16 @@ def omit_add(
         month=None if month == ALWAYS else month,
         customer_number=customer,
         service_id=service,
+        fee_id=fee,
         reason=reason,
         author=by,
     )
     typer.echo(omission_line(added))
-    if month != ALWAYS and (customer, month) in ledger.deliveries.closed([month]):
-        typer.echo(f"{month} is closed for customer {customer}: what was sent stays sent", err=True)
+    for order_number in billing_orders(ledger, added):
+        typer.echo(
+            f"order {order_number} has billed it, and stands: the omission takes effect with the next correction",
+            err=True,
+        )
 
 
 @omit.command("list")

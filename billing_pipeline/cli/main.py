@@ -34,7 +34,10 @@ from billing_pipeline.problems import PipelineError, UsageError
 # Dagster, pandas and paramiko take seconds to load: each command imports what it needs itself, so that `--help`,
 # a usage error and `status` answer at once.
 if TYPE_CHECKING:
+    from billing_pipeline.delivery.ledger import Ledger
     from billing_pipeline.report.month import MonthStatus
+    from billing_pipeline.settings import Settings
+    from billing_pipeline.steps.open_list import OpenList
 
 app = typer.Typer(
     name="billing-pipeline",
@@ -68,6 +71,12 @@ def run(
     force: Annotated[
         bool, typer.Option("--force", help="Bill a month that is not over or not settled.")
     ] = False,
+    accept_new_ids: Annotated[
+        bool,
+        typer.Option(
+            "--accept-new-ids", help="Go on although many billed rows have gone from the OMS at once."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bill a month: extract, check, make the files and deliver them, through Dagster, with its records."""
@@ -79,44 +88,87 @@ def run(
     settings = load_settings()
     customers, services = customer or (), service or ()
     if dry_run:
-        found = run_dry(settings, month, customers=customers, services=services, force=force)
+        found = run_dry(
+            settings,
+            month,
+            customers=customers,
+            services=services,
+            force=force,
+            accept_new_ids=accept_new_ids,
+        )
         _print_month(found, as_json, dry_run=True)
-        _exit_by(found)
+        raise typer.Exit(NEEDS_A_PERSON if found.needs_a_person else ALL_WELL)
     with progress_on(sys.stderr) as progress:
         result = run_month(
-            settings, month, customers=customers, services=services, force=force, progress=progress
+            settings,
+            month,
+            customers=customers,
+            services=services,
+            force=force,
+            accept_new_ids=accept_new_ids,
+            progress=progress,
         )
-    _print_month(result.status, as_json)
+    _print_month(result.status, as_json, result.open)
     if result.error is not None:
         raise result.error
-    _exit_by(result.status)
+    raise typer.Exit(NEEDS_A_PERSON if result.status.needs_a_person or result.open.items else ALL_WELL)
 
 
 @app.command()
-def status(month: Month, as_json: AsJson = False) -> None:
-    """Show the outcome per customer of a month, as the ledger knows it."""
+def status(
+    month: Annotated[
+        str | None,
+        typer.Argument(metavar="[MONTH]", help="YYYY-MM; without it, all that is open of all months."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the outcome per customer of a month, or all that needs a person, as the ledger knows it."""
+    from billing_pipeline.billing.rules import load_rules
     from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.open_list import open_list
+
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url_or_default)
+    found = open_list(ledger, load_rules(settings.rules), settings.first_month)
+    if month is None:
+        _print_open(found, as_json)
+    else:
+        _print_status(month, as_json, settings, ledger, found)
+    raise typer.Exit(NEEDS_A_PERSON if found.items else ALL_WELL)
+
+
+def _print_open(found: OpenList, as_json: bool) -> None:
+    from datetime import UTC, datetime
+
+    from billing_pipeline.report.open_items import open_lines
+
+    if as_json:
+        print_json({"open": [item.as_json() for item in found.items]})
+        return
+    as_of = f", as of {found.as_of.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if found.as_of else ""
+    print_lines(open_lines(found.items, datetime.now(UTC)))
+    typer.echo(f"{_count(found)} open{as_of}")
+
+
+def _print_status(month: str, as_json: bool, settings: Settings, ledger: Ledger, found: OpenList) -> None:
     from billing_pipeline.oms.period import period_of
     from billing_pipeline.report.month import month_status
-    from billing_pipeline.settings import load_settings
     from billing_pipeline.steps.current_billing import changed_since_billed
     from billing_pipeline.store.frames import FrameMissing, FrameStore
     from billing_pipeline.store.store_files import StoreError
 
-    settings = load_settings()
     period_of(month, settings.timezone)
-    ledger = open_ledger(settings.ledger_url_or_default)
     try:
         drift = changed_since_billed(month, ledger, FrameStore(settings.store_url_or_default))
     except (StoreError, FrameMissing) as error:
         # The ledger alone knows the outcomes; what has changed since is told as well as it can be.
         typer.echo(f"what has changed since is not told: {error}", err=True)
         drift = []
-    found = month_status(month, ledger.months.customers(month), ledger.deliveries.of_month(month), drift)
-    if not found.customers:
+    told = month_status(month, ledger.months.customers(month), ledger.deliveries.of_month(month), drift)
+    if not told.customers:
         typer.echo(f"{month} has not been billed here yet: `billing-pipeline run {month}`", err=True)
-    _print_month(found, as_json)
-    _exit_by(found)
+    _print_month(told, as_json, found)
 
 
 @app.command()
@@ -315,15 +367,20 @@ def _fail(message: str, status: int, debug: bool) -> int:
     return status
 
 
-def _print_month(status: MonthStatus, as_json: bool, *, dry_run: bool = False) -> None:
+def _print_month(
+    status: MonthStatus, as_json: bool, found: OpenList | None = None, *, dry_run: bool = False
+) -> None:
     from billing_pipeline.report.text import month_lines
 
     if as_json:
         extra = {"dry_run": True} if dry_run else {}
         print_json({**status.as_json(), **extra})
-    else:
-        print_lines(month_lines(status))
+        return
+    print_lines(month_lines(status))
+    if found is not None and found.items:
+        typer.echo(f"  {_count(found)} open, of all months: `billing-pipeline status` lists them")
 
 
-def _exit_by(status: MonthStatus) -> None:
-    raise typer.Exit(NEEDS_A_PERSON if status.needs_a_person else ALL_WELL)
+def _count(found: OpenList) -> str:
+    number = len(found.items)
+    return "nothing is" if number == 0 else "1 item is" if number == 1 else f"{number} items are"

@@ -28,6 +28,7 @@ from billing_pipeline.steps.bill_month import (
     require_plausible,
 )
 from billing_pipeline.steps.current_billing import extract_to_bill
+from billing_pipeline.steps.past import past_of, require_same_identity
 from billing_pipeline.steps.wiring import BillingSettings, LedgerAt, Oms
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import EXTRACTED, FrameStore, read_extract
@@ -64,6 +65,9 @@ class BillingConfig(dg.Config):
     force: bool = False
     """Bill a month that is suspiciously small or large against those before it."""
 
+    accept_new_ids: bool = False
+    """Bill although so many billed rows have gone from the OMS that their ids must have changed."""
+
 
 def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
     """The extract of a month (four assets, one snapshot) and what is billed of it (two assets, one pass)."""
@@ -94,8 +98,10 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         month = context.partition_key
         with plain_failures():
-            extract = extract_of_month(oms, ledger.open(), month, billing.rules.late_months)
-            kept = keep_extract(extract, frames, ledger.open(), month, "complete", context.run.run_id)
+            extract, first = extract_of_month(oms, ledger.open(), month, billing)
+            kept = keep_extract(
+                extract, frames, ledger.open(), month, "complete", context.run.run_id, first_month=first
+            )
         for key, relation in EXTRACTED.items():
             yield dg.MaterializeResult(
                 asset_key=key,
@@ -142,9 +148,19 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         with plain_failures():
             read = extract_to_bill(month, context.run.run_id, ledger.open(), frames)
             extract = read_extract(frames, month, read.frames)
-            billed = bill_extract(extract, month, ledger=ledger.open(), billing=billing)
+            past = past_of(
+                ledger.open(),
+                extract,
+                month,
+                first_month_read=read.first_month or month,
+                frames=frames,
+                billing=billing,
+            )
+            if not config.accept_new_ids:
+                require_same_identity(past, ledger.open())
+            billed = bill_extract(extract, month, past, ledger=ledger.open(), billing=billing)
             kept = keep_billed(
-                Billed(extract, billed),
+                Billed(extract, billed, past),
                 read,
                 frames=frames,
                 blobs=blobs,

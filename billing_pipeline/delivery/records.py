@@ -33,6 +33,7 @@ class State(StrEnum):
     CONSUMED = "CONSUMED"
     CONFIRMED = "CONFIRMED"
     HELD = "HELD"
+    WITHDRAWN = "WITHDRAWN"
 
 
 SENT_STATES: frozenset[State] = frozenset({State.PUBLISHED, State.CONSUMED, State.CONFIRMED})
@@ -41,7 +42,10 @@ SENT_STATES: frozenset[State] = frozenset({State.PUBLISHED, State.CONSUMED, Stat
 
 @dataclass(frozen=True, slots=True)
 class ExtractRecord:
-    """One read of a month from the OMS. `frames`: asset (`oms_services` …) → SHA-256 of its stored frame."""
+    """One read of a month from the OMS. `frames`: asset (`oms_services` …) → SHA-256 of its stored frame.
+
+    `first_month`: the oldest month of which all rows were read, "" for `month` alone.
+    """
 
     id: int
     month: str
@@ -49,6 +53,7 @@ class ExtractRecord:
     frames: Mapping[str, str]
     run_id: str
     at: datetime
+    first_month: str | None = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +235,8 @@ class Delivery:
     token's temporary file at `endpoint`, `leftovers` those of earlier tokens that may still be there. `holder`
     is the process at work on it, "" if nobody is.
     `accepted_sha256`: other bytes that a person has accepted as already delivered; `released_as`: what a
-    person last decided while it was held. Draft amounts are minor units, None until read back. `held_code` and
+    person last decided about it. `gone_at`: since when its file and draft are known not to be in EASY Bill any more.
+    Draft amounts are minor units, None until read back. `held_code` and
     `held_reason` say why it is HELD, or, where it was sent, what is wrong with its draft.
     """
 
@@ -262,7 +268,7 @@ class Delivery:
     held_code: Code | None
     held_reason: str
     accepted_sha256: str
-    released_as: Literal["", "send", "delivered"]
+    released_as: Literal["", "send", "delivered", "withdrawn"]
     reason: str
     author: str
     run_id: str
@@ -274,6 +280,7 @@ class Delivery:
     draft_net: int | None
     draft_gross: int | None
     confirmed_at: datetime | None
+    gone_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,21 +305,79 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class OmissionRecord:
-    """A customer or a service that a person left out of a month (`month` None: for good), and its removal.
+    """A customer, a service or a fee that a person left out of a month (`month` None: for good), and its removal.
 
-    Exactly one of `customer_number` and `service_id` is filled. `removed_at` None: it holds. Times are UTC.
+    Exactly one of `customer_number`, `service_id` and `fee_id` is filled. `removed_at` None: it holds. Times are UTC.
     """
 
     id: int
     month: str | None
     customer_number: str
     service_id: str
+    fee_id: str
     reason: str
     author: str
     created_at: datetime
     removed_reason: str
     removed_by: str
     removed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowStanding:
+    """What became of an OMS row that is not simply billed, as it was last seen; see `billing.standing`. UTC.
+
+    `net` in minor units of `currency`, None where it is not known. `since`: since when it has this standing.
+    """
+
+    source_kind: SourceKind
+    source_id: str
+    month: str
+    customer_number: str
+    standing: str
+    code: str
+    message: str
+    fingerprint: str
+    related_id: str
+    order_number: str
+    net: int | None
+    currency: str
+    run_id: str
+    since: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A row that was set aside, and that a person lets be billed, as it looked (`fingerprint`). UTC.
+
+    `related_id`: the row that has gone, for which it was set aside; `same_as`: the billed row that it is under another
+    id, "" where it is a row of its own.
+    """
+
+    id: int
+    source_kind: SourceKind
+    source_id: str
+    month: str
+    customer_number: str
+    fingerprint: str
+    related_id: str
+    same_as: str
+    reason: str
+    author: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MonthAudit:
+    """The account of a month's rows: how many have which standing, and net amounts in minor units by currency."""
+
+    month: str
+    rows: Mapping[str, int]
+    amounts: Mapping[str, Mapping[str, int]]
+    run_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from billing_pipeline.report.month import MonthStatus, month_status
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.bill_month import bill_part, keep, month_size, require_plausible
 from billing_pipeline.steps.current_billing import changed_since_billed, current_billing
+from billing_pipeline.steps.open_list import OpenList, open_list
 from billing_pipeline.steps.settling import require_open
 from billing_pipeline.steps.wiring import Progress, Wiring, build_wiring
 from billing_pipeline.store.frames import ROSTER, FrameStore
@@ -30,9 +31,10 @@ from billing_pipeline.store.frames import ROSTER, FrameStore
 
 @dataclass(frozen=True)
 class MonthRun:
-    """What a run of a month came to: the outcome per customer, and the error that ended it, if one did."""
+    """What a run of a month came to: the outcome per customer, what is open of all months, the error that ended it."""
 
     status: MonthStatus
+    open: OpenList
     error: PipelineError | None = None
 
 
@@ -43,6 +45,7 @@ def run_month(
     customers: Collection[str] = (),
     services: Collection[str] = (),
     force: bool = False,
+    accept_new_ids: bool = False,
     progress: Progress,
     now: datetime | None = None,
 ) -> MonthRun:
@@ -61,7 +64,7 @@ def run_month(
     with open_instance(settings) as instance:
         part = None
         if customers or services:
-            part = _bill_part(wiring, month, customers, services, force=force)
+            part = _bill_part(wiring, month, customers, services, force=force, accept_new_ids=accept_new_ids)
             wanted = list(part.customers)
         else:
             execute(
@@ -70,7 +73,7 @@ def run_month(
                 instance,
                 tags=tags,
                 partition_key=month,
-                ops={"billed_month": {"force": force}},
+                ops={"billed_month": {"force": force, "accept_new_ids": accept_new_ids}},
             )
             wanted = _roster(wiring, month)
         error = deliver_in_process(
@@ -84,7 +87,11 @@ def run_month(
             only_these=part is not None,
         )
     status = status_now(wiring.ledger.open(), wiring.frames, month)
-    return MonthRun(status.only(customers or wanted), error)
+    return MonthRun(
+        status if part is None else status.only(customers or wanted),
+        open_list(wiring.ledger.open(), wiring.billing.rules, settings.first_month),
+        error,
+    )
 
 
 def deliver_in_process(
@@ -134,9 +141,15 @@ def status_now(ledger: Ledger, frames: FrameStore, month: str) -> MonthStatus:
 
 
 def _bill_part(
-    wiring: Wiring, month: str, customers: Collection[str], services: Collection[str], *, force: bool
+    wiring: Wiring,
+    month: str,
+    customers: Collection[str],
+    services: Collection[str],
+    *,
+    force: bool,
+    accept_new_ids: bool,
 ) -> Billing:
-    billed = bill_part(wiring, month, customers=customers, services=services)
+    billed = bill_part(wiring, month, customers=customers, services=services, accept_new_ids=accept_new_ids)
     if not force:
         size = month_size(billed.month, month, wiring.frames, wiring.ledger.open(), wiring.billing.timezone)
         require_plausible(month, size)

@@ -88,6 +88,15 @@ def months_back(month: str, count: int) -> str:
     return back
 
 
+def months_between(first: str, last: str) -> list[str]:
+    """Every month from `first` to `last`, both included; none where `first` comes after."""
+    months = []
+    while first <= last:
+        months.append(first)
+        first = next_month(first)
+    return months
+
+
 def last_complete_month(now: datetime, timezone: str) -> str:
     """The last month that is over at `now`."""
     return previous_month(month_of(now, timezone))

@@ -9,7 +9,12 @@ from billing_pipeline.delivery.records import AdjustmentRecord, OmissionRecord
 
 def omission_line(omission: OmissionRecord) -> str:
     """For example "omission 1: service S-2, 2026-10: billed by hand (Kim)"."""
-    whom = f"service {omission.service_id}" if omission.service_id else f"customer {omission.customer_number}"
+    named = (
+        ("service", omission.service_id),
+        ("fee", omission.fee_id),
+        ("customer", omission.customer_number),
+    )
+    whom = next(f"{kind} {name}" for kind, name in named if name)
     line = (
         f"omission {omission.id}: {whom}, {omission.month or 'always'}: {omission.reason} ({omission.author})"
     )
@@ -25,6 +30,7 @@ def omission_json(omission: OmissionRecord) -> dict[str, Any]:
         "month": omission.month or "always",
         "customer_number": omission.customer_number or None,
         "service_id": omission.service_id or None,
+        "fee_id": omission.fee_id or None,
         "reason": omission.reason,
         "by": omission.author,
         "at": f"{omission.created_at:%Y-%m-%dT%H:%M:%SZ}",

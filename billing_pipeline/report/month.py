@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing_pipeline.delivery.ledger.deliveries import latest_of
+from billing_pipeline.delivery.ledger.deliveries import latest_of, standing_of
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, MonthCustomer, Outcome, State
 from billing_pipeline.problems import Code, Problem
 
@@ -28,7 +28,10 @@ NEEDS_A_PERSON: frozenset[Outcome] = frozenset({"blocked", "failed", "held"})
 
 @dataclass(frozen=True, slots=True)
 class CustomerStatus:
-    """One customer's month. Amounts are minor units of `currency`; file and amounts are empty without a file."""
+    """One customer's month. Amounts are minor units of `currency`; file and amounts are empty without a file.
+
+    `stands`: file and amounts are those of a delivery that stands in EASY Bill, whatever the outcome is now.
+    """
 
     customer_number: str
     outcome: Outcome
@@ -45,6 +48,7 @@ class CustomerStatus:
     problems: tuple[Problem, ...] = ()
     late_rows: int = 0
     reason: str = ""
+    stands: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The keys of 5-interfaces; what a customer without a file does not have is null."""
@@ -90,10 +94,10 @@ class MonthStatus:
 
     @property
     def totals(self) -> dict[str, dict[str, int]]:
-        """Net, VAT and gross of what is delivered or unchanged, in minor units, by currency."""
+        """Net, VAT and gross of what stands in EASY Bill, in minor units, by currency."""
         totals: dict[str, dict[str, int]] = {}
         for customer in self.customers:
-            if customer.outcome in {"delivered", "unchanged"}:
+            if customer.stands:
                 total = totals.setdefault(customer.currency, {"net": 0, "vat": 0, "gross": 0})
                 total["net"] += customer.net
                 total["vat"] += customer.vat
@@ -134,18 +138,25 @@ def month_status(
     drift: Iterable[Problem] = (),
 ) -> MonthStatus:
     """The month from the ledger's rows of it: one per customer, and one per delivered revision."""
-    latest = latest_of(deliveries)
+    sent = list(deliveries)
+    latest = latest_of(sent)
+    standing = {number: one for number, one in standing_of(sent).items() if one.state in SENT_STATES}
     return MonthStatus(
         month,
         tuple(
-            _customer_status(row, latest.get(row.export.customer_number))
+            _customer_status(
+                row, latest.get(row.export.customer_number), standing.get(row.export.customer_number)
+            )
             for row in sorted(rows, key=lambda row: row.export.customer_number)
         ),
         tuple(drift),
     )
 
 
-def _customer_status(row: MonthCustomer, delivery: Delivery | None) -> CustomerStatus:
+def _customer_status(
+    row: MonthCustomer, latest: Delivery | None, standing: Delivery | None
+) -> CustomerStatus:
+    delivery = None if latest is None or latest.state is State.WITHDRAWN else latest
     outcome, problems = _outcome(row, delivery)
     export = row.export
     facts: dict[str, Any] = {
@@ -153,12 +164,13 @@ def _customer_status(row: MonthCustomer, delivery: Delivery | None) -> CustomerS
         "late_rows": export.late_rows,
         "reason": export.reason if outcome == "omitted" else "",
     }
-    # What went out is told from the delivery, which is frozen; an export may have come since.
-    told = delivery if delivery is not None and delivery.state in SENT_STATES else export
-    if outcome in {"delivered", "unchanged", "failed", "held"} and told.file_name:
+    # What went out is told from the delivery, which is frozen, whatever has become of the customer since.
+    told = standing or export
+    if standing is not None or (outcome in {"failed", "held"} and told.file_name):
         facts |= {
+            "stands": standing is not None,
             "order_number": told.order_number,
-            "revision": delivery.revision if delivery is not None else 1,
+            "revision": standing.revision if standing else delivery.revision if delivery else 1,
             "file": told.file_name,
             "sha256": told.sha256,
             "size_bytes": told.size_bytes,

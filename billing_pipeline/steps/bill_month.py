@@ -13,7 +13,6 @@ from functools import partial
 import pandas as pd
 
 from billing_pipeline.billing.bill import BilledMonth, bill_month
-from billing_pipeline.billing.late import LedgerView
 from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_size
 from billing_pipeline.delivery.ledger import Ledger
@@ -24,6 +23,13 @@ from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.period import months_back, period_of
 from billing_pipeline.problems import PipelineError, Problem, UsageError, problems_of
 from billing_pipeline.steps.current_billing import current_billing
+from billing_pipeline.steps.past import (
+    Past,
+    ended_admissions,
+    first_month_to_read,
+    past_of,
+    require_same_identity,
+)
 from billing_pipeline.steps.wiring import BillingSettings, Oms, Wiring
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import TOTALS, FrameStore, write_billed, write_extract
@@ -39,6 +45,7 @@ class Billed:
 
     extract: Extract
     month: BilledMonth
+    past: Past
     customers: tuple[str, ...] = ()
 
     @property
@@ -47,62 +54,73 @@ class Billed:
         return self.month.of_customers(self.customers) if self.customers else self.month
 
 
-def extract_of_month(oms: Oms, ledger: Ledger, month: str, late_months: int) -> Extract:
+def extract_of_month(oms: Oms, ledger: Ledger, month: str, billing: BillingSettings) -> tuple[Extract, str]:
     """The month's rows, those of earlier months among which late ones may be, and the adjustments' customers.
+
+    And the oldest month of which all rows were read.
 
     Raises: the errors of reading the OMS; LedgerUnavailable.
     """
-    return oms.extract(
+    first = first_month_to_read(ledger, month, billing.rules.late_months, billing.first_month)
+    read = oms.extract(
         month,
-        lookback_month=_first_lookback_month(ledger, month, late_months),
-        also=sorted({one.customer_number for one in ledger.adjustments.of_month(month)}),
+        lookback_month=first,
+        also=sorted({one.customer_number for one in ledger.adjustments.up_to(month)}),
     )
+    return read, first or month
 
 
 def bill_extract(
     extract: Extract,
     month: str,
+    past: Past,
     *,
     ledger: Ledger,
     billing: BillingSettings,
     only_services: Collection[str] = (),
-    reopened: Collection[str] = (),
 ) -> BilledMonth:
     """What is billed of a month by the rules and what the ledger says now.
 
     `only_services`: of the customers who have these services nothing else is billed; of the others nothing changes.
-    `reopened`: customers whose month is billed as if it had not been delivered, for a correction.
     Raises: LedgerUnavailable, LinesInvalid.
     """
     rules = billing.rules
-    view = ledger_view(ledger, extract, month, rules.late_months)
-    for number in reopened:
-        view = view.reopened(number, month)
     bill = partial(
         bill_month,
         extract,
         month,
         rules,
         timezone=billing.timezone,
-        ledger_view=view,
+        ledger_view=past.view,
         omissions=[
-            Omission(one.reason, one.customer_number, one.service_id, one.month, one.author)
+            Omission(one.reason, one.customer_number, one.service_id, one.month, one.author, one.fee_id)
             for one in ledger.omissions.current()
         ],
-        adjustments=[as_adjustment(one) for one in ledger.adjustments.of_month(month)],
+        adjustments=[as_adjustment(one) for one in past.adjustments],
     )
     billed = bill()
     if only_services:
         owners = owners_of(extract, only_services)
         billed = _with_customers_of(billed, bill(only_services=only_services), owners)
-    billed = block_unfit(
+    fit = block_unfit(
         billed,
         extract.customers,
         month=month,
         rules=rules,
         layouts=billing.layouts_of(billed.totals["customer_number"]),
     )
-    return _with_billed_before(billed, ledger.deliveries.revisions(month))
+    unfit = problems_of(fit.problems.iloc[len(billed.problems) :])
+    if unfit:
+        # Their rows become no line after all, and stand as those of any other blocked customer.
+        numbers = {problem.customer_number for problem in unfit}
+        theirs = bill(also_wrong=unfit).of_customers(numbers).standings
+        fit = replace(
+            fit,
+            standings=pd.concat(
+                [fit.standings[~fit.standings["customer_number"].isin(list(numbers))], theirs]
+            ).sort_values(["customer_number", "source_kind", "source_id"], ignore_index=True),
+        )
+    return _with_billed_before(fit, ledger.deliveries.revisions(month))
 
 
 def bill_part(
@@ -112,29 +130,45 @@ def bill_part(
     customers: Collection[str] = (),
     services: Collection[str] = (),
     reopened: Collection[str] = (),
+    accept_new_ids: bool = False,
 ) -> Billed:
     """Reads the OMS and bills these customers, or those who have these services, or without either the whole month.
 
-    With `services`, of their customers nothing else is billed. Nothing is recorded yet (`keep`).
-    Raises: UsageError for a service that nobody who is billed has; the errors of `extract_of_month`, `bill_extract`.
+    With `services`, of their customers nothing else is billed. `reopened`: customers whose month is billed as if it
+    had not been delivered, for a correction. Nothing is recorded yet (`keep`).
+    Raises: UsageError for a service that nobody who is billed has; OmsIdentityChanged unless `accept_new_ids`; the
+    errors of `extract_of_month`, `bill_extract`.
     """
     ledger = wiring.ledger.open()
-    extract = extract_of_month(wiring.oms, ledger, month, wiring.billing.rules.late_months)
-    billed = bill_extract(
-        extract, month, ledger=ledger, billing=wiring.billing, only_services=services, reopened=reopened
+    extract, first = extract_of_month(wiring.oms, ledger, month, wiring.billing)
+    past = past_of(
+        ledger, extract, month, first_month_read=first, frames=wiring.frames, billing=wiring.billing
     )
+    if not accept_new_ids:
+        require_same_identity(past, ledger)
+    for number in reopened:
+        past = past.reopened(number, month)
+    billed = bill_extract(extract, month, past, ledger=ledger, billing=wiring.billing, only_services=services)
     numbers = set(customers)
     if services:
         owners = _owners_in(billed, extract, month, services)
         numbers = numbers & owners if customers else owners
         if not numbers:
             raise UsageError("--service and --customer: none of the customers has one of the services")
-    return Billed(extract, billed, tuple(sorted(numbers)))
+    return Billed(extract, billed, past, tuple(sorted(numbers)))
 
 
 def keep(billed: Billed, wiring: Wiring, month: str, *, kind: BillingKind, run_id: str) -> Billing:
     """Stores what was billed as a billing of its own. Raises: StoreError, LedgerUnavailable."""
-    extract = keep_extract(billed.extract, wiring.frames, wiring.ledger.open(), month, kind, run_id)
+    extract = keep_extract(
+        billed.extract,
+        wiring.frames,
+        wiring.ledger.open(),
+        month,
+        kind,
+        run_id,
+        first_month=billed.past.months[0],
+    )
     return keep_billed(
         billed,
         extract,
@@ -147,10 +181,19 @@ def keep(billed: Billed, wiring: Wiring, month: str, *, kind: BillingKind, run_i
 
 
 def keep_extract(
-    extract: Extract, frames: FrameStore, ledger: Ledger, month: str, kind: BillingKind, run_id: str
+    extract: Extract,
+    frames: FrameStore,
+    ledger: Ledger,
+    month: str,
+    kind: BillingKind,
+    run_id: str,
+    *,
+    first_month: str,
 ) -> ExtractRecord:
-    """Stores one read of the OMS. Raises: StoreError, LedgerUnavailable."""
-    return ledger.billings.record_extract(month, kind, write_extract(frames, month, extract), run_id)
+    """Stores one read of the OMS, with all rows since `first_month`. Raises: StoreError, LedgerUnavailable."""
+    return ledger.billings.record_extract(
+        month, kind, write_extract(frames, month, extract), run_id, first_month=first_month
+    )
 
 
 def keep_billed(
@@ -184,6 +227,14 @@ def keep_billed(
         ledger.months.record_roster(
             month, _roster(billed.month, kept), run_id, covered=billed.customers or None
         )
+        ledger.rows.record(
+            billed.month.standings,
+            billed.past.months,
+            run_id,
+            judged=month,
+            customers=billed.customers or None,
+        )
+        ledger.admissions.end(ended_admissions(billed.past, billed.extract, billed.month.standings, ledger))
     return kept
 
 
@@ -219,55 +270,6 @@ def require_plausible(month: str, size: SizeVerdict) -> None:
             "whether rules and filters are right; `--force`, or `force: true` for the op billed_month in the UI's "
             "launchpad, bills it as it is"
         )
-
-
-def ledger_view(ledger: Ledger, extract: Extract, month: str, late_months: int) -> LedgerView:
-    """What the ledger knows of the past: which months are closed for whom, and which rows are billed.
-
-    A customer of whom a finished month had no row is closed for it, as one with nothing to bill is. One of whose
-    month a correction is planned, and not sent yet, is billed as if it had not been delivered: by the next revision.
-    """
-    months = [*_lookback_months(month, late_months), month]
-    finished = ledger.months.finished(months)
-    known = ledger.months.customer_months(finished)
-    without_rows = {
-        (number, past) for number, past in _customers_with_rows(extract) if past in finished
-    } - known
-    view = LedgerView(
-        ledger.deliveries.closed(months) | without_rows,
-        ledger.deliveries.billed_sources(months, _ids(extract)),
-    )
-    for number in ledger.deliveries.open_corrections(month):
-        view = view.reopened(number, month)
-    return view
-
-
-def _lookback_months(month: str, late_months: int) -> list[str]:
-    """The months before `month` in which late rows are looked for, oldest first."""
-    return [months_back(month, count) for count in range(late_months, 0, -1)]
-
-
-def _first_lookback_month(ledger: Ledger, month: str, late_months: int) -> str | None:
-    """The oldest of these months that anything is closed in; None where there is nothing to look for."""
-    months = _lookback_months(month, late_months)
-    closed = {month_closed for _, month_closed in ledger.deliveries.closed(months)}
-    return min(closed | ledger.months.finished(months), default=None)
-
-
-def _ids(extract: Extract) -> dict[str, list[str]]:
-    """Every row of the extract: where one has moved here from a month that is not looked at, it is still billed."""
-    return {
-        "service": extract.services["service_id"].tolist(),
-        "fee": extract.cancellation_fees["fee_id"].tolist(),
-    }
-
-
-def _customers_with_rows(extract: Extract) -> set[tuple[str, str]]:
-    return {
-        pair
-        for frame in (extract.services, extract.cancellation_fees)
-        for pair in zip(frame["customer_number"], frame["month"].fillna(""), strict=True)
-    }
 
 
 def _owners_in(billed: BilledMonth, extract: Extract, month: str, services: Collection[str]) -> set[str]:

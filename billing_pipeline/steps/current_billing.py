@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing, ExtractRecord
-from billing_pipeline.problems import Problem, problems_of
-from billing_pipeline.store.frames import DRIFT, FrameMissing, FrameStore, take_over_unversioned
+from billing_pipeline.problems import Code, Problem, problems_of
+from billing_pipeline.store.frames import DRIFT, STANDINGS, FrameMissing, FrameStore, take_over_unversioned
 
 # Who billed a month of which only the frames of a release before 0.2 are left.
 BEFORE_BILLINGS = "before 0.2"
@@ -99,6 +99,14 @@ def changed_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list
     if not billings:
         before = frames.read_unversioned(DRIFT, month)
         return [] if before is None else problems_of(before)
+    if any(STANDINGS in billing.frames for billing in billings):
+        orders = {one.order_number for one in ledger.deliveries.of_month(month)}
+        return [
+            Problem(Code.CHANGED_AFTER_DELIVERY, row.customer_number, row.message, source_id=row.source_id)
+            for row in ledger.rows.current()
+            if row.code == Code.CHANGED_AFTER_DELIVERY and row.order_number in orders
+        ]
+    # Billed by a release before 0.2, which kept no standings of rows.
     changed: list[Problem] = []
     for billing in billings:
         if billing.kind == "complete":

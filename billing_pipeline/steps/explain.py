@@ -130,7 +130,7 @@ def _found(ledger: Ledger, order_number: str) -> tuple[str, str, int | None]:
 
 def _decisions(line: DocumentLine, document: Document, ledger: Ledger) -> Iterator[str]:
     """Who added an adjustment, and changed it, and why."""
-    if line.line_type == "adjustment":
+    if line.line_type.endswith("adjustment"):
         ids = {source.source_id for source in line.sources}
         for version in ledger.adjustments.history(document.month):
             if str(version.id) in ids:

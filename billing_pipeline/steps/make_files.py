@@ -6,6 +6,7 @@ speaks of bytes that are not stored.
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
 from billing_pipeline.delivery.api.account import EasyBillAccount
@@ -16,10 +17,12 @@ from billing_pipeline.delivery.records import (
     DeliveryResult,
     Export,
     Parcel,
+    failed,
 )
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.steps.current_billing import billings_to_deliver
+from billing_pipeline.steps.outdated import outdated
 from billing_pipeline.steps.send import Sending, send_parcels
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
 from billing_pipeline.steps.without_file import outcomes_without_file
@@ -114,6 +117,11 @@ def deliver_files(
     parcels = {
         export.customer_number: _parcel(export, blobs, correction) for export in exports if _has_file(export)
     }
+    for number, problem in outdated(list(parcels.values()), month, book).items():
+        parcel = parcels.pop(number)
+        result = failed(parcel, datetime.now(UTC), problem.message, problem.code)
+        book.months.record_outcomes([result], run_id, close_months=False)
+        yield parcel.export, result
     if parcels:
         way = channel.open()
         check = FileCheck({number: billing.layout_of(number) for number in parcels})

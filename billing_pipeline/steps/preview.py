@@ -71,7 +71,12 @@ class Preview:
 
 
 def preview_month(
-    settings: Settings, month: str, *, customers: Collection[str] = (), services: Collection[str] = ()
+    settings: Settings,
+    month: str,
+    *,
+    customers: Collection[str] = (),
+    services: Collection[str] = (),
+    accept_new_ids: bool = False,
 ) -> Preview:
     """The files of the whole month, of some customers, or of those who have these services and nothing else of theirs.
 
@@ -80,7 +85,7 @@ def preview_month(
     period_of(month, settings.timezone)
     wiring = build_wiring(settings)
     rules, ledger = wiring.billing.rules, wiring.ledger.open()
-    billed = bill_part(wiring, month, customers=customers, services=services)
+    billed = bill_part(wiring, month, customers=customers, services=services, accept_new_ids=accept_new_ids)
     billing = keep(billed, wiring, month, kind="dry_run", run_id=str(uuid4()))
     part = billed.part
     exports = export_customers(
@@ -107,13 +112,16 @@ def dry_run(
     customers: Collection[str] = (),
     services: Collection[str] = (),
     force: bool = False,
+    accept_new_ids: bool = False,
 ) -> MonthStatus:
     """The month as a run would find it, each file made, checked and logged.
 
     Raises: as `preview_month`; UsageError where the month is not over or settled, unless it is forced.
     """
     require_open(settings, load_rules(settings.rules), month, force=force)
-    preview = preview_month(settings, month, customers=customers, services=services)
+    preview = preview_month(
+        settings, month, customers=customers, services=services, accept_new_ids=accept_new_ids
+    )
     preview.ledger.months.log_exports(
         [export_of(made, preview.billing) for made in preview.exports], preview.billing.run_id
     )

@@ -136,6 +136,7 @@ class BillingSettings:
     rules: Rules
     default_layout: str
     timezone: str
+    first_month: str = "0001-01"
 
     def layout_of(self, customer_number: str) -> Layout:
         """The CSV layout for a customer: the one the rules name for them, or `BILLING_LAYOUT`."""
@@ -230,7 +231,7 @@ def build_wiring(settings: Settings, progress: Progress | None = None) -> Wiring
         frames=FrameStore(settings.store_url_or_default),
         ledger=LedgerAt(settings.ledger_url_or_default),
         blobs=BlobStore(settings.store_url_or_default),
-        billing=BillingSettings(rules, settings.layout, settings.timezone),
+        billing=BillingSettings(rules, settings.layout, settings.timezone, settings.first_month),
         channel=ChannelAt(settings, easybill, rules),
         easybill=easybill,
         progress=progress or NoProgress(),

@@ -151,6 +151,7 @@ EXTRACTED: Mapping[str, str] = {
 
 ROSTER = "month_roster"
 DRIFT = "month_drift"
+STANDINGS = "row_standings"
 TOTALS = "month_totals"
 _BILLED: Mapping[str, str] = {
     "invoice_lines": "lines",
@@ -158,6 +159,7 @@ _BILLED: Mapping[str, str] = {
     TOTALS: "totals",
     ROSTER: "roster",
     DRIFT: "drift",
+    STANDINGS: "standings",
 }
 
 Hashes = Mapping[str, str]
@@ -188,11 +190,18 @@ def write_billed(frames: FrameStore, month: str, billed: BilledMonth) -> dict[st
 def read_billed(
     frames: FrameStore, month: str, hashes: Hashes, customers: Collection[str] | None = None
 ) -> BilledMonth:
-    """What was billed, by these hashes, of everybody or of these customers. Raises: FrameMissing, StoreError."""
+    """What was billed, by these hashes, of everybody or of these customers. Raises: FrameMissing, StoreError.
+
+    Billings of releases before 0.2 know nothing of the standings of rows.
+    """
     from billing_pipeline.billing.bill import BilledMonth
+    from billing_pipeline.billing.standing import no_standings
 
     return BilledMonth(
-        **{part: frames.read(name, month, hashes[name], customers) for name, part in _BILLED.items()}
+        **{
+            part: frames.read(name, month, hashes[name], customers) if name in hashes else no_standings()
+            for name, part in _BILLED.items()
+        }
     )
 
 
@@ -201,8 +210,9 @@ def take_over_unversioned(frames: FrameStore, month: str) -> tuple[dict[str, str
 
     None where it left nothing, or not all. Raises: StoreError.
     """
-    found = {name: frames.read_unversioned(name, month) for name in (*EXTRACTED, *_BILLED)}
+    parts = [name for name in _BILLED if name != STANDINGS]
+    found = {name: frames.read_unversioned(name, month) for name in (*EXTRACTED, *parts)}
     hashes = {name: frames.write(name, month, frame) for name, frame in found.items() if frame is not None}
     if len(hashes) < len(found):
         return None
-    return {name: hashes[name] for name in EXTRACTED}, {name: hashes[name] for name in _BILLED}
+    return {name: hashes[name] for name in EXTRACTED}, {name: hashes[name] for name in parts}

@@ -143,10 +143,10 @@ def test_drift_tells_of_rows_that_changed_are_not_billable_any_more_or_have_gone
     again = bill(*now, service("S-4"), tasks=[task("S-4", task_name="Other")], ledger_view=view)
     told = [row["message"].split(" since order 2026-10-10023")[0] for row in again.drift.to_dict("records")]
     assert told == [
-        "service S-2 is not billable any more",
-        "service S-3 is no longer among the rows of its month",
-        "service S-4 has changed",
         "fee S-1 has changed",
+        "service S-2 is not billable any more",
+        "service S-3 is gone from the OMS",
+        "service S-4 has changed",
     ]
 
 

@@ -32,7 +32,7 @@ def test_the_defaults_are_those_of_the_packaged_file() -> None:
     assert (rules.tasks, rules.language, rules.price_basis) == ("described", "de", "gross")
     assert (rules.missing_price, rules.group_lines, rules.lines) == ("block", False, "all")
     assert rules.billable_statuses == ("completed",)
-    assert (rules.late_months, rules.settling_hours, rules.delivery_policy) == (3, None, "best_effort")
+    assert (rules.late_months, rules.settling_hours, rules.delivery_policy) == (12, None, "best_effort")
     assert (rules.not_in_easybill, rules.draft_deadline_hours, rules.draft_template) == ("warn", 24, "")
     assert rules.purchase_date == "last_day_of_month"
     assert rules.layout is None

@@ -89,8 +89,6 @@ def test_a_customer_of_whom_a_finished_month_had_no_row_comes_late(installation:
     installation.run_json(SEPTEMBER)
     installation.oms.service("S-late", "10024", completed_at=IN_SEPTEMBER)
 
-    september = customer_in(installation.run_json(SEPTEMBER), "10024")
-    assert (september["outcome"], september["late_rows"]) == ("nothing_to_bill", 1)
     october = customer_in(installation.run_json(OCTOBER), "10024")
     assert (october["outcome"], october["lines"]) == ("delivered", 1)
     assert line_types(installation, "2026-10-10024") == ["late_service"]

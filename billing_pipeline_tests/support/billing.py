@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from billing_pipeline.billing.arrow import each_row
+import pyarrow as pa
+
+from billing_pipeline.billing.arrow import TEXT, array, each_row
 from billing_pipeline.billing.bill import BilledMonth, bill_month
-from billing_pipeline.billing.late import BilledSource, LedgerView
+from billing_pipeline.billing.late import BilledSource, LedgerView, gone_of
 from billing_pipeline.billing.rules import Rules, load_rules
 from billing_pipeline.problems import Problem, problems_of
 from billing_pipeline_tests.support.frames import TIMEZONE, Row, extract
@@ -33,12 +36,22 @@ def bill(
     rules: str | Rules = "",
     **others: Any,
 ) -> BilledMonth:
-    """`bill_month` of these services and fees."""
+    """`bill_month` of these services and fees. What the view has billed of the month, and is not there, is gone."""
+    read = extract(*rows, customers=customers, tasks=tasks)
+    view: LedgerView = others.pop("ledger_view", None) or LedgerView.empty()
+    if not len(view.gone):
+        present = {
+            "service": array(read.services["service_id"]),
+            "fee": array(read.cancellation_fees["fee_id"]),
+            "adjustment": pa.array([one.adjustment_id for one in others.get("adjustments", ())], TEXT),
+        }
+        view = replace(view, gone=gone_of(view.billed, [month], present))
     return bill_month(
-        extract(*rows, customers=customers, tasks=tasks),
+        read,
         month,
         rules_of(rules) if isinstance(rules, str) else rules,
         timezone=TIMEZONE,
+        ledger_view=view,
         **others,
     )
 

@@ -37,12 +37,12 @@ class SmallOms:
         """A no-show, charged on 15 October 2026: 25.00 EUR at 19 %."""
         self._insert(CANCELLATION_FEES, oms_database.fee(fee_id, customer_number, **cells))
 
-    def change_service(self, service_id: str, **cells: Cell) -> None:
+    def change_service(self, service_id: str, /, **cells: Cell) -> None:
         """Other cells in a service that is there."""
         changes = ", ".join(f"{column} = ?" for column in cells)
         self._execute(f"UPDATE services SET {changes} WHERE service_id = ?", [*cells.values(), service_id])
 
-    def change_customer(self, customer_number: str, **cells: Cell) -> None:
+    def change_customer(self, customer_number: str, /, **cells: Cell) -> None:
         """Other cells in a customer who is there."""
         changes = ", ".join(f"{column} = ?" for column in cells)
         self._execute(

@@ -7,6 +7,7 @@ in it is ever deleted.
 from __future__ import annotations
 
 from billing_pipeline.delivery.ledger.adjustment_records import Adjustments
+from billing_pipeline.delivery.ledger.admissions import Admissions
 from billing_pipeline.delivery.ledger.billings import Billings
 from billing_pipeline.delivery.ledger.database import (
     Clock,
@@ -23,6 +24,7 @@ from billing_pipeline.delivery.ledger.months import Months
 from billing_pipeline.delivery.ledger.omission_records import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
 from billing_pipeline.delivery.ledger.releases import Releases
+from billing_pipeline.delivery.ledger.row_standings import RowStandings
 from billing_pipeline.delivery.ledger.sightings import Sightings
 from billing_pipeline.delivery.ledger.transitions import Transitions
 
@@ -61,6 +63,10 @@ class Ledger:
         """What people decide about a delivery that is held."""
         self.omissions = Omissions(database)
         self.adjustments = Adjustments(database)
+        self.rows = RowStandings(database)
+        """What became of the rows that are not simply billed, and the account of each month's rows."""
+        self.admissions = Admissions(database)
+        """Rows that were set aside, and that people let be billed."""
         self.sightings = Sightings(database)
         """Files that a person had looked at in the inbox, and that the ledger did not know."""
         self.events = Events(database)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -146,6 +147,37 @@ class Adjustments:
         for version in self.history(month):
             current[version.id] = version
         return [adjustment for adjustment in current.values() if deleted or not adjustment.deleted]
+
+    def up_to(self, month: str) -> list[AdjustmentRecord]:
+        """The adjustments of a month and of all months before it, as they stand, without the deleted ones; by id."""
+        current: dict[int, AdjustmentRecord] = {}
+        with self._db.reading() as connection:
+            for version in _versions(connection, adjustments.c.month <= month):
+                current[version.id] = version
+        return [adjustment for adjustment in current.values() if not adjustment.deleted]
+
+    def unbilled(self) -> list[AdjustmentRecord]:
+        """The adjustments, of whatever month, that stand and that no order bills for good; by id."""
+        billed = (
+            sa.select(billed_rows.c.source_id)
+            .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
+            .where(
+                billed_rows.c.source_kind == "adjustment",
+                billed_rows.c.released_at.is_(None),
+                sa.or_(deliveries.c.committed_at.is_not(None), deliveries.c.revision > 1),
+            )
+        )
+        free = sa.cast(adjustments.c.id, sa.Text).not_in(billed)
+        current: dict[int, AdjustmentRecord] = {}
+        with self._db.reading() as connection:
+            for version in _versions(connection, free):
+                current[version.id] = version
+        return [adjustment for adjustment in current.values() if not adjustment.deleted]
+
+    def since(self, at: datetime) -> list[AdjustmentRecord]:
+        """The versions of adjustments, of whatever month, that were written after this instant."""
+        with self._db.reading() as connection:
+            return _versions(connection, adjustment_versions.c.at > at)
 
     def history(self, month: str) -> list[AdjustmentRecord]:
         """Every version of every adjustment of a month, by id and version."""

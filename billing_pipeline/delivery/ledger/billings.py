@@ -22,7 +22,7 @@ class Billings:
         self._db = database
 
     def record_extract(
-        self, month: str, kind: BillingKind, frames: Mapping[str, str], run_id: str
+        self, month: str, kind: BillingKind, frames: Mapping[str, str], run_id: str, *, first_month: str = ""
     ) -> ExtractRecord:
         """Note one read of the month; its frames are stored already."""
         values: dict[str, Any] = {
@@ -31,6 +31,7 @@ class Billings:
             "frames": dict(frames),
             "run_id": run_id,
             "at": self._db.now(),
+            "first_month": first_month,
         }
         with self._db.writing() as connection:
             return ExtractRecord(id=insert(connection, extracts, values), **values)

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from billing_pipeline.billing.late import BILLED
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.plans import delivery_of
-from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries, month_customers
+from billing_pipeline.delivery.ledger.plans import delivery_of, portions
+from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, Export, RowInFile, State
 
 
@@ -25,6 +25,13 @@ def latest_of(found: Iterable[Delivery]) -> dict[str, Delivery]:
     """
     in_order = sorted(found, key=lambda delivery: delivery.revision)
     return {delivery.customer_number: delivery for delivery in in_order if delivery.sha256}
+
+
+def standing_of(found: Iterable[Delivery]) -> dict[str, Delivery]:
+    """By customer, what stands of the deliveries of a month: the last one committed for sending, unless withdrawn."""
+    in_order = sorted(found, key=lambda delivery: delivery.revision)
+    last = {one.customer_number: one for one in in_order if one.committed_at is not None}
+    return {number: one for number, one in last.items() if one.state is not State.WITHDRAWN}
 
 
 class Deliveries:
@@ -56,16 +63,17 @@ class Deliveries:
         return latest_of(self.of_month(month))
 
     def revisions(self, month: str) -> dict[str, int]:
-        """The number of each customer's last revision in the month: the one that a run renders."""
-        return {number: delivery.revision for number, delivery in self.latest(month).items()}
+        """The number of each customer's revision in the month that a run renders: the last one, or after a withdrawal
+        the next.
+        """
+        return {
+            number: delivery.revision + (delivery.state is State.WITHDRAWN)
+            for number, delivery in self.latest(month).items()
+        }
 
     def last_sent(self, month: str) -> dict[str, Delivery]:
         """The last revision of each customer's month that was committed for sending: the one that stands."""
-        return {
-            delivery.customer_number: delivery
-            for delivery in self.of_month(month)  # by revision, so that the last one stays
-            if delivery.committed_at is not None
-        }
+        return {delivery.customer_number: delivery for delivery in self.standing(month)}
 
     def next_revisions(self, month: str) -> dict[str, int]:
         """The revision with which each customer of the month would be corrected: the one after the last sent."""
@@ -117,17 +125,45 @@ class Deliveries:
             return [delivery_of(row) for row in connection.execute(query)]
 
     def closed(self, months: Collection[str]) -> frozenset[tuple[str, str]]:
-        """The (customer_number, month)s that are closed: committed for sending, or over with nothing to bill."""
-        committed = sa.select(deliveries.c.customer_number, deliveries.c.month).where(
-            deliveries.c.month.in_(months), deliveries.c.committed_at.is_not(None)
-        )
-        nothing_to_bill = sa.select(month_customers.c.customer_number, month_customers.c.month).where(
-            month_customers.c.month.in_(months), month_customers.c.closed_at.is_not(None)
+        """The (customer_number, month)s that are closed: what stands there was committed for sending."""
+        query = sa.select(deliveries.c.customer_number, deliveries.c.month).where(
+            deliveries.c.month.in_(months), *_STANDS
         )
         with self._db.reading() as connection:
-            return frozenset(
-                (row[0], row[1]) for row in connection.execute(sa.union(committed, nothing_to_bill))
+            return frozenset((row[0], row[1]) for row in connection.execute(query))
+
+    def standing(self, month: str | None = None) -> list[Delivery]:
+        """What stands in EASY Bill as far as is known, of a month or of all: by month and customer number.
+
+        That is the last revision that was committed for sending, unless it was withdrawn.
+        """
+        query = sa.select(deliveries).where(*_STANDS)
+        if month is not None:
+            query = query.where(deliveries.c.month == month)
+        query = query.order_by(deliveries.c.month, deliveries.c.customer_number)
+        with self._db.reading() as connection:
+            return [delivery_of(row) for row in connection.execute(query)]
+
+    def to_remove(self) -> list[Delivery]:
+        """What a later revision has replaced, and of which it is not known that its draft is gone."""
+        query = (
+            sa.select(deliveries)
+            .where(
+                deliveries.c.committed_at.is_not(None),
+                deliveries.c.state != State.WITHDRAWN,
+                deliveries.c.gone_at.is_(None),
+                _REPLACED,
             )
+            .order_by(deliveries.c.month, deliveries.c.customer_number, deliveries.c.revision)
+        )
+        with self._db.reading() as connection:
+            return [delivery_of(row) for row in connection.execute(query)]
+
+    def first_month(self) -> str | None:
+        """The earliest month of which anything was sent or planned; None for an empty ledger."""
+        with self._db.reading() as connection:
+            found: str | None = connection.execute(sa.select(sa.func.min(deliveries.c.month))).scalar()
+        return found
 
     def billed_rows(self, months: Collection[str]) -> list[RowInFile]:
         """The rows of these months (their own) that a delivery bills, of whatever month; by kind and id."""
@@ -162,6 +198,33 @@ class Deliveries:
         frame: pd.DataFrame = found.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
+    def months_of_rows_billed_by(self, month: str) -> frozenset[str]:
+        """The months of the rows that deliveries of this month bill, late ones among them."""
+        query = (
+            sa.select(billed_rows.c.month)
+            .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
+            .where(
+                deliveries.c.month == month,
+                billed_rows.c.released_at.is_(None),
+                billed_rows.c.source_kind != "adjustment",
+            )
+            .distinct()
+        )
+        with self._db.reading() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def billings_of_orders(self, order_numbers: Sequence[str]) -> dict[int, list[str]]:
+        """Which of these orders each billing made; of an order of a release before 0.2 none is known."""
+        made: dict[int, list[str]] = {}
+        with self._db.reading() as connection:
+            for portion in portions(order_numbers):
+                query = sa.select(deliveries.c.billing_id, deliveries.c.order_number).where(
+                    deliveries.c.order_number.in_(portion), deliveries.c.billing_id.is_not(None)
+                )
+                for billing_id, order_number in connection.execute(query):
+                    made.setdefault(billing_id, []).append(order_number)
+        return made
+
     def billed_with_other_months(self, month: str) -> set[tuple[str, str]]:
         """(kind, id) of the rows of this month that the file of another month bills for good."""
         query = _BILLED_FOR_GOOD.with_only_columns(billed_rows.c.source_kind, billed_rows.c.source_id).where(
@@ -180,6 +243,14 @@ class Deliveries:
 
 
 _ROWS_PER_PORTION: Final = 50_000
+_later = deliveries.alias("later")
+_REPLACED = sa.exists().where(
+    _later.c.customer_number == deliveries.c.customer_number,
+    _later.c.month == deliveries.c.month,
+    _later.c.revision > deliveries.c.revision,
+    _later.c.committed_at.is_not(None),
+)
+_STANDS = (deliveries.c.committed_at.is_not(None), deliveries.c.state != State.WITHDRAWN, ~_REPLACED)
 # A correction takes its rows over from a file that was committed.
 _IS_COMMITTED = sa.or_(deliveries.c.committed_at.is_not(None), deliveries.c.revision > 1)
 _BILLED = (
@@ -204,5 +275,6 @@ _BILLED_FOR_GOOD = _BILLED.where(_IS_COMMITTED).with_only_columns(
     billed_rows.c.month,
     deliveries.c.order_number,
     billed_rows.c.fingerprint,
+    billed_rows.c.accepted,
 )
 """In the order of `billing.late.BILLED`."""

@@ -13,8 +13,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import Note, append, event_of
 from billing_pipeline.delivery.ledger.plans import withdraw_plans
-from billing_pipeline.delivery.ledger.tables import finished_months, month_customers
-from billing_pipeline.delivery.records import DeliveryResult, Event, Export, MonthCustomer
+from billing_pipeline.delivery.ledger.tables import deliveries, finished_months, month_customers
+from billing_pipeline.delivery.records import (
+    SENT_STATES,
+    DeliveryResult,
+    Event,
+    Export,
+    MonthCustomer,
+    State,
+)
 from billing_pipeline.problems import Code, Problem
 
 _EXPORT_COLUMNS = tuple(field.name for field in fields(Export) if field.name not in {"outcome", "problems"})
@@ -167,7 +174,8 @@ class Months:
         Said again, the first time stays: who turns up later comes late.
         """
         insert = postgresql.insert if self._db.is_postgresql else sqlite.insert
-        values = {"month": month, "run_id": run_id, "finished_at": self._db.now()}
+        at = self._db.now()
+        values = {"month": month, "run_id": run_id, "finished_at": at, "census_at": at}
         unfinished = sa.select(month_customers.c.customer_number).where(
             month_customers.c.month == month,
             month_customers.c.export_outcome != "absent",
@@ -193,13 +201,66 @@ class Months:
         with self._db.reading() as connection:
             return [_month_customer(row._mapping) for row in connection.execute(query)]
 
-    def customer_months(self, months: Collection[str]) -> frozenset[tuple[str, str]]:
-        """(customer_number, month) of everybody who has a row in one of these months."""
+    def staying(self, months: Collection[str]) -> frozenset[tuple[str, str]]:
+        """(customer_number, month) of those with something to bill in these months, whether it was sent or not."""
         query = sa.select(month_customers.c.customer_number, month_customers.c.month).where(
-            month_customers.c.month.in_(months), month_customers.c.export_outcome != "absent"
+            month_customers.c.month.in_(months),
+            month_customers.c.export_outcome.in_(("to_bill", "rendered", "blocked", "omitted")),
         )
         with self._db.reading() as connection:
             return frozenset((row[0], row[1]) for row in connection.execute(query))
+
+    def with_open_customers(self) -> dict[str, frozenset[str]]:
+        """Month → the customers in it who may be blocked, failed or held, oldest month first; `month_status` decides.
+
+        In the database, so that of years of months only these are looked at.
+        """
+        mine = (
+            deliveries.c.customer_number == month_customers.c.customer_number,
+            deliveries.c.month == month_customers.c.month,
+        )
+        sent = sa.exists().where(*mine, deliveries.c.state.in_(SENT_STATES))
+        doubtful = sa.exists().where(
+            *mine, sa.or_(deliveries.c.state == State.HELD, deliveries.c.held_code != "")
+        )
+        query = (
+            sa.select(month_customers.c.month, month_customers.c.customer_number)
+            .where(
+                month_customers.c.export_outcome != "absent",
+                sa.or_(
+                    month_customers.c.export_outcome == "blocked",
+                    month_customers.c.delivery_outcome.in_(("blocked", "failed", "held")),
+                    sa.and_(month_customers.c.export_outcome.in_(("to_bill", "rendered")), ~sent),
+                    doubtful,
+                ),
+            )
+            .order_by(month_customers.c.month, month_customers.c.customer_number)
+        )
+        found: dict[str, set[str]] = {}
+        with self._db.reading() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.month, set()).add(row.customer_number)
+        return {month: frozenset(numbers) for month, numbers in found.items()}
+
+    def known(self) -> list[str]:
+        """Every month that was billed here, oldest first."""
+        query = sa.select(month_customers.c.month).distinct().order_by(month_customers.c.month)
+        with self._db.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def without_census(self, months: Collection[str]) -> frozenset[str]:
+        """Those of these months that a release before 0.2 finished, so that nothing is known of their unbilled rows."""
+        query = sa.select(finished_months.c.month).where(
+            finished_months.c.month.in_(months), finished_months.c.census_at.is_(None)
+        )
+        with self._db.reading() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def last_finished(self) -> str | None:
+        """The latest month that was delivered to everybody, None where there is none."""
+        with self._db.reading() as connection:
+            found: str | None = connection.execute(sa.select(sa.func.max(finished_months.c.month))).scalar()
+        return found
 
     def export_of(self, order_number: str) -> Export | None:
         """The export that last made a file of that order number, None if there is none."""

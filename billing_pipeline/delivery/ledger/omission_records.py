@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import Note, append, event_of, require_signature
-from billing_pipeline.delivery.ledger.tables import omissions
+from billing_pipeline.delivery.ledger.tables import omissions, row_standings
 from billing_pipeline.delivery.records import Event, OmissionRecord
 from billing_pipeline.problems import UsageError
 
@@ -27,18 +27,31 @@ class Omissions:
         self._db = database
 
     def add(
-        self, *, month: str | None, customer_number: str = "", service_id: str = "", reason: str, author: str
+        self,
+        *,
+        month: str | None,
+        customer_number: str = "",
+        service_id: str = "",
+        fee_id: str = "",
+        reason: str,
+        author: str,
     ) -> OmissionRecord:
-        """Leave a customer, or a service, out of a month (None: for good). Raises: UsageError."""
+        """Leave a customer, a service or a fee out of a month (None: for good). Raises: UsageError.
+
+        What of it was open is so no longer. What was sent stays sent.
+        """
         require_signature(reason, author)
-        if bool(customer_number) == bool(service_id):
-            raise UsageError("an omission names either a customer or a service: --customer N or --service ID")
+        if len([one for one in (customer_number, service_id, fee_id) if one]) != 1:
+            raise UsageError(
+                "an omission names a customer, a service or a fee: --customer N, --service ID or --fee ID"
+            )
         at = self._db.now()
         with self._db.writing() as connection:
             values = {
                 "month": month or _ALWAYS,
                 "customer_number": customer_number,
                 "service_id": service_id,
+                "fee_id": fee_id,
                 "reason": reason,
                 "author": author,
                 "created_at": at,
@@ -50,7 +63,31 @@ class Omissions:
                 connection.execute(sa.select(omissions).where(omissions.c.id == omission_id)).one()
             )
             append(connection, [_of_omission(added, "omit", at)])
+            which: list[sa.ColumnElement[bool]] = [
+                row_standings.c.standing.in_(("set_aside", "late", "blocked", "to_bill"))
+            ]
+            if month is not None:
+                which.append(row_standings.c.month == month)
+            for column, kind, value in (
+                (row_standings.c.customer_number, None, customer_number),
+                (row_standings.c.source_id, "service", service_id),
+                (row_standings.c.source_id, "fee", fee_id),
+            ):
+                if value:
+                    which.append(column == value)
+                    which += [row_standings.c.source_kind == kind] if kind else []
+            connection.execute(
+                sa.update(row_standings)
+                .where(*which)
+                .values(standing="omitted", code="", message=f"{reason} ({author})", since=at, seen_at=at)
+            )
         return added
+
+    def since(self, at: datetime) -> list[OmissionRecord]:
+        """The omissions that were added or removed after this instant."""
+        query = sa.select(omissions).where(sa.or_(omissions.c.created_at > at, omissions.c.removed_at > at))
+        with self._db.reading() as connection:
+            return [_omission(row) for row in connection.execute(query)]
 
     def remove(self, omission_id: int, *, reason: str, author: str) -> OmissionRecord:
         """End an omission; it stays in the list as removed. Raises: UsageError."""
@@ -92,6 +129,11 @@ def _omission(row: Any) -> OmissionRecord:
 
 
 def _of_omission(omission: OmissionRecord, action: str, at: datetime) -> Event:
-    what = f"service {omission.service_id}" if omission.service_id else f"customer {omission.customer_number}"
+    named = (
+        ("service", omission.service_id),
+        ("fee", omission.fee_id),
+        ("customer", omission.customer_number),
+    )
+    what = next(f"{kind} {name}" for kind, name in named if name)
     note = Note(action, f"{omission.author}: {omission.reason} ({what})", kind="decision")
     return event_of(note, at=at, month=omission.month or _ALWAYS, customer_number=omission.customer_number)

@@ -196,7 +196,8 @@ def _refused(
 
 
 def _was_sent(delivery: Delivery) -> bool:
-    return delivery.state in SENT_STATES or (
+    """What may be followed by another revision: it was sent, whether it stands or was withdrawn."""
+    return delivery.state in {*SENT_STATES, State.WITHDRAWN} or (
         delivery.state is State.HELD and delivery.committed_at is not None
     )
 
@@ -316,7 +317,7 @@ def bill(
             for row, row_id in rows_billed_by(connection, corrected.id).items()
         }
         names = {(row.source_kind, row.source_id) for row in added}
-        _release(connection, [row_id for name, row_id in taken_over.items() if name in names], at=at)
+        release_rows(connection, [row_id for name, row_id in taken_over.items() if name in names], at=at)
     _add(
         connection,
         [
@@ -331,7 +332,7 @@ def give_up(connection: sa.Connection, row_ids: Sequence[int], *, at: datetime) 
     """Free these entries of `billed_rows`; what a correction took over is billed by the file it was to replace."""
     if not row_ids:
         return
-    _release(connection, row_ids, at=at)
+    release_rows(connection, row_ids, at=at)
     replaced = sa.select(billed_rows.c.taken_over_id).where(billed_rows.c.id.in_(row_ids))
     given_back = connection.execute(sa.select(billed_rows).where(billed_rows.c.id.in_(replaced))).all()
     _add(
@@ -355,7 +356,9 @@ def release_corrected(connection: sa.Connection, correction: Delivery, *, at: da
         deliveries.c.month == correction.month,
         deliveries.c.revision < correction.revision,
     )
-    _release(connection, sa.select(billed_rows.c.id).where(billed_rows.c.delivery_id.in_(replaced)), at=at)
+    release_rows(
+        connection, sa.select(billed_rows.c.id).where(billed_rows.c.delivery_id.in_(replaced)), at=at
+    )
 
 
 def _values(row: BilledRow, customer_number: str, delivery_id: int) -> dict[str, Any]:
@@ -374,9 +377,10 @@ def _add(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         connection.execute(sa.insert(billed_rows), rows)
 
 
-def _release(
+def release_rows(
     connection: sa.Connection, row_ids: Sequence[int] | sa.Select[tuple[int]], *, at: datetime
 ) -> None:
+    """Nobody bills these entries of `billed_rows` any more."""
     connection.execute(
         sa.update(billed_rows)
         .where(billed_rows.c.id.in_(row_ids), billed_rows.c.released_at.is_(None))

@@ -1,4 +1,4 @@
-"""What a person decides about a delivery that is held: send it after all, or accept it as delivered.
+"""What a person decides about a delivery: send it after all, accept it as delivered, or say that it has gone.
 
 Each decision is recorded with author and reason, in the transaction that carries it out. A correction is
 not here: it is a parcel with the next revision, planned like any other.
@@ -6,18 +6,20 @@ not here: it is a parcel with the next revision, planned like any other.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import Note, about, append, require_signature
-from billing_pipeline.delivery.ledger.plans import delivery_of, new_token, release_corrected
-from billing_pipeline.delivery.ledger.tables import deliveries, month_customers
+from billing_pipeline.delivery.ledger.plans import delivery_of, new_token, release_corrected, release_rows
+from billing_pipeline.delivery.ledger.row_standings import end_accepted
+from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries, month_customers, row_standings
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
 from billing_pipeline.problems import UsageError
 
-ReleaseAs = Literal["send", "delivered"]
+ReleaseAs = Literal["send", "delivered", "withdrawn"]
 
 
 class NotHeld(UsageError):
@@ -38,8 +40,11 @@ class Releases:
         HELD, "send": planned again, from the stored bytes or from a new export; nothing is sent here. HELD,
         "delivered": PUBLISHED, as the person has seen to it. A difference after delivery
         (CHANGED_AFTER_DELIVERY), "delivered": what was sent stands, and the bytes that were refused are
-        `unchanged` from now on. A draft that is missing or not as it was sent, "delivered": CONFIRMED, as the person
-        has seen to it. Raises: NotHeld where none of these applies.
+        `unchanged` from now on. Billed rows that have changed or gone since, "delivered": they stand as they were sent,
+        until they change again. A draft that is missing or not as it was sent, "delivered": CONFIRMED, as the person
+        has seen to it. "withdrawn": the caller has looked, and neither file nor draft is there: WITHDRAWN, its rows may
+        be billed anew; of what was replaced already, or withdrawn, only that it is gone.
+        Raises: NotHeld where none of these applies.
         """
         require_signature(reason, author)
         at = self._db.now()
@@ -56,12 +61,14 @@ class Releases:
                 "delivery_problems": [],
                 "delivered_at": at,
             }
-            if delivery.state is State.HELD:
+            if as_ == "withdrawn":
+                changes, outcome_update = _withdraw(connection, delivery, at=at)
+            elif delivery.state is State.HELD:
                 changes, outcome_update["delivery_outcome"] = self._of_held(connection, delivery, as_)
             elif delivery.state in SENT_STATES and delivery.held_code is not None:
                 changes, outcome_update = self._of_draft(delivery, as_), {}
             elif delivery.state in SENT_STATES:
-                changes, outcome_update["delivery_outcome"] = _of_difference(connection, delivery, as_)
+                changes, outcome_update = _of_difference(connection, delivery, as_, outcome_update, at=at)
             else:
                 raise NotHeld(
                     f"order {order_number} is not held but {delivery.state}: run {delivery.month} again instead"
@@ -128,20 +135,86 @@ class Releases:
         }
 
 
+def _withdraw(
+    connection: sa.Connection, delivery: Delivery, *, at: datetime
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the delivery and its customer's month become, now that nothing of it is in EASY Bill."""
+    if delivery.committed_at is None:
+        raise NotHeld(
+            f"order {delivery.order_number} was never sent ({delivery.state}), so there is nothing to withdraw: run "
+            f"{delivery.month} again, or leave the customer out with `billing-pipeline omit`"
+        )
+    gone = {"gone_at": delivery.gone_at or at, "held_code": "", "held_reason": "", "holder": ""}
+    gone["released_as"] = "withdrawn"
+    if delivery.state is State.WITHDRAWN:
+        return gone, {}
+    if is_replaced(connection, delivery):
+        return gone, {}
+    released = sa.select(billed_rows.c.id).where(billed_rows.c.delivery_id == delivery.id)
+    release_rows(connection, released, at=at)
+    end_accepted(connection, delivery.order_number, at=at)
+    spoken: dict[str, Any] = {"delivery_outcome": None, "delivery_problems": [], "delivered_at": None}
+    return {**gone, "state": State.WITHDRAWN, "token": new_token()}, spoken
+
+
+def is_replaced(connection: sa.Connection, delivery: Delivery) -> bool:
+    """Whether a later revision was committed for sending."""
+    later = sa.select(deliveries.c.id).where(
+        deliveries.c.customer_number == delivery.customer_number,
+        deliveries.c.month == delivery.month,
+        deliveries.c.revision > delivery.revision,
+        deliveries.c.committed_at.is_not(None),
+    )
+    return connection.execute(later.limit(1)).scalar() is not None
+
+
+def _accept_rows(connection: sa.Connection, delivery: Delivery, *, at: datetime) -> bool:
+    """The rows of this order that have changed or gone stand as they were sent; whether there are any."""
+    changed = connection.execute(
+        sa.select(row_standings).where(
+            row_standings.c.order_number == delivery.order_number,
+            row_standings.c.standing == "billed",
+            row_standings.c.ended_at.is_(None),
+        )
+    ).all()
+    for row in changed:
+        connection.execute(
+            sa.update(billed_rows)
+            .where(
+                billed_rows.c.source_kind == row.source_kind,
+                billed_rows.c.source_id == row.source_id,
+                billed_rows.c.delivery_id == delivery.id,
+                billed_rows.c.released_at.is_(None),
+            )
+            .values(accepted=row.fingerprint)
+        )
+    end_accepted(connection, delivery.order_number, at=at)
+    return bool(changed)
+
+
 def _of_difference(
-    connection: sa.Connection, delivery: Delivery, as_: ReleaseAs
-) -> tuple[dict[str, Any], str | None]:
+    connection: sa.Connection,
+    delivery: Delivery,
+    as_: ReleaseAs,
+    outcome_update: dict[str, Any],
+    *,
+    at: datetime,
+) -> tuple[dict[str, Any], dict[str, Any]]:
     told = connection.execute(
         sa.select(month_customers.c.delivery_outcome, month_customers.c.delivery_sha256).where(
             month_customers.c.month == delivery.month,
             month_customers.c.customer_number == delivery.customer_number,
         )
     ).one_or_none()
-    if told is None or told.delivery_outcome != "held" or told.delivery_sha256 == delivery.sha256:
-        raise NotHeld(f"order {delivery.order_number} is not held: it was delivered ({delivery.state})")
+    differs = told is not None and told.delivery_outcome == "held" and told.delivery_sha256 != delivery.sha256
     if as_ == "send":
         raise _sent_already(delivery)
-    return {"accepted_sha256": told.delivery_sha256}, "unchanged"
+    rows_changed = _accept_rows(connection, delivery, at=at)
+    if told is not None and differs:
+        return {"accepted_sha256": told.delivery_sha256}, {**outcome_update, "delivery_outcome": "unchanged"}
+    if rows_changed:
+        return {}, {}
+    raise NotHeld(f"order {delivery.order_number} is not held: it was delivered ({delivery.state})")
 
 
 def _sent_already(delivery: Delivery) -> NotHeld:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 
@@ -119,6 +120,8 @@ extracts = Table(
     Column("frames", JSON, nullable=False),
     _text("run_id"),
     _time("at"),
+    # The oldest month of which all rows were read; NULL where a release before 0.2 read it.
+    Column("first_month", Text, nullable=True),
     Index(None, "month"),
     comment="One read of a month from the OMS: the stored frames of its four relations, by hash",
 )
@@ -170,6 +173,8 @@ finished_months = Table(
     Column("month", Text, primary_key=True),
     _text("run_id"),
     _time("finished_at"),
+    # When the rows that were not billed were noted; NULL where a release before 0.2 finished the month.
+    _time("census_at", nullable=True),
     comment="Months whose delivery to all their customers has finished once; rows that turn up later are late",
 )
 
@@ -206,6 +211,8 @@ deliveries = Table(
     _number("draft_net", nullable=True),
     _number("draft_gross", nullable=True),
     _time("confirmed_at", nullable=True),
+    # When its file or draft was known not to be in EASY Bill any more: taken back, removed, cancelled.
+    _time("gone_at", nullable=True),
     UniqueConstraint("customer_number", "month", "revision"),
     UniqueConstraint("order_number"),
     Index(None, "month"),
@@ -225,6 +232,8 @@ billed_rows = Table(
     # Of a correction's row: the entry of the file it replaces, which bills it again should the correction be given up.
     Column("taken_over_id", ForeignKey("billed_rows.id"), nullable=True),
     _time("released_at", nullable=True),
+    # How the row looked when a person said that it stands as it was sent, "gone" where the OMS had it no more.
+    Column("accepted", Text, nullable=True),
     Index(None, "month"),
     comment="Which OMS rows each delivery bills; a row is billed by one delivery at a time",
 )
@@ -279,6 +288,7 @@ omissions = Table(
     _text("month"),
     _text("customer_number"),
     _text("service_id"),
+    Column("fee_id", Text, nullable=False, server_default=text("''")),
     _words("reason"),
     _words("author"),
     _time("created_at"),
@@ -297,6 +307,59 @@ adjustments = Table(
     _time("created_at"),
     Index(None, "month"),
     comment="Rows that a person added to a customer's month; what they say is in adjustment_versions",
+)
+
+row_standings = Table(
+    "row_standings",
+    metadata,
+    Column("source_kind", Text, primary_key=True),
+    Column("source_id", Text, primary_key=True),
+    _text("month"),
+    _text("customer_number"),
+    _text("standing"),
+    _text("code"),
+    _words("message"),
+    _text("fingerprint"),
+    _text("related_id"),
+    _text("order_number"),
+    _number("net", nullable=True),
+    _text("currency"),
+    _text("run_id"),
+    _time("since"),
+    _time("seen_at"),
+    _time("ended_at", nullable=True),
+    Index(None, "month"),
+    comment="The current word on each OMS row that is not simply billed: why, since when, and how it looked",
+)
+
+admissions = Table(
+    "admissions",
+    metadata,
+    _key(),
+    _text("source_kind"),
+    _text("source_id"),
+    _text("month"),
+    _text("customer_number"),
+    _text("fingerprint"),
+    _text("related_id"),
+    _text("same_as"),
+    _words("reason"),
+    _words("author"),
+    _time("created_at"),
+    _time("ended_at", nullable=True),
+    Index(None, "source_kind", "source_id"),
+    comment="Rows that were set aside and that a person lets be billed, as they looked; an end is marked",
+)
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("month", Text, primary_key=True),
+    Column("rows", JSON, nullable=False),
+    Column("amounts", JSON, nullable=False),
+    _text("run_id"),
+    _time("at"),
+    comment="The last account of each month's rows: how many have which standing, and their money",
 )
 
 adjustment_versions = Table(

@@ -21,6 +21,7 @@ from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.ledger.tables import VERSION_TABLE, metadata
 from billing_pipeline.problems import UsageError
 from billing_pipeline_tests.support.parcels import parcel, rendered
+from billing_pipeline_tests.support.standings import row_standing, standings_frame
 
 OPEN = "import sys; from billing_pipeline.delivery.ledger import open_ledger; open_ledger(sys.argv[1])"
 
@@ -50,7 +51,7 @@ def test_several_processes_may_open_an_empty_ledger_at_once(ledger_url: str) -> 
 def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, ledger_url: str) -> None:
     with make_engine(ledger_url).begin() as connection:
         connection.execute(sa.text("UPDATE ledger_version SET version_num = '9999'"))
-    with pytest.raises(LedgerTooNew, match="has schema 9999, this billing_pipeline knows up to 0003"):
+    with pytest.raises(LedgerTooNew, match="has schema 9999, this billing_pipeline knows up to 0004"):
         open_ledger(ledger_url)
 
 
@@ -74,6 +75,10 @@ def test_no_row_of_the_ledger_can_be_deleted(ledger: Ledger, ledger_url: str) ->
     ledger.sightings.record(
         ("2026-10", "1", 1), Sighting("/import/x.csv", ""), reason="restored", author="Ann"
     )
+    row = row_standing()
+    ledger.rows.record(standings_frame([row]), ["2026-10"], "run", judged="2026-10")
+    ledger.rows.record_audit("2026-10", {"rows": 1}, {}, "run")
+    ledger.admissions.add([row], reason="it was done", author="Ann")
     for table in metadata.tables.values():
         with make_engine(ledger_url).begin() as connection:
             assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() > 0

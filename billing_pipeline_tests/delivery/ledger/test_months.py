@@ -62,16 +62,14 @@ def test_every_export_is_logged_with_its_outcome(ledger: Ledger) -> None:
     assert event.detail == "PRICE_MISSING: maintain a price"
 
 
-def test_nothing_to_bill_closes_a_month_that_is_over(ledger: Ledger) -> None:
+def test_nothing_to_bill_closes_no_month_and_keeps_no_row_in_it(ledger: Ledger) -> None:
     ledger.months.record_exports(
         [Export(MONTH, "1", "nothing_to_bill"), Export(MONTH, "2", "omitted")], "run"
     )
     outcomes = [DeliveryResult(MONTH, "1", "nothing_to_bill"), DeliveryResult(MONTH, "2", "omitted")]
-    ledger.months.record_outcomes(outcomes, "run", close_months=False)
-    assert ledger.deliveries.closed([MONTH]) == frozenset()
     ledger.months.record_outcomes(outcomes, "run")
-    assert ledger.deliveries.closed([MONTH]) == {("1", MONTH)}
-    assert ledger.deliveries.closed(["2026-09"]) == frozenset()
+    assert ledger.deliveries.closed([MONTH]) == frozenset()
+    assert ledger.months.staying([MONTH]) == {("2", MONTH)}
 
 
 def test_a_month_once_closed_keeps_the_time_at_which_it_was(ledger: Ledger) -> None:

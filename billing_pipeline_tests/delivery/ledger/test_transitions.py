@@ -33,6 +33,12 @@ def confirmed(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
     )
 
 
+def withdrawn(ledger: Ledger, delivery: Delivery | None) -> Delivery | None:
+    return delivery and ledger.releases.release(
+        delivery.order_number, as_="withdrawn", reason="the draft was deleted", author="Ann"
+    )
+
+
 TRANSITIONS: dict[str, Callable[[Ledger, Delivery | None], Delivery | None]] = {
     "take": lambda ledger, delivery: delivery and taken(ledger, delivery),
     "commit": committed,
@@ -54,6 +60,7 @@ STATES: dict[State, Callable[[Ledger], Delivery | None]] = {
     State.CONSUMED: lambda ledger: consumed(ledger, STATES[State.PUBLISHED](ledger)),
     State.CONFIRMED: lambda ledger: confirmed(ledger, STATES[State.CONSUMED](ledger)),
     State.HELD: lambda ledger: held(ledger, STATES[State.COMMITTING](ledger)),
+    State.WITHDRAWN: lambda ledger: withdrawn(ledger, STATES[State.CONSUMED](ledger)),
 }
 
 ALLOWED: dict[tuple[State, str], State] = {

@@ -1,0 +1,196 @@
+"""The standing of rows that are not simply billed, as each was last seen: the census of a month, and what is open.
+
+`billing.standing` says what the standings are. A row has one entry, which follows it through the months.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from billing_pipeline.billing.late import CENSUS
+from billing_pipeline.billing.standing import ROW_STANDINGS
+from billing_pipeline.delivery.ledger.database import Database
+from billing_pipeline.delivery.ledger.plans import portions
+from billing_pipeline.delivery.ledger.tables import audits, row_standings
+from billing_pipeline.delivery.records import MonthAudit, RowStanding
+
+_PRESENT = row_standings.c.ended_at.is_(None)
+
+
+class RowStandings:
+    """Recording what became of rows, and asking what is known of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def record(
+        self,
+        standings: pd.DataFrame,
+        months: Collection[str],
+        run_id: str,
+        *,
+        judged: str,
+        customers: Collection[str] | None = None,
+    ) -> None:
+        """Note the `standing.ROW_STANDINGS` of these months, all rows of which were looked at.
+
+        What was known of them before, and is not among them any more, has ended: the row is billed now, or gone. With
+        `customers`, of these customers only. `judged`: the month that was billed; why a row of another month is blocked
+        there stays as it was told by that month. How long a row has had its standing is kept.
+        """
+        at = self._db.now()
+        covered = None if customers is None else set(customers)
+        entries = [
+            {**entry, "run_id": run_id, "since": at, "seen_at": at, "ended_at": None}
+            for entry in _records(standings)
+            if covered is None or entry["customer_number"] in covered
+        ]
+        named = {(entry["source_kind"], entry["source_id"]) for entry in entries}
+        of_months = sa.select(
+            row_standings.c.source_kind,
+            row_standings.c.source_id,
+            row_standings.c.customer_number,
+            row_standings.c.standing,
+        ).where(row_standings.c.month.in_(sorted(months)), _PRESENT)
+        end = (
+            sa.update(row_standings)
+            .where(
+                row_standings.c.source_kind == sa.bindparam("kind"),
+                row_standings.c.source_id == sa.bindparam("id"),
+            )
+            .values(ended_at=at)
+        )
+        with self._db.writing() as connection:
+            known = connection.execute(of_months).all()
+            blocked = {(row.source_kind, row.source_id) for row in known if row.standing == "blocked"}
+            entries = [
+                entry
+                for entry in entries
+                if entry["standing"] != "to_bill"
+                or entry["month"] == judged
+                or (entry["source_kind"], entry["source_id"]) not in blocked
+            ]
+            ended = [
+                {"kind": row.source_kind, "id": row.source_id}
+                for row in known
+                if (row.source_kind, row.source_id) not in named
+                and (covered is None or row.customer_number in covered)
+            ]
+            if ended:
+                connection.execute(end, ended)
+            if entries:
+                connection.execute(self._upsert(), entries)
+
+    def census(self, months: Collection[str], ids: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+        """`late.CENSUS` of the rows of these months, and of those of the `ids`, by source kind; no row twice."""
+        columns = [row_standings.c[name] for name in CENSUS.names]
+        of_months = row_standings.c.month.in_(sorted(months))
+        found: list[tuple[Any, ...]] = []
+        with self._db.reading() as connection:
+            found += map(tuple, connection.execute(sa.select(*columns).where(_PRESENT, of_months)))
+            for kind, of_kind in ids.items():
+                for portion in portions(of_kind):
+                    query = sa.select(*columns).where(
+                        _PRESENT,
+                        ~of_months,
+                        row_standings.c.source_kind == kind,
+                        row_standings.c.source_id.in_(portion),
+                    )
+                    found += map(tuple, connection.execute(query))
+        table = pa.Table.from_pylist(
+            [dict(zip(CENSUS.names, row, strict=True)) for row in found], schema=CENSUS
+        )
+        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
+
+    def current(self, months: Collection[str] | None = None) -> list[RowStanding]:
+        """The present entries, of these months or of all: by month, customer, kind and id."""
+        query = sa.select(row_standings).where(_PRESENT)
+        if months is not None:
+            query = query.where(row_standings.c.month.in_(sorted(months)))
+        query = query.order_by(
+            *(row_standings.c[name] for name in ("month", "customer_number", "source_kind", "source_id"))
+        )
+        with self._db.reading() as connection:
+            return [_standing(row) for row in connection.execute(query)]
+
+    def of_order(self, order_number: str) -> list[RowStanding]:
+        """The present entries of rows that this order bills: what has changed, or gone, since."""
+        query = sa.select(row_standings).where(_PRESENT, row_standings.c.order_number == order_number)
+        with self._db.reading() as connection:
+            return [_standing(row) for row in connection.execute(query)]
+
+    def record_audit(
+        self,
+        month: str,
+        rows: Mapping[str, int],
+        amounts: Mapping[str, Mapping[str, int]],
+        run_id: str,
+    ) -> None:
+        """Keep the account of a month's rows; the one before it is replaced."""
+        insert = (postgresql.insert if self._db.is_postgresql else sqlite.insert)(audits)
+        values = {
+            "month": month,
+            "rows": dict(rows),
+            "amounts": {currency: dict(sums) for currency, sums in amounts.items()},
+            "run_id": run_id,
+            "at": self._db.now(),
+        }
+        upsert = insert.values(values).on_conflict_do_update(
+            index_elements=["month"],
+            set_={name: insert.excluded[name] for name in values if name != "month"},
+        )
+        with self._db.writing() as connection:
+            connection.execute(upsert)
+
+    def audited(self) -> list[MonthAudit]:
+        """The last account of each month that was audited, by month."""
+        with self._db.reading() as connection:
+            return [
+                MonthAudit(**row._mapping)
+                for row in connection.execute(sa.select(audits).order_by(audits.c.month))
+            ]
+
+    def _upsert(self) -> sa.UpdateBase:
+        insert = (postgresql.insert if self._db.is_postgresql else sqlite.insert)(row_standings)
+        same = sa.and_(
+            row_standings.c.standing == insert.excluded.standing,
+            row_standings.c.code == insert.excluded.code,
+            _PRESENT,
+        )
+        changed = {
+            column.name: insert.excluded[column.name]
+            for column in row_standings.c
+            if column.name not in {"source_kind", "source_id", "since"}
+        }
+        return insert.on_conflict_do_update(
+            index_elements=["source_kind", "source_id"],
+            set_={**changed, "since": sa.case((same, row_standings.c.since), else_=insert.excluded.since)},
+        )
+
+
+def end_accepted(connection: sa.Connection, order_number: str, *, at: datetime) -> None:
+    """What has changed or gone of this order is no longer open."""
+    connection.execute(
+        sa.update(row_standings)
+        .where(row_standings.c.order_number == order_number, row_standings.c.standing == "billed", _PRESENT)
+        .values(ended_at=at)
+    )
+
+
+def _records(standings: pd.DataFrame) -> list[dict[str, Any]]:
+    columns = (standings[name].array.__arrow_array__().to_pylist() for name in ROW_STANDINGS.names)
+    return [dict(zip(ROW_STANDINGS.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _standing(row: Any) -> RowStanding:
+    values = dict(row._mapping)
+    values.pop("ended_at")
+    return RowStanding(**values)

@@ -1,0 +1,70 @@
+"""Puts the list together: everything open, of all months, from the ledger alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing_pipeline.billing.rules import Rules
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.oms.period import months_back, next_month
+from billing_pipeline.problems import Code
+from billing_pipeline.report.month import month_status
+from billing_pipeline.report.open_items import (
+    OpenItem,
+    adjustment_items,
+    customer_items,
+    draft_items,
+    row_items,
+)
+
+
+@dataclass(frozen=True)
+class OpenList:
+    """What is open, oldest month first. `as_of`: when the last of the months was run or audited, None for never."""
+
+    items: tuple[OpenItem, ...]
+    as_of: datetime | None
+
+    def of_month(self, month: str) -> tuple[OpenItem, ...]:
+        """What is open of one month."""
+        return tuple(item for item in self.items if item.month == month)
+
+
+def open_list(ledger: Ledger, rules: Rules, first_month: str) -> OpenList:
+    """Everything that needs a person. Raises: LedgerUnavailable."""
+    standings = ledger.rows.current()
+    items: list[OpenItem] = []
+    held_orders: set[str] = set()
+    for month, numbers in ledger.months.with_open_customers().items():
+        rows = {
+            row.export.customer_number: row
+            for row in ledger.months.customers(month)
+            if row.export.customer_number in numbers
+        }
+        status = month_status(
+            month,
+            rows.values(),
+            [one for one in ledger.deliveries.of_month(month) if one.customer_number in numbers],
+        )
+        blocked = [row for row in standings if row.standing == "blocked" and row.month == month]
+        found = list(customer_items(status, rows, blocked))
+        held_orders |= {item.order_number for item in found if item.code == Code.CHANGED_AFTER_DELIVERY}
+        items += found
+    with_item = {(item.customer_number, item.month) for item in items}
+    last = ledger.months.last_finished()
+    finished = ledger.months.finished({row.month for row in standings} | set(ledger.months.known()))
+    in_reach = (
+        first_month if last is None else max(months_back(next_month(last), rules.late_months), first_month)
+    )
+    items += row_items(
+        standings,
+        with_item=with_item,
+        held_orders=held_orders,
+        finished=finished,
+        oldest_in_reach=in_reach,
+    )
+    items += adjustment_items(ledger.adjustments.unbilled(), finished=finished, with_item=with_item)
+    items += draft_items(ledger.deliveries.to_remove())
+    items.sort(key=lambda item: (item.month, item.customer_number, item.source_kind, item.source_id))
+    return OpenList(tuple(items), max((row.seen_at for row in standings), default=None))

@@ -1,0 +1,205 @@
+"""What the ledger knows of the past when a month is billed, held against what the OMS has now.
+
+How far back is looked, which rows are billed already, which have gone, what was noted of the others, and what people
+decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import pyarrow as pa
+
+from billing_pipeline.billing.arrow import TEXT, array, with_columns
+from billing_pipeline.billing.late import GONE, LedgerView, gone_of, index_of
+from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, source_rows
+from billing_pipeline.billing.standing import likenesses
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.records import AdjustmentRecord, ExtractRecord
+from billing_pipeline.oms.extract import Extract
+from billing_pipeline.oms.period import months_back, months_between
+from billing_pipeline.problems import Code, PipelineError
+from billing_pipeline.steps.wiring import BillingSettings
+from billing_pipeline.store.frames import EXTRACTED, FrameMissing, FrameStore
+
+IDENTITY_SHARE = 20
+"""Ids have changed, rather than rows gone, where more than one in so many billed rows has gone at once …"""
+IDENTITY_ROWS = 20
+"""… and at least so many."""
+
+
+class OmsIdentityChanged(PipelineError):
+    """So many billed rows have gone from the OMS at once that their ids must have changed, or a query."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is known of the past of a month. `months`: those of which every row was read, the month itself last."""
+
+    view: LedgerView
+    months: tuple[str, ...]
+    adjustments: tuple[AdjustmentRecord, ...]
+
+    def reopened(self, customer_number: str, month: str) -> Past:
+        """As if this customer's month had not been delivered."""
+        return replace(self, view=self.view.reopened(customer_number, month))
+
+
+def first_month_to_read(ledger: Ledger, month: str, late_months: int, first_month: str) -> str | None:
+    """The oldest month from which rows are read with those of `month`; None where there is nothing to look for.
+
+    Late rows are looked for `late_months` back, as far as months were billed here at all. Rows of older months that
+    this month bills already, or that a person has admitted, are read however old they are.
+    """
+    oldest = max(months_back(month, late_months), first_month)
+    billed = set(ledger.months.known())
+    wanted = {past for past in billed if oldest <= past < month}
+    wanted |= ledger.deliveries.months_of_rows_billed_by(month)
+    wanted |= {one.month for one in ledger.admissions.current()}
+    return min((past for past in wanted if past < month), default=None)
+
+
+def past_of(
+    ledger: Ledger,
+    extract: Extract,
+    month: str,
+    *,
+    first_month_read: str,
+    frames: FrameStore,
+    billing: BillingSettings,
+) -> Past:
+    """What the ledger knows of the rows of `extract`, and of those that it should have since `first_month_read`.
+
+    A customer of whose
+    month a correction is planned, and not sent yet, is billed as if it had not been delivered: by the next revision.
+    Raises: LedgerUnavailable, StoreError.
+    """
+    months = tuple(months_between(first_month_read, month))
+    adjustments = tuple(ledger.adjustments.up_to(month))
+    with_adjustments = sorted({*months, *(one.month for one in adjustments)})
+    finished = ledger.months.finished(with_adjustments)
+    ids = _ids(extract)
+    billed = ledger.deliveries.billed_sources(
+        months, ids | {ADJUSTMENT: [str(one.id) for one in adjustments]}
+    )
+    present = {kind: pa.array(of_kind, TEXT) for kind, of_kind in ids.items()}
+    present[ADJUSTMENT] = pa.array([str(one.id) for one in adjustments], TEXT)
+    own = [past for past in months if past >= billing.first_month or past == month]
+    gone = gone_of(billed, own, present)
+    view = LedgerView(
+        ledger.deliveries.closed(with_adjustments),
+        billed,
+        finished=finished,
+        staying=ledger.months.staying(finished),
+        census=ledger.rows.census(months, {}),
+        without_census=ledger.months.without_census(finished),
+        admitted=ledger.admissions.in_force(),
+        gone=_with_content(gone, ledger, frames, billing),
+    )
+    past = Past(view, months, adjustments)
+    for number in ledger.deliveries.open_corrections(month):
+        past = past.reopened(number, month)
+    return past
+
+
+def require_same_identity(past: Past, ledger: Ledger) -> None:
+    """Raises: OmsIdentityChanged, where too many billed rows have gone that no run has told of before."""
+    known = {
+        (one.source_kind, one.source_id)
+        for one in ledger.rows.current(past.months)
+        if one.fingerprint == GONE
+    }
+    gone = [
+        pair
+        for pair, accepted in zip(
+            zip(past.view.gone["source_kind"], past.view.gone["source_id"], strict=True),
+            array(past.view.gone["accepted"]).to_pylist(),
+            strict=True,
+        )
+        if pair not in known and accepted != GONE
+    ]
+    billed = int(past.view.billed["month"].isin(list(past.months)).sum())
+    if len(gone) >= IDENTITY_ROWS and len(gone) * IDENTITY_SHARE > billed:
+        kind, source_id = gone[0]
+        raise OmsIdentityChanged(
+            f"{Code.OMS_IDENTITY_CHANGED}: {len(gone)} of {billed} rows billed since {past.months[0]} are no longer in "
+            f"the OMS ({kind} {source_id}, for one): ids have changed, or a query has. Nothing is billed. See whether "
+            "the OMS and BILLING_OMS_QUERIES are what they were; where rows have new ids, `billing-pipeline admit "
+            "--renamed --reason TEXT --by NAME` says so; `--accept-new-ids` goes on, and sets aside what may be the "
+            "same work"
+        )
+
+
+def ended_admissions(past: Past, extract: Extract, standings: pd.DataFrame, ledger: Ledger) -> list[int]:
+    """The ids of the admissions whose rows have gone, or are not as they were admitted.
+
+    `standings`: `ROW_STANDINGS` of what was billed just now, with the view of this past.
+    """
+    present = {(kind, one) for kind, ids in _ids(extract).items() for one in ids}
+    looks = dict(
+        zip(
+            zip(standings["source_kind"], standings["source_id"], strict=True),
+            standings["fingerprint"],
+            strict=True,
+        )
+    )
+    return [
+        one.id
+        for one in ledger.admissions.current()
+        if one.month in past.months
+        and (
+            (one.source_kind, one.source_id) not in present
+            or looks.get((one.source_kind, one.source_id), one.fingerprint) != one.fingerprint
+        )
+    ]
+
+
+def _ids(extract: Extract) -> dict[str, list[str]]:
+    """Every row of the extract: where one has moved here from a month that is not looked at, it is still billed."""
+    return {
+        SERVICE: extract.services["service_id"].tolist(),
+        FEE: extract.cancellation_fees["fee_id"].tolist(),
+    }
+
+
+def _with_content(
+    gone: pd.DataFrame, ledger: Ledger, frames: FrameStore, billing: BillingSettings
+) -> pd.DataFrame:
+    """The rows that have gone with what they looked like, where the read that billed them is still stored."""
+    if not len(gone):
+        return gone
+    billings = ledger.deliveries.billings_of_orders(sorted(set(gone["order_number"])))
+    found: list[pd.DataFrame] = []
+    for billing_id, orders in billings.items():
+        made_of = ledger.billings.get(billing_id)
+        if made_of is None:
+            continue
+        customers = sorted(set(gone[gone["order_number"].isin(orders)]["customer_number"]))
+        read = _stored_extract(frames, made_of.extract, customers)
+        if read is not None:
+            found.append(source_rows(read, billing.rules, made_of.month, billing.timezone, ()))
+    if not found:
+        return gone
+    rows = pd.concat(found, ignore_index=True)
+    place = index_of(
+        *(array(gone["source_kind"]), array(gone["source_id"])),
+        *(array(rows["source_kind"]), array(rows["source_id"])),
+    )
+    return with_columns(
+        gone, likeness=likenesses(rows).take(place), performed_at=array(rows["performed_at"]).take(place)
+    )
+
+
+def _stored_extract(frames: FrameStore, read: ExtractRecord, customers: Collection[str]) -> Extract | None:
+    """What was read of these customers; None where it is no longer stored."""
+
+    def part(asset: str) -> pd.DataFrame:
+        of = None if EXTRACTED[asset] == "service_tasks" else customers
+        return frames.read(asset, read.month, read.frames[asset], of)
+
+    try:
+        return Extract(**{relation: part(asset) for asset, relation in EXTRACTED.items()})
+    except (FrameMissing, KeyError):
+        return None

@@ -1,0 +1,117 @@
+"""An installation whose months run by the steps alone, without Dagster: a month costs milliseconds."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.records import BillingKind
+from billing_pipeline.report.month import CustomerStatus, MonthStatus, month_status
+from billing_pipeline.report.open_items import OpenItem
+from billing_pipeline.steps.bill_month import bill_part, keep
+from billing_pipeline.steps.correction import Corrected, work_out_correction
+from billing_pipeline.steps.make_files import Correction, deliver_files, make_files
+from billing_pipeline.steps.open_list import open_list
+from billing_pipeline.steps.wiring import Wiring, build_wiring
+from billing_pipeline_tests.support.installation import Installation
+
+
+class PlainMonths:
+    """`oms` is empty at first. Rules may change between two runs (`rules`)."""
+
+    def __init__(self, folder: Path, *, rules: str = "", **settings: str) -> None:
+        self.installation = Installation(folder, rules=rules or "# none\n", **settings)
+        self.oms = self.installation.oms
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        """As the settings and rules are now."""
+        return self.installation.do(build_wiring)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The one ledger of this process."""
+        return self.wiring.ledger.open()
+
+    def rules(self, toml: str) -> None:
+        """Other rules from now on."""
+        (self.installation.folder / "rules.toml").write_text(toml or "# none\n", encoding="utf-8")
+        self.__dict__.pop("wiring", None)
+
+    def bill(
+        self, month: str, *, customers: tuple[str, ...] = (), services: tuple[str, ...] = (), **options: Any
+    ) -> int:
+        """Bills a month or a part of it, and returns the billing's number; nothing is sent."""
+        billed = bill_part(self.wiring, month, customers=customers, services=services, **options)
+        kind: BillingKind = "part" if customers or services else "complete"
+        return keep(billed, self.wiring, month, kind=kind, run_id=str(uuid4())).id
+
+    def deliver(self, month: str, billing_id: int, *, correction: Correction | None = None) -> None:
+        """Makes and sends the files of a billing."""
+        made_of = self.ledger.billings.get(billing_id)
+        assert made_of is not None
+        numbers = list(made_of.customers) or [
+            row.export.customer_number for row in self.ledger.months.customers(month)
+        ]
+        wiring, run_id = self.wiring, str(uuid4())
+        exports = make_files(
+            numbers,
+            month,
+            billing_id=billing_id,
+            frames=wiring.frames,
+            ledger=wiring.ledger,
+            blobs=wiring.blobs,
+            billing=wiring.billing,
+            run_id=run_id,
+            correcting=correction is not None,
+        )
+        for _ in deliver_files(
+            exports,
+            month,
+            ledger=wiring.ledger,
+            blobs=wiring.blobs,
+            billing=wiring.billing,
+            channel=wiring.channel,
+            easybill=wiring.easybill,
+            run_id=run_id,
+            month_is_over=True,
+            correction=correction,
+        ):
+            pass
+
+    def run(self, month: str, **options: Any) -> MonthStatus:
+        """Bills and sends a month, or a part of it."""
+        self.deliver(month, self.bill(month, **options))
+        return self.status(month)
+
+    def correct(self, month: str, customer_number: str = "10023") -> Corrected:
+        """Sends a customer's month anew."""
+        draft = work_out_correction(self.wiring, month, customer_number)
+        if draft.changes is None:
+            return Corrected(draft.replaced, problems=draft.problems)
+        self.deliver(month, draft.keep(self.wiring).id, correction=Correction("mended", "Ann"))
+        (customer,) = self.status(month).only([customer_number]).customers
+        return Corrected(draft.replaced, draft.changes, customer, customer.problems)
+
+    def status(self, month: str) -> MonthStatus:
+        """The month as the ledger knows it."""
+        return month_status(
+            month, self.ledger.months.customers(month), self.ledger.deliveries.of_month(month)
+        )
+
+    def customer(self, month: str, customer_number: str = "10023") -> CustomerStatus:
+        """A customer's month as the ledger knows it."""
+        (found,) = self.status(month).only([customer_number]).customers
+        return found
+
+    def open(self) -> tuple[OpenItem, ...]:
+        """All that needs a person."""
+        return open_list(self.ledger, self.wiring.billing.rules, self.wiring.billing.first_month).items
+
+    def billed(self) -> dict[str, str]:
+        """Each row that stands billed, and by which order."""
+        months = self.ledger.months.known()
+        return {row.source_id: row.order_number for row in self.ledger.deliveries.billed_rows(months)}
