@@ -8,7 +8,7 @@ the exit status of 5-interfaces. No I/O here, and nothing about Dagster.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -50,6 +50,7 @@ class Code(StrEnum):
     NOT_BILLED = "NOT_BILLED"
     DRAFT_TO_REMOVE = "DRAFT_TO_REMOVE"
     PRESUMED_DELIVERED = "PRESUMED_DELIVERED"
+    STORED_FILE_DAMAGED = "STORED_FILE_DAMAGED"
     # Delivery's own (4-delivery).
     DELIVERY_FAILED = "DELIVERY_FAILED"
     DELIVERY_IN_PROGRESS = "DELIVERY_IN_PROGRESS"
@@ -86,6 +87,11 @@ class Problem:
             "value": self.value,
             "message": self.message,
         }
+
+
+def problem_of(told: Mapping[str, str]) -> Problem:
+    """The problem that `Problem.as_json` told of."""
+    return Problem(code=Code(told["code"]), **{name: text for name, text in told.items() if name != "code"})
 
 
 PROBLEM_COLUMNS: tuple[str, ...] = ("code", "customer_number", "source_id", "field", "value", "message")

@@ -83,12 +83,13 @@ def bill_month(
     adjustments: Iterable[Adjustment] = (),
     only_services: Collection[str] = (),
     also_wrong: Sequence[Problem] = (),
+    of_every_row: bool = False,
 ) -> BilledMonth:
     """Bills `month` by the rules and what the ledger knows. Pure: the same input gives the same frames.
 
     `extract`: the rows of the month and of the earlier months in which late rows are looked for, with the customers of
     these rows and of the adjustments. `only_services`: bill only these services and their fees, if any are named.
-    `also_wrong`: problems that were found elsewhere, and block their customers.
+    `also_wrong`: problems that were found elsewhere, and block their customers. `of_every_row`: see `standings_of`.
     Raises LinesInvalid for a bug of this program; whatever is wrong with a customer's rows is a problem.
     """
     ledger = ledger_view or LedgerView.empty()
@@ -126,6 +127,7 @@ def bill_month(
         rules,
         ledger,
         problems,
+        of_every_row=of_every_row,
     )
     return BilledMonth(
         lines=lines,

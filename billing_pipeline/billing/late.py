@@ -134,7 +134,7 @@ def with_ledger_status(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd
     earlier month that is still open has none of them.
 
     Also `is_of_month`, true too for a row without a month (its instant is faulty), and `is_late`: of an earlier month.
-    `own_closed`: its customer's own month is closed.
+    `own_closed`: its customer's own month is closed. `comes_late`: it would be late in any month after its own.
     """
     kinds, ids, numbers = (array(rows[name]) for name in ("source_kind", "source_id", "customer_number"))
     months = array(rows["month"])
@@ -152,6 +152,7 @@ def with_ledger_status(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd
         is_of_month=is_of_month,
         is_late=is_late,
         own_closed=own_closed,
+        comes_late=comes_late,
         billed_here=here,
         billed_elsewhere=all_of(billed, negation(here)),
         due=all_of(mine, negation(target_closed)),

@@ -263,10 +263,13 @@ def standings_of(
     rules: Rules,
     ledger: LedgerView,
     problems: Sequence[Problem],
+    *,
+    of_every_row: bool = False,
 ) -> pd.DataFrame:
     """`ROW_STANDINGS` of the source rows after `set_aside` and `with_billing_flags`, by customer, kind and id.
 
-    `of_tests`: the source rows of test customers. `problems`: why customers, or rows alone, are blocked.
+    `of_tests`: the source rows of test customers. `problems`: why customers, or rows alone, are blocked. Rows that
+    become a line have no entry, unless `of_every_row`: nothing is sent, and they are still to bill, or late.
     """
     blocked: dict[str, Problem] = {}
     faults: dict[tuple[str, str], Problem] = {}
@@ -278,12 +281,12 @@ def standings_of(
         array(rows["is_billed"]), negation(pc.is_in(numbers, pa.array(sorted(blocked), TEXT)))
     )
     is_billed = any_of(array(rows["billed_here"]), array(rows["billed_elsewhere"]))
-    told = where(rows, negation(any_of(becomes_line, is_billed)))
+    told = where(rows, negation(is_billed if of_every_row else any_of(becomes_line, is_billed)))
     told = told.pipe(_with_customers_currency, customers)
     found = [
         _standing_of(row, month, rules, blocked, faults) | {"net": net, "fingerprint": fingerprint}
         for row, net, fingerprint in zip(
-            each_row(told), _nets(told), state_fingerprints(told).to_pylist(), strict=True
+            each_row(told), net_amounts(told), state_fingerprints(told).to_pylist(), strict=True
         )
     ]
     tests = of_tests.pipe(_with_customers_currency, customers)
@@ -291,7 +294,7 @@ def standings_of(
         _entry(row, month, "not_billable", message="a test customer")
         | {"net": net, "fingerprint": fingerprint}
         for row, net, fingerprint in zip(
-            each_row(tests), _nets(tests), state_fingerprints(tests).to_pylist(), strict=True
+            each_row(tests), net_amounts(tests), state_fingerprints(tests).to_pylist(), strict=True
         )
     ]
     found += _drifted(where(rows, is_billed), ledger)
@@ -336,7 +339,7 @@ def _standing_of(
     if row.is_billed and number in blocked:
         problem = faults.get((number, row.source_id), blocked[number])
         return _entry(row, month, "blocked", problem.code, problem.message)
-    if row.waiting:
+    if row.waiting or row.comes_late:
         return _entry(row, month, "late", message="the customer's next open month bills it")
     return _entry(row, month, "to_bill", message=f"`billing-pipeline run {row.month or month}` bills it")
 
@@ -396,7 +399,7 @@ def _drifted(billed_rows: pd.DataFrame, ledger: LedgerView) -> Iterator[dict[str
     then = {f"{name}_then": array(billed[name]).take(place) for name in names}
     other = with_columns(billed_rows, has_changed=changed, **then).pipe(where, any_of(changed, ended))
     for row, net, fingerprint in zip(
-        each_row(other), _nets(other), state_fingerprints(other).to_pylist(), strict=True
+        each_row(other), net_amounts(other), state_fingerprints(other).to_pylist(), strict=True
     ):
         if row.accepted_then != fingerprint:
             says = "has changed" if row.has_changed else "is not billable any more"
@@ -448,7 +451,7 @@ def _with_customers_currency(rows: pd.DataFrame, customers: pd.DataFrame) -> pd.
     return with_columns(rows, currency=pc.if_else(is_adjustment, of_customer, array(rows["currency"])))
 
 
-def _nets(rows: pd.DataFrame) -> list[int | None]:
+def net_amounts(rows: pd.DataFrame) -> list[int | None]:
     """Quantity × price of each row in minor units, rounded half up once; None where a part of it is not known."""
     exponents = by_distinct(supported_exponent, pa.int8(), array(rows["currency"]))
     unit_net = pc.multiply(array(rows["unit_price"]), minor_units_per_whole(exponents))

@@ -79,29 +79,43 @@ def correct(month: Month, customer: Customer, reason: Reason, by: By, as_json: A
         print_lines(corrected.lines())
     if corrected.error is not None:
         raise corrected.error
-    raise typer.Exit(ALL_WELL if corrected.has_arrived else NEEDS_A_PERSON)
+    raise typer.Exit(ALL_WELL if corrected.is_settled else NEEDS_A_PERSON)
 
 
 def release(
     order_number: Annotated[str, typer.Argument(metavar="ORDER_NUMBER")],
     as_: Annotated[
-        Literal["send", "delivered"],
-        typer.Option("--as", help="It was not received: send it after all. Or it was: leave it so."),
+        Literal["send", "delivered", "withdrawn"],
+        typer.Option(
+            "--as",
+            help="send: it was not received, send it after all. delivered: it was, or stands as it was sent. "
+            "withdrawn: neither its file nor its draft is there any more.",
+        ),
     ],
     reason: Reason,
     by: By,
 ) -> None:
-    """Resolve what is held, once somebody has looked into the inbox."""
+    """Resolve what is held, once somebody has looked into the inbox; or undo a delivery that has gone."""
     from billing_pipeline.delivery.ledger import open_ledger
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.wiring import build_wiring
+    from billing_pipeline.steps.withdrawal import withdraw_order
 
+    if as_ == "withdrawn":
+        withdrawn = withdraw_order(build_wiring(load_settings()), order_number, reason=reason, author=by)
+        if withdrawn.state == "WITHDRAWN":
+            command = f"billing-pipeline run {withdrawn.month} --customer {withdrawn.customer_number}"
+            typer.echo(f"{order_number} is withdrawn, its rows are free: `{command}` bills them anew")
+        else:
+            typer.echo(f"{order_number} is noted as gone: a later order replaces it")
+        return
     ledger = open_ledger(load_settings().ledger_url_or_default)
     delivery = ledger.releases.release(order_number, as_=as_, reason=reason, author=by)
     if as_ == "send":
         command = f"billing-pipeline run {delivery.month} --customer {delivery.customer_number}"
         typer.echo(f"{order_number} is no longer held: `{command}` sends it")
     else:
-        typer.echo(f"{order_number} is no longer held: it counts as delivered")
+        typer.echo(f"{order_number} counts as delivered, as it was sent")
 
 
 def reconcile(reason: Reason, by: By, as_json: AsJson = False) -> None:

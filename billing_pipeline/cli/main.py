@@ -172,6 +172,39 @@ def _print_status(month: str, as_json: bool, settings: Settings, ledger: Ledger,
 
 
 @app.command()
+def audit(
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="MONTH", help="The first month, YYYY-MM.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="MONTH", help="The last month, YYYY-MM.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold every row of the OMS against ledger, files and drafts, month after month; nothing is billed or sent."""
+    from datetime import UTC, datetime
+
+    from billing_pipeline.oms.period import period_of
+    from billing_pipeline.report.open_items import open_lines
+    from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.audit import audit as audit_months
+    from billing_pipeline.steps.wiring import build_wiring
+
+    settings = load_settings()
+    for month in (first, last):
+        if month is not None:
+            period_of(month, settings.timezone)
+    found = audit_months(build_wiring(settings), first, last)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        print_lines(found.lines())
+        print_lines(open_lines(found.open, datetime.now(UTC)))
+    wrong = bool(found.open) or any(one.findings for one in found.months)
+    raise typer.Exit(NEEDS_A_PERSON if wrong else ALL_WELL)
+
+
+@app.command()
 def preview(
     month: Month,
     customer: Customers = None,

@@ -41,6 +41,14 @@ class Withdrawal:
     why_not: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a file that was sent was seen: its path in the inbox, and in the receiver's archive; "" where it is not."""
+
+    inbox: str = ""
+    archive: str = ""
+
+
 class Channel(Protocol):
     """One way for files to EASY Bill. Every method may raise DeliveryError, ApiError and LedgerUnavailable."""
 
@@ -65,6 +73,12 @@ class Channel(Protocol):
 
     def withdraw(self, month: str, context: DeliveryContext, *, why: str) -> list[Withdrawal]:
         """Take back what the month has sent and nobody has taken; what was sent and stays is told too."""
+
+    def take_back(self, delivery: Delivery, context: DeliveryContext, *, why: str) -> str:
+        """Take back one delivery that nobody has taken: it is HELD then. Why it was not taken back, "" if it was."""
+
+    def find(self, delivery: Delivery) -> Found:
+        """Where a file that was sent is now."""
 
     def orphans(self, ledger: Ledger) -> list[OrphanFile]:
         """The files of ours there that the ledger does not know."""

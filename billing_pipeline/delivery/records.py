@@ -371,11 +371,15 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class MonthAudit:
-    """The account of a month's rows: how many have which standing, and net amounts in minor units by currency."""
+    """The account of a month's rows: how many have which standing, and net amounts in minor units by currency.
+
+    `findings`: what is wrong with what was sent, beside the rows: a stored file that is damaged, say.
+    """
 
     month: str
     rows: Mapping[str, int]
     amounts: Mapping[str, Mapping[str, int]]
+    findings: tuple[Problem, ...]
     run_id: str
     at: datetime
 

@@ -7,8 +7,9 @@ from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.launch.run_month import deliver_in_process, status_now
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.settings import Settings
-from billing_pipeline.steps.correction import Corrected, work_out_correction
+from billing_pipeline.steps.correction import Corrected, nothing_left, work_out_correction
 from billing_pipeline.steps.wiring import Progress, build_wiring
+from billing_pipeline.steps.withdrawal import take_back
 
 
 def correct_month(
@@ -23,8 +24,13 @@ def correct_month(
     wiring = build_wiring(settings, progress)
     wiring.channel.open()
     draft = work_out_correction(wiring, month, customer_number)
-    if draft.changes is None:
+    if draft.changes is None and not draft.nothing_left:
         return Corrected(draft.replaced, problems=draft.problems)
+    # Before the new file is published: two files of one month must never lie in the inbox side by side.
+    taken_back = take_back(wiring, draft.replaced, reason=reason, author=author)
+    if draft.changes is None:
+        problems = () if taken_back else (nothing_left(draft.replaced),)
+        return Corrected(draft.replaced, problems=problems, taken_back=taken_back)
     billing = draft.keep(wiring)
     with open_instance(settings) as instance:
         error = deliver_in_process(
@@ -42,4 +48,4 @@ def correct_month(
             only_these=True,
         )
     status = status_now(wiring.ledger.open(), wiring.frames, month).only([customer_number]).customers[0]
-    return Corrected(draft.replaced, draft.changes, status, status.problems, error)
+    return Corrected(draft.replaced, draft.changes, status, status.problems, error, taken_back)

@@ -78,10 +78,12 @@ def bill_extract(
     ledger: Ledger,
     billing: BillingSettings,
     only_services: Collection[str] = (),
+    of_every_row: bool = False,
 ) -> BilledMonth:
     """What is billed of a month by the rules and what the ledger says now.
 
     `only_services`: of the customers who have these services nothing else is billed; of the others nothing changes.
+    `of_every_row`: the standings are of every row that is not billed yet, as an audit wants them.
     Raises: LedgerUnavailable, LinesInvalid.
     """
     rules = billing.rules
@@ -97,6 +99,7 @@ def bill_extract(
             for one in ledger.omissions.current()
         ],
         adjustments=[as_adjustment(one) for one in past.adjustments],
+        of_every_row=of_every_row,
     )
     billed = bill()
     if only_services:

@@ -34,6 +34,7 @@ class Corrected:
 
     `replaced`: the delivery whose draft is to be removed once the correction has arrived. `difference` and `status`
     are None where the correction could not be made, for the reasons in `problems`. `error` ended the delivery.
+    `taken_back`: the old file was taken back from the inbox before anybody read it, and nothing of it is left.
     """
 
     replaced: Delivery
@@ -41,6 +42,12 @@ class Corrected:
     status: CustomerStatus | None = None
     problems: tuple[Problem, ...] = ()
     error: PipelineError | None = None
+    taken_back: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing of the correction is left to do but to remove an old draft."""
+        return self.has_arrived or (self.status is None and self.taken_back)
 
     @property
     def has_arrived(self) -> bool:
@@ -50,7 +57,9 @@ class Corrected:
     def lines(self) -> Iterator[str]:
         """For people: what became of it, the difference per line and in total, and the draft to remove."""
         old = self.replaced
-        if self.status is None or self.difference is None:
+        if self.status is None and self.taken_back:
+            yield f"{old.order_number} was taken back, and {old.month} has nothing left to bill {old.customer_number}"
+        elif self.status is None or self.difference is None:
             yield f"{old.month}, customer {old.customer_number}: not corrected, {old.order_number} stands"
         else:
             new = self.difference.after
@@ -62,7 +71,9 @@ class Corrected:
             yield f"  total: {self.difference.totals}"
         for problem in self.problems:
             yield f"  {problem.code}: {problem.message}"
-        if self.has_arrived:
+        if self.taken_back:
+            yield f"{old.file_name} was taken back from the inbox before: no draft of it is to be removed."
+        elif self.has_arrived:
             draft = f" {old.draft_id}" if old.draft_id is not None else ""
             yield f"Remove the draft{draft} of {old.order_number} ({old.file_name}) in EASY Bill: it is replaced."
         elif self.status is not None:
@@ -83,7 +94,8 @@ class Corrected:
                 "order_number": old.order_number,
                 "file": old.file_name,
                 "draft_id": old.draft_id,
-                "may_be_removed": self.has_arrived,
+                "may_be_removed": self.has_arrived and not self.taken_back,
+                "taken_back": self.taken_back,
             },
             "difference": change
             and {
@@ -103,12 +115,15 @@ class Corrected:
 
 @dataclass(frozen=True)
 class CorrectionDraft:
-    """A correction that is worked out. `changes` is None where it cannot be made, for the reasons in `problems`."""
+    """A correction that is worked out. `changes` is None where it cannot be made, for the reasons in `problems`, or
+    where there is `nothing_left` to bill: then the correction is that what was sent is withdrawn.
+    """
 
     replaced: Delivery
     billed: Billed
     changes: Difference | None
     problems: tuple[Problem, ...]
+    nothing_left: bool = False
 
     def keep(self, wiring: Wiring) -> Billing:
         """Stores it as a billing of its own. Raises: StoreError, LedgerUnavailable."""
@@ -126,7 +141,13 @@ def work_out_correction(wiring: Wiring, month: str, customer_number: str) -> Cor
     billed = bill_part(wiring, month, customers=[customer_number], reopened=[customer_number])
     export = _export_of(billed, wiring, month, replaced)
     if export.file is None:
-        return CorrectionDraft(replaced, billed, None, export.problems or (_nothing_left(replaced),))
+        return CorrectionDraft(
+            replaced,
+            billed,
+            None,
+            export.problems,
+            nothing_left=export.outcome in {"nothing_to_bill", "omitted"},
+        )
     before = Document.from_json(wiring.blobs.get("document", replaced.document_sha256))
     changes = difference(before, export.file.document)
     if not changes.lines and not set(changes.fields) - OF_EVERY_REVISION:
@@ -158,12 +179,14 @@ def _last_sent(ledger: Ledger, month: str, customer_number: str) -> Delivery:
     return sent
 
 
-def _nothing_left(replaced: Delivery) -> Problem:
+def nothing_left(replaced: Delivery) -> Problem:
+    """What a person does where a month has nothing left to bill, and the receiver has taken what was sent."""
     number, month = replaced.customer_number, replaced.month
     return Problem(
         Code.CHANGED_AFTER_DELIVERY,
         number,
         f"{month} has nothing left to bill customer {number}, so nothing can be sent in place of "
-        f"{replaced.order_number}: remove its draft in EASY Bill by hand, and nothing else needs to be done",
+        f"{replaced.order_number}: remove its draft in EASY Bill, or cancel the invoice there, then `billing-pipeline "
+        f"release {replaced.order_number} --as withdrawn --reason TEXT --by NAME` says so",
         source_id=replaced.order_number,
     )

@@ -57,7 +57,9 @@ def make_files(
     Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
     book = ledger.open()
-    revisions = book.deliveries.next_revisions(month) if correcting else book.deliveries.revisions(month)
+    revisions = book.deliveries.revisions(month)
+    if correcting:
+        revisions |= book.deliveries.next_revisions(month)
     exports = []
     for made_of, numbers in billings_to_deliver(
         customer_numbers, month, billing_id, ledger=book, frames=frames

@@ -16,6 +16,7 @@ from billing_pipeline.steps.correction import Corrected, work_out_correction
 from billing_pipeline.steps.make_files import Correction, deliver_files, make_files
 from billing_pipeline.steps.open_list import open_list
 from billing_pipeline.steps.wiring import Wiring, build_wiring
+from billing_pipeline.steps.withdrawal import take_back
 from billing_pipeline_tests.support.installation import Installation
 
 
@@ -90,11 +91,14 @@ class PlainMonths:
     def correct(self, month: str, customer_number: str = "10023") -> Corrected:
         """Sends a customer's month anew."""
         draft = work_out_correction(self.wiring, month, customer_number)
-        if draft.changes is None:
+        if draft.changes is None and not draft.nothing_left:
             return Corrected(draft.replaced, problems=draft.problems)
+        taken_back = take_back(self.wiring, draft.replaced, reason="mended", author="Ann")
+        if draft.changes is None:
+            return Corrected(draft.replaced, taken_back=taken_back)
         self.deliver(month, draft.keep(self.wiring).id, correction=Correction("mended", "Ann"))
         (customer,) = self.status(month).only([customer_number]).customers
-        return Corrected(draft.replaced, draft.changes, customer, customer.problems)
+        return Corrected(draft.replaced, draft.changes, customer, customer.problems, None, taken_back)
 
     def status(self, month: str) -> MonthStatus:
         """The month as the ledger knows it."""

@@ -13,10 +13,10 @@ from typing import ClassVar, Final
 
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.api.create import DraftAccount, create_draft
-from billing_pipeline.delivery.channel import FAILURES_IN_A_ROW, OrphanFile, Withdrawal
+from billing_pipeline.delivery.channel import FAILURES_IN_A_ROW, Found, OrphanFile, Withdrawal
 from billing_pipeline.delivery.context import DeliveryContext, Destination
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Parcel, failed
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, DeliveryResult, Parcel, failed
 from billing_pipeline.delivery.transports.protocol import DeliveryError
 from billing_pipeline.easybill.api_errors import (
     ApiError,
@@ -64,6 +64,14 @@ class DraftChannel:
             for delivery in context.ledger.deliveries.of_month(month)
             if delivery.state in SENT_STATES
         ]
+
+    def take_back(self, delivery: Delivery, context: DeliveryContext, *, why: str) -> str:
+        """Never: a draft is looked for, and removed, through the API (`steps.withdrawal`)."""
+        return "it is a draft in EASY Bill"
+
+    def find(self, delivery: Delivery) -> Found:
+        """No file was sent."""
+        return Found()
 
     def orphans(self, ledger: Ledger) -> list[OrphanFile]:
         """None: there is no inbox."""

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.delivery.channel import OrphanFile, Withdrawal, behind
+from billing_pipeline.delivery.channel import Found, OrphanFile, Withdrawal, behind
 from billing_pipeline.delivery.context import DeliveryContext, Destination, Places
 from billing_pipeline.delivery.files.orphans import find_orphans, first_of_ours, with_hashes
 from billing_pipeline.delivery.files.pool import deadline_of, deliver_all
-from billing_pipeline.delivery.files.withdraw import withdraw_month
+from billing_pipeline.delivery.files.recovery import find
+from billing_pipeline.delivery.files.withdraw import take_back, withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import DeliveryResult, Parcel
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.delivery.transports.protocol import DeliveryError, NameTaken, Transport
 from billing_pipeline.problems import PipelineError
 
@@ -67,6 +68,14 @@ class Inbox:
 
     def withdraw(self, month: str, context: DeliveryContext, *, why: str) -> list[Withdrawal]:
         return withdraw_month(month, self.transport, context, timeout_s=self.timeout_s, why=why)
+
+    def take_back(self, delivery: Delivery, context: DeliveryContext, *, why: str) -> str:
+        return take_back(delivery, self.transport, context, timeout_s=self.timeout_s, why=why)
+
+    def find(self, delivery: Delivery) -> Found:
+        with self.transport.connect() as inbox:
+            inbox.finish_by(deadline_of(self.timeout_s, delivery.size_bytes))
+            return find(delivery, inbox, self.places)
 
     def orphans(self, ledger: Ledger) -> list[OrphanFile]:
         return find_orphans(self.transport, self.places, ledger, timeout_s=self.timeout_s)

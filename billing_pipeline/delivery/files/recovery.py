@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from billing_pipeline.delivery.channel import Found
 from billing_pipeline.delivery.context import Places
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery
@@ -88,6 +89,20 @@ def inspect(delivery: Delivery, inbox: InboxConnection, places: Places) -> FileS
     if states.temporary is FileState.GONE and states.inbox is FileState.GONE:
         _prove_there(inbox, delivery)
     return states
+
+
+def find(delivery: Delivery, inbox: InboxConnection, places: Places) -> Found:
+    """Where the file of a delivery is now. Raises: as `inspect`; InboxUnavailable where nobody may look."""
+    states = inspect(delivery, inbox, places)
+    if FileState.HIDDEN in (states.inbox, states.archive):
+        raise InboxUnavailable(
+            f"{delivery.remote_path}: the account may not look whether the file is there; grant it the right to list"
+        )
+    there = (FileState.SAME, FileState.OTHER, FileState.UNREADABLE)
+    return Found(
+        delivery.remote_path if states.inbox in there else "",
+        join(places.archive_dir, delivery.file_name) if states.archive in there else "",
+    )
 
 
 def decide(states: FileStates) -> Decision:

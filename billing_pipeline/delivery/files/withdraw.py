@@ -67,6 +67,24 @@ def withdraw_month(
     return withdrawals
 
 
+def take_back(
+    delivery: Delivery, transport: Transport, context: DeliveryContext, *, timeout_s: float, why: str
+) -> str:
+    """PUBLISHED → HELD, and the file removed from where receivers look; or why not. The bytes stay in the store.
+
+    Raises: DeliveryError, LedgerUnavailable.
+    """
+    if delivery.state is not State.PUBLISHED or delivery.endpoint != context.destination.endpoint:
+        return f"the receiver has taken it ({delivery.state})"
+    with transport.connect() as inbox:
+        inbox.finish_by(deadline_of(timeout_s, delivery.size_bytes))
+        why_not = withdraw(delivery, inbox, context, why=why)
+        now = context.ledger.deliveries.of_order(delivery.order_number)
+        if not why_not and now is not None:
+            inbox.remove(now.temporary_path)
+    return why_not
+
+
 def published(deliveries: Sequence[Delivery], endpoint: str) -> list[Delivery]:
     """Those that may still lie in the inbox at this address, and may be withdrawn from it."""
     corrected = {delivery.customer_number for delivery in deliveries if delivery.revision > 1}

@@ -22,7 +22,7 @@ from billing_pipeline.delivery.records import (
     MonthCustomer,
     State,
 )
-from billing_pipeline.problems import Code, Problem
+from billing_pipeline.problems import Problem, problem_of
 
 _EXPORT_COLUMNS = tuple(field.name for field in fields(Export) if field.name not in {"outcome", "problems"})
 
@@ -341,7 +341,4 @@ def _month_customer(row: Any) -> MonthCustomer:
 
 
 def _problems(rows: list[dict[str, str]]) -> tuple[Problem, ...]:
-    return tuple(
-        Problem(code=Code(row["code"]), **{name: text for name, text in row.items() if name != "code"})
-        for row in rows
-    )
+    return tuple(map(problem_of, rows))

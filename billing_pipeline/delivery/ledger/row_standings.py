@@ -20,6 +20,7 @@ from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.plans import portions
 from billing_pipeline.delivery.ledger.tables import audits, row_standings
 from billing_pipeline.delivery.records import MonthAudit, RowStanding
+from billing_pipeline.problems import Problem, problem_of
 
 _PRESENT = row_standings.c.ended_at.is_(None)
 
@@ -88,6 +89,17 @@ class RowStandings:
             if entries:
                 connection.execute(self._upsert(), entries)
 
+    def note(self, standings: pd.DataFrame, run_id: str) -> None:
+        """Note these `standing.ROW_STANDINGS`, and leave all others as they are."""
+        at = self._db.now()
+        entries = [
+            {**entry, "run_id": run_id, "since": at, "seen_at": at, "ended_at": None}
+            for entry in _records(standings)
+        ]
+        if entries:
+            with self._db.writing() as connection:
+                connection.execute(self._upsert(), entries)
+
     def census(self, months: Collection[str], ids: Mapping[str, Sequence[str]]) -> pd.DataFrame:
         """`late.CENSUS` of the rows of these months, and of those of the `ids`, by source kind; no row twice."""
         columns = [row_standings.c[name] for name in CENSUS.names]
@@ -132,6 +144,7 @@ class RowStandings:
         month: str,
         rows: Mapping[str, int],
         amounts: Mapping[str, Mapping[str, int]],
+        findings: Sequence[Problem],
         run_id: str,
     ) -> None:
         """Keep the account of a month's rows; the one before it is replaced."""
@@ -140,6 +153,7 @@ class RowStandings:
             "month": month,
             "rows": dict(rows),
             "amounts": {currency: dict(sums) for currency, sums in amounts.items()},
+            "findings": [problem.as_json() for problem in findings],
             "run_id": run_id,
             "at": self._db.now(),
         }
@@ -154,7 +168,7 @@ class RowStandings:
         """The last account of each month that was audited, by month."""
         with self._db.reading() as connection:
             return [
-                MonthAudit(**row._mapping)
+                MonthAudit(**{**row._mapping, "findings": tuple(map(problem_of, row.findings))})
                 for row in connection.execute(sa.select(audits).order_by(audits.c.month))
             ]
 

@@ -357,6 +357,7 @@ audits = Table(
     Column("month", Text, primary_key=True),
     Column("rows", JSON, nullable=False),
     Column("amounts", JSON, nullable=False),
+    Column("findings", JSON, nullable=False),
     _text("run_id"),
     _time("at"),
     comment="The last account of each month's rows: how many have which standing, and their money",

@@ -77,7 +77,7 @@ def test_no_row_of_the_ledger_can_be_deleted(ledger: Ledger, ledger_url: str) ->
     )
     row = row_standing()
     ledger.rows.record(standings_frame([row]), ["2026-10"], "run", judged="2026-10")
-    ledger.rows.record_audit("2026-10", {"rows": 1}, {}, "run")
+    ledger.rows.record_audit("2026-10", {"rows": 1}, {}, (), "run")
     ledger.admissions.add([row], reason="it was done", author="Ann")
     for table in metadata.tables.values():
         with make_engine(ledger_url).begin() as connection:
