@@ -79,7 +79,8 @@ class Export:
     `outcome` is "to_bill" until a file is made, and "rendered" once its bytes passed the check; only then are order
     number, file, hashes and amounts filled. `sha256` names the CSV bytes in the store, `document_sha256` the canonical
     document JSON. `net`, `vat`, `gross` are minor units of `currency`. `reason` is an omission's. `billing_id`: the
-    `Billing` it was made from, None for what a release before 0.2 made.
+    `Billing` it was made from, None for what a release before 0.2 made. `made_of`: hash of everything that decides the
+    file's bytes (`easybill.export`), None where there is no file or it is not known.
     """
 
     month: str
@@ -100,6 +101,7 @@ class Export:
     late_rows: int = 0
     reason: str = ""
     billing_id: int | None = None
+    made_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,8 @@ def _key() -> Column[int]:
     return Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
 
 
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+def _text(name: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable)
 
 
 def _words(name: str) -> Column[str]:
@@ -149,6 +149,7 @@ month_customers = Table(
     _text("export_outcome"),
     *_file(),
     _number("billing_id", nullable=True),
+    _text("made_of", nullable=True),
     Column("problems", JSON, nullable=False),
     _number("late_rows"),
     _words("reason"),

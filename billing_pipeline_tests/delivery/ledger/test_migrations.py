@@ -50,7 +50,7 @@ def test_several_processes_may_open_an_empty_ledger_at_once(ledger_url: str) -> 
 def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, ledger_url: str) -> None:
     with make_engine(ledger_url).begin() as connection:
         connection.execute(sa.text("UPDATE ledger_version SET version_num = '9999'"))
-    with pytest.raises(LedgerTooNew, match="has schema 9999, this billing_pipeline knows up to 0002"):
+    with pytest.raises(LedgerTooNew, match="has schema 9999, this billing_pipeline knows up to 0003"):
         open_ledger(ledger_url)
 
 
