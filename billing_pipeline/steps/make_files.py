@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.context import DeliveryContext, FileCheck
+from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
     BilledRow,
     Billing,
@@ -55,22 +56,45 @@ def make_files(
     """
     book = ledger.open()
     revisions = book.deliveries.next_revisions(month) if correcting else book.deliveries.revisions(month)
+    stored = _stored_exports(customer_numbers, month, book, blobs)
     exports = []
-    for made_of, numbers in billings_to_deliver(
+    for source, numbers in billings_to_deliver(
         customer_numbers, month, billing_id, ledger=book, frames=frames
     ):
         made = export_customers(
-            read_billed(frames, month, made_of.frames, numbers),
-            frames.read(CUSTOMERS, month, made_of.extract.frames[CUSTOMERS], numbers),
+            read_billed(frames, month, source.frames, numbers),
+            frames.read(CUSTOMERS, month, source.extract.frames[CUSTOMERS], numbers),
             month=month,
             rules=billing.rules,
             layouts=billing.layouts_of(numbers),
             revisions=revisions,
+            stored={number: export.made_of for number, export in stored.items() if export.made_of},
         )
-        exports += [_stored(export, made_of, blobs) for export in made]
+        exports += [
+            replace(stored[one.customer_number], billing_id=source.id, late_rows=one.late_rows)
+            if one.outcome == "as_stored"
+            else _stored(one, source, blobs)
+            for one in made
+        ]
     exports.sort(key=lambda export: export.customer_number)
     book.months.record_exports(exports, run_id)
     return exports
+
+
+def _stored_exports(
+    customer_numbers: Collection[str], month: str, ledger: Ledger, blobs: BlobStore
+) -> dict[str, Export]:
+    """The files that need not be made again if they would be the same: known what of, stored and undamaged."""
+    wanted = set(customer_numbers)
+    return {
+        row.export.customer_number: row.export
+        for row in ledger.months.customers(month)
+        if row.export.customer_number in wanted
+        and row.export.outcome == "rendered"
+        and row.export.made_of
+        and blobs.has("csv", row.export.sha256)
+        and blobs.has("document", row.export.document_sha256)
+    }
 
 
 def stored_exports(customer_numbers: Collection[str], month: str, ledger: LedgerAt) -> list[Export]:
@@ -129,25 +153,27 @@ def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
 
 
-def _stored(made: CustomerExport, made_of: Billing, blobs: BlobStore) -> Export:
+def _stored(made: CustomerExport, source: Billing, blobs: BlobStore) -> Export:
     """The export as the ledger keeps it, once its bytes are stored."""
-    export = export_of(made, made_of)
+    export = export_of(made, source)
     if made.file is None:
         return export
     blobs.put("csv", made.file.data)
     return replace(export, document_sha256=blobs.put("document", made.file.document_json))
 
 
-def export_of(made: CustomerExport, made_of: Billing) -> Export:
+def export_of(made: CustomerExport, source: Billing) -> Export:
     """What was made of a customer's month, before anything of it is stored."""
+    if made.outcome == "as_stored":
+        raise ValueError(f"{made.customer_number}: nothing was made, the stored export stands")
     export = Export(
-        made_of.month,
+        source.month,
         made.customer_number,
         made.outcome,
         problems=made.problems,
         late_rows=made.late_rows,
         reason=made.reason,
-        billing_id=made_of.id,
+        billing_id=source.id,
     )
     file = made.file
     if file is None:
@@ -164,6 +190,7 @@ def export_of(made: CustomerExport, made_of: Billing) -> Export:
         vat=file.vat,
         gross=file.gross,
         layout=file.layout,
+        made_of=file.made_of,
     )
 
 
