@@ -217,15 +217,16 @@ def _files(
         )
 
 
-def file_problems(data: bytes, document: Document, layout: Layout) -> list[Problem]:
-    """What the independent check finds in the file's bytes, as problems of its customer."""
-    return _as_problems(
-        check_csv(data, document, layout),
-        document.customer_number,
-        document.month,
-        document.order_number,
-        layout,
+def file_problems(data: bytes, document_json: bytes, layout: Layout) -> list[Problem]:
+    """What the independent check finds in the file's bytes, as problems of its customer.
+
+    Raises ValueError where the JSON is no document's.
+    """
+    document = DocumentColumns.from_json(document_json)
+    number, month, order_number = (
+        document.heads[name][0].as_py() for name in ("customer_number", "month", "order_number")
     )
+    return _as_problems(check_csv(data, document, layout), number, month, order_number, layout)
 
 
 def _as_problems(

@@ -4,8 +4,10 @@ Each step stores bytes first, then says so in the ledger, then tells its caller;
 speaks of bytes that are not stored.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
 from billing_pipeline.delivery.api.account import EasyBillAccount
@@ -17,8 +19,8 @@ from billing_pipeline.delivery.records import (
     DeliveryResult,
     Export,
     Parcel,
+    SourceKind,
 )
-from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.send import Sending, send_parcels
@@ -195,27 +197,19 @@ def export_of(made: CustomerExport, source: Billing) -> Export:
 
 
 def _parcel(export: Export, blobs: BlobStore, correction: Correction | None) -> Parcel:
-    document = Document.from_json(blobs.get("document", export.document_sha256))
-    billed = billed_rows(document)
+    # As JSON, not as a `Document`: of a month's every line nothing is asked but its sources.
+    document = json.loads(blobs.get("document", export.document_sha256))
+    billed, revision = _billed_rows(document["lines"]), document["revision"]
     if correction is None:
-        return Parcel(export, billed, document.revision)
-    return Parcel(export, billed, document.revision, correction.reason, correction.author)
+        return Parcel(export, billed, revision)
+    return Parcel(export, billed, revision, correction.reason, correction.author)
 
 
-def billed_rows(document: Document) -> tuple[BilledRow, ...]:
-    """The OMS rows and adjustments that a document bills, each once."""
-    return tuple(
-        {
-            (row.source_kind, row.source_id): row
-            for row in (
-                BilledRow(
-                    SOURCE_KIND_OF[line.line_type],
-                    source.source_id,
-                    f"{line.performed_on:%Y-%m}",
-                    source.fingerprint,
-                )
-                for line in document.lines
-                for source in line.sources
-            )
-        }.values()
-    )
+def _billed_rows(lines: Iterable[Mapping[str, Any]]) -> tuple[BilledRow, ...]:
+    """The OMS rows and adjustments that a document's lines bill, each once."""
+    rows: dict[tuple[SourceKind, str], BilledRow] = {}
+    for line in lines:
+        kind, month = SOURCE_KIND_OF[line["line_type"]], line["performed_on"][:7]
+        for source_id, fingerprint in line["sources"]:
+            rows[kind, source_id] = BilledRow(kind, source_id, month, fingerprint)
+    return tuple(rows.values())
