@@ -59,7 +59,7 @@ def _of_line(document: Document, line: DocumentLine, name: str) -> str | Decimal
     value = getattr(line, name)
     if name in ("unit_price_net", "net", "vat", "gross"):
         return Decimal(value).scaleb(-MINOR_DIGITS[document.currency])
-    return Decimal(value) if isinstance(value, int) else value  # type: ignore[no-any-return]
+    return Decimal(value) if isinstance(value, int) else value
 
 
 def _faults(value: str | Decimal | date, column: Column, layout: Layout) -> Iterator[str]:
