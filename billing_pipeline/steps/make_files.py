@@ -25,7 +25,7 @@ from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.send import Sending, send_parcels
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
-from billing_pipeline.steps.without_file import outcomes_without_file
+from billing_pipeline.steps.without_file import outcomes_as_sent, outcomes_without_file
 from billing_pipeline.store.blobs import BlobStore, sha256_of
 from billing_pipeline.store.frames import CUSTOMERS, FrameStore, read_billed
 
@@ -126,7 +126,8 @@ def deliver_files(
     """
     book = ledger.open()
     exports = list(exports)
-    without_file = list(
+    files = [export for export in exports if _has_file(export)]
+    known = list(
         outcomes_without_file(
             [one for one in exports if not _has_file(one)],
             month,
@@ -135,10 +136,16 @@ def deliver_files(
             run_id=run_id,
         )
     )
-    book.months.record_outcomes([result for _, result in without_file], run_id, close_months=month_is_over)
-    yield from without_file
+    # Under all_or_nothing what was sent before may be withdrawn yet.
+    if billing.rules.delivery_policy != "all_or_nothing":
+        known += outcomes_as_sent(files, month, book)
+    book.months.record_outcomes([result for _, result in known], run_id, close_months=month_is_over)
+    yield from known
+    settled = {export.customer_number for export, _ in known}
     parcels = {
-        export.customer_number: _parcel(export, blobs, correction) for export in exports if _has_file(export)
+        export.customer_number: _parcel(export, blobs, correction)
+        for export in files
+        if export.customer_number not in settled
     }
     if parcels:
         way = channel.open()
