@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import pyarrow as pa
+# Every command imports this module, and pandas takes half a second to load.
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Code(StrEnum):
@@ -99,6 +101,9 @@ PROBLEM_COLUMNS: tuple[str, ...] = ("code", "customer_number", "source_id", "fie
 
 def problems_frame(problems: Iterable[Problem]) -> pd.DataFrame:
     """One row per problem, `PROBLEM_COLUMNS`, all Arrow strings, in the order given."""
+    import pandas as pd
+    import pyarrow as pa
+
     rows = [asdict(problem) for problem in problems]
     text = pd.ArrowDtype(pa.string())
     return pd.DataFrame(

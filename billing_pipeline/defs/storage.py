@@ -90,6 +90,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._known_tables: set[str] = set()
+        self._known_columns: set[str] = set()
         self._engines: dict[str, Engine] = {}  # by shard, the one used last at the end
         super().__init__(base_dir, inst_data)
 
@@ -105,6 +106,14 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         if table_name not in self._known_tables and super().has_table(table_name):
             self._known_tables.add(table_name)
         return table_name in self._known_tables
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        """Remembers a column once seen, as `has_table` does a table."""
+        if column_name not in self._known_columns and super()._has_asset_key_col_on_connection(
+            conn, column_name
+        ):
+            self._known_columns.add(column_name)
+        return column_name in self._known_columns
 
     def store_event(self, event: EventLogEntry) -> None:
         """As the parent's, and touches the run's file.

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.liveness import is_free, this_process
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
-from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import file_problems
 from billing_pipeline.easybill.layout import Layout
 from billing_pipeline.problems import Code, Problem
@@ -54,7 +53,7 @@ class FileCheck:
 
     def problems(self, parcel: Parcel, data: bytes, store: BlobStore) -> tuple[Problem, ...]:
         """What is wrong with the bytes; nothing if they may be sent. Raises: StoreError."""
-        document = Document.from_json(store.get("document", parcel.export.document_sha256))
+        document = store.get("document", parcel.export.document_sha256)
         return tuple(file_problems(data, document, self.layouts[parcel.export.customer_number]))
 
 

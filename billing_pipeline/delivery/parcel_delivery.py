@@ -62,6 +62,9 @@ class ParcelDelivery:
                 self._end("failed", planned.problems)
                 return None
             context.at_crash_point("planned")
+            if planned.state is State.WITHDRAWN:
+                self._end("failed", (_withdrawn(planned),))
+                return None
             if planned.state in SENT_STATES or planned.state is State.HELD:
                 self._settle(planned)
                 return None
@@ -116,6 +119,17 @@ def _in_progress(found: Delivery) -> Problem:
         found.customer_number,
         f"another run ({found.run_id}) has been delivering {found.file_name} since "
         f"{found.updated_at:%Y-%m-%d %H:%M:%S} UTC; run the month again when it has ended",
+    )
+
+
+def _withdrawn(found: Delivery) -> Problem:
+    """The file is that of an order which was withdrawn: it is never sent again under its number."""
+    return Problem(
+        Code.EXPORT_OUTDATED,
+        found.customer_number,
+        f"order {found.order_number} was withdrawn after this file was made: run `billing-pipeline run {found.month} "
+        f"--customer {found.customer_number}` to make the next one",
+        source_id=found.order_number,
     )
 
 

@@ -45,6 +45,15 @@ _SOURCES: Final = ("source_ids", "source_fingerprints")
 _AMOUNTS: Final = frozenset({"net", "vat", "gross", "unit_price_net"})
 _AMOUNT: Final = pa.decimal128(30, 0)
 _MOST_DIGITS: Final = 38
+_NUMBERS: Final = frozenset({"quantity", "file_quantity", "file_price"})
+_KINDS: Final = {
+    "position": pa.int64(),
+    "vat_basis_points": pa.int64(),
+    "revision": pa.int64(),
+    "performed_on": pa.date32(),
+    "purchase_date": pa.date32(),
+}
+"""What is neither an amount, nor a number with decimals, nor text."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,23 @@ class DocumentColumns:
                 [[getattr(source, part) for source in line.sources] for line in lines], pa.list_(TEXT)
             )
         return cls(heads, columns, np.cumsum([len(one.lines) for one in documents], dtype=np.int64))
+
+    @classmethod
+    def from_json(cls, data: bytes) -> DocumentColumns:
+        """The document of which `Document.to_json` made these bytes. Raises ValueError for anything else."""
+        try:
+            record: dict[str, Any] = json.loads(data)
+            lines: list[dict[str, Any]] = record["lines"]
+            heads = {name: _array_of_json(name, [record[name]]) for name in _HEAD}
+            heads |= {f"customer.{name}": pa.array([text], TEXT) for name, text in record["customer"].items()}
+            columns = {name: _array_of_json(name, [line[name] for line in lines]) for name in _LINE}
+            for place, name in enumerate(_SOURCES):
+                columns[name] = pa.array(
+                    [[source[place] for source in line["sources"]] for line in lines], pa.list_(TEXT)
+                )
+            return cls(heads, columns, np.array([len(lines)], dtype=np.int64))
+        except (TypeError, KeyError, AttributeError, IndexError, pa.ArrowException) as fault:
+            raise ValueError(f"these bytes are not a document: {fault}") from fault
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -249,12 +275,20 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
     """The values of a field of documents or lines."""
     if name in _AMOUNTS:
         return pa.array(values, _AMOUNT)
-    if name in ("quantity", "file_quantity", "file_price"):
+    if name in _NUMBERS:
         scale = max((-int(value.as_tuple().exponent) for value in values), default=0)
         return pa.array(values, pa.decimal128(_MOST_DIGITS, max(scale, 0)))
-    kinds = {"position": pa.int64(), "vat_basis_points": pa.int64(), "revision": pa.int64()}
-    kinds |= {"performed_on": pa.date32(), "purchase_date": pa.date32()}
-    return pa.array(values, kinds.get(name, TEXT))
+    return pa.array(values, _KINDS.get(name, TEXT))
+
+
+def _array_of_json(name: str, values: Sequence[Any]) -> pa.Array:
+    """The values of a field of documents or lines, as JSON has them: numbers with decimals, and dates, as text."""
+    if name in _NUMBERS:
+        scale = max((len(value.partition(".")[2]) for value in values), default=0)
+        return pa.array(values, TEXT).cast(pa.decimal128(_MOST_DIGITS, scale))
+    if _KINDS.get(name) == pa.date32():
+        return pa.array(values, TEXT).cast(pa.date32())
+    return _array(name, values)
 
 
 def _table(frame: pd.DataFrame, columns: Sequence[str]) -> pa.Table:

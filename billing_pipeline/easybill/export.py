@@ -6,9 +6,11 @@ A preview takes the same way as a run, so that a preview is the file.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -22,6 +24,10 @@ from billing_pipeline.easybill.fitness import unfit_values
 from billing_pipeline.easybill.layout import Layout
 from billing_pipeline.easybill.render import render_files
 from billing_pipeline.problems import Code, Problem, problems_frame, problems_of
+
+FILES_VERSION: Final = 1
+"""How layouts and documents become files. Whoever changes which bytes are made of the same layout and document, or
+which are refused (`FIELDS`, `fitness`, `render`, `file_check`), adds one: what is stored is then made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class CustomerFile:
     layout: str
     data: bytes
     document_json: bytes
+    made_of: str
+    """Hash of everything that decides `data`."""
 
     @property
     def document(self) -> Document:
@@ -47,13 +55,13 @@ class CustomerFile:
 
 @dataclass(frozen=True, slots=True)
 class CustomerExport:
-    """One customer's month. With outcome "rendered" there is a file.
+    """One customer's month. With outcome "rendered" there is a file; "as_stored": the one that is stored already.
 
     `problems` are why there is none; `reason` is an omission's; `late_rows` wait for the next open month.
     """
 
     customer_number: str
-    outcome: Literal["rendered", "blocked", "nothing_to_bill", "omitted"]
+    outcome: Literal["rendered", "as_stored", "blocked", "nothing_to_bill", "omitted"]
     problems: tuple[Problem, ...] = ()
     reason: str = ""
     late_rows: int = 0
@@ -97,10 +105,12 @@ def export_customers(
     rules: Rules,
     layouts: Mapping[str, Layout],
     revisions: Mapping[str, int],
+    stored: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[CustomerExport]:
     """One export per customer of the month's roster, by customer number.
 
-    `layouts`: by customer number. `revisions` likewise, 1 for all others.
+    `layouts`: by customer number. `revisions` likewise, 1 for all others. `stored`: what the stored file of a customer
+    was made of; who would get the same is "as_stored", and nothing of theirs is made again.
     """
     problems: dict[str, list[Problem]] = {}
     for problem in problems_of(billed.problems):
@@ -112,7 +122,7 @@ def export_customers(
         for documents in month_columns(
             billed.lines, totals, customers, month=month, rules=rules, revisions=revisions
         )
-        for export in export_documents(documents, layouts)
+        for export in export_documents(documents, layouts, stored)
     )
     for row in billed.roster.sort_values("customer_number").to_dict("records"):
         number = row["customer_number"]
@@ -126,27 +136,61 @@ def export_customers(
         yield replace(export, late_rows=row["late_rows"])
 
 
-def export_documents(documents: DocumentColumns, layouts: Mapping[str, Layout]) -> Iterator[CustomerExport]:
-    """The file of each document, read back and checked; or blocked, with every reason."""
-    problems: dict[str, list[Problem]] = {}
-    for problem in _unfit(documents, layouts):
-        problems.setdefault(problem.customer_number, []).append(problem)
+def export_documents(
+    documents: DocumentColumns, layouts: Mapping[str, Layout], stored: Mapping[str, str]
+) -> Iterator[CustomerExport]:
+    """The file of each document, read back and checked; or blocked, with every reason; or as it is stored."""
     numbers = documents.heads["customer_number"].to_pylist()
     exports: dict[str, CustomerExport] = {}
     for layout, places in _by_layout(numbers, layouts):
-        fit = documents.take([place for place in places if numbers[place] not in problems])
-        for export in _files(fit, layout):
+        for export in _exports(documents.take(places), layout, stored):
             exports[export.customer_number] = export
     for number in numbers:
-        yield exports.get(number) or CustomerExport(number, "blocked", tuple(problems[number]))
+        yield exports[number]
 
 
-def _files(documents: DocumentColumns, layout: Layout) -> Iterator[CustomerExport]:
-    """The file of each document that fits the layout; or blocked, with what the check found."""
+def _exports(
+    documents: DocumentColumns, layout: Layout, stored: Mapping[str, str]
+) -> Iterator[CustomerExport]:
+    numbers = documents.heads["customer_number"].to_pylist()
+    texts = [text.as_py().encode() for text in documents.json()]
+    made_of = _made_of(texts, layout)
+    to_make = []
+    for place, number in enumerate(numbers):
+        if stored.get(number) == made_of[place]:
+            yield CustomerExport(number, "as_stored")
+        else:
+            to_make.append(place)
+    documents = documents.take(to_make)
+    problems: dict[str, list[Problem]] = {}
+    for problem in unfit_values(documents, layout):
+        problems.setdefault(problem.customer_number, []).append(problem)
+    for number, reasons in problems.items():
+        yield CustomerExport(number, "blocked", tuple(reasons))
+    fit = [place for place, old in enumerate(to_make) if numbers[old] not in problems]
+    kept = [to_make[place] for place in fit]
+    yield from _files(
+        documents.take(fit), [texts[place] for place in kept], [made_of[place] for place in kept], layout
+    )
+
+
+def _made_of(documents: Collection[bytes], layout: Layout) -> list[str]:
+    """For each document (canonical JSON) the hash of everything that decides its file's bytes."""
+    how = hashlib.sha256(f"{FILES_VERSION}\n{layout.model_dump_json()}".encode()).digest()
+    return [hashlib.sha256(how + hashlib.sha256(one).digest()).hexdigest() for one in documents]
+
+
+def _files(
+    documents: DocumentColumns, texts: list[bytes], made_of: list[str], layout: Layout
+) -> Iterator[CustomerExport]:
+    """The file of each document that fits the layout; or blocked, with what the check found.
+
+    `texts`: each document's JSON.
+    """
     heads = documents.heads
     names = ("customer_number", "month", "order_number", "file_name", "currency", "net", "vat", "gross")
     checker = FileChecker(documents, layout)
-    texts, counts = documents.json(), (documents.ends - documents.starts).tolist()
+    counts = (documents.ends - documents.starts).tolist()
     for place, (data, head) in enumerate(
         zip(
             render_files(documents, layout),
@@ -159,7 +203,6 @@ def _files(documents: DocumentColumns, layout: Layout) -> Iterator[CustomerExpor
         if problems:
             yield CustomerExport(number, "blocked", tuple(problems))
             continue
-        document = texts[place].as_py().encode()
         yield CustomerExport(
             number,
             "rendered",
@@ -168,20 +211,22 @@ def _files(documents: DocumentColumns, layout: Layout) -> Iterator[CustomerExpor
                 line_count=counts[place],
                 layout=layout.name,
                 data=data,
-                document_json=document,
+                document_json=texts[place],
+                made_of=made_of[place],
             ),
         )
 
 
-def file_problems(data: bytes, document: Document, layout: Layout) -> list[Problem]:
-    """What the independent check finds in the file's bytes, as problems of its customer."""
-    return _as_problems(
-        check_csv(data, document, layout),
-        document.customer_number,
-        document.month,
-        document.order_number,
-        layout,
+def file_problems(data: bytes, document_json: bytes, layout: Layout) -> list[Problem]:
+    """What the independent check finds in the file's bytes, as problems of its customer.
+
+    Raises ValueError where the JSON is no document's.
+    """
+    document = DocumentColumns.from_json(document_json)
+    number, month, order_number = (
+        document.heads[name][0].as_py() for name in ("customer_number", "month", "order_number")
     )
+    return _as_problems(check_csv(data, document, layout), number, month, order_number, layout)
 
 
 def _as_problems(

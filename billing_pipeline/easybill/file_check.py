@@ -23,7 +23,7 @@ import pandera.pandas as pandera
 import pyarrow as pa
 
 from billing_pipeline import money
-from billing_pipeline.easybill.document import FORBIDDEN_IN_TEXT, Document
+from billing_pipeline.easybill.document import FORBIDDEN_IN_TEXT
 from billing_pipeline.easybill.document_columns import DocumentColumns
 from billing_pipeline.easybill.layout import FIELDS, Column, Layout, Value, shortened
 
@@ -126,12 +126,12 @@ MOST_REASONS: Final = 50
 _EXACT: Final = Context(prec=100)
 
 
-def check_csv(data: bytes, document: Document, layout: Layout) -> list[str]:
-    """Why these bytes are not the file of this document: one line per reason, empty where they are.
+def check_csv(data: bytes, documents: DocumentColumns, layout: Layout) -> list[str]:
+    """Why these bytes are not the file of this one document: one line per reason, empty where they are.
 
     Rows are numbered from 1, below the header. Amounts are compared to the minor unit, on the document's price basis.
     """
-    return FileChecker(DocumentColumns.of([document]), layout).faults(0, data)
+    return FileChecker(documents, layout).faults(0, data)
 
 
 @dataclass(frozen=True, slots=True)

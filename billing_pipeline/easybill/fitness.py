@@ -54,9 +54,11 @@ def unfit_values(documents: DocumentColumns, layout: Layout) -> list[Problem]:
                 found.setdefault(place, []).append(((index, row, rule), problem))
     problems: list[Problem] = []
     for _, of_document in sorted(found.items()):
-        in_order = [problem for _, problem in sorted(of_document, key=lambda one: one[0])]
         # Two columns may have one source (sku and item_number): one fault is told once.
-        problems += list({(p.code, p.source_id, p.field): p for p in reversed(in_order)}.values())[::-1]
+        once: dict[tuple[str, str, str], Problem] = {}
+        for _, problem in sorted(of_document, key=lambda one: one[0]):
+            once.setdefault((problem.code, problem.source_id, problem.field), problem)
+        problems += once.values()
     return problems
 
 

@@ -4,28 +4,31 @@ Each step stores bytes first, then says so in the ledger, then tells its caller;
 speaks of bytes that are not stored.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.context import DeliveryContext, FileCheck
+from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
     BilledRow,
     Billing,
     DeliveryResult,
     Export,
     Parcel,
+    SourceKind,
     failed,
 )
-from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.outdated import outdated
 from billing_pipeline.steps.send import Sending, send_parcels
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
-from billing_pipeline.steps.without_file import outcomes_without_file
+from billing_pipeline.steps.without_file import outcomes_as_sent, outcomes_without_file
 from billing_pipeline.store.blobs import BlobStore, sha256_of
 from billing_pipeline.store.frames import CUSTOMERS, FrameStore, read_billed
 
@@ -60,22 +63,45 @@ def make_files(
     revisions = book.deliveries.revisions(month)
     if correcting:
         revisions |= book.deliveries.next_revisions(month)
+    stored = _stored_exports(customer_numbers, month, book, blobs)
     exports = []
-    for made_of, numbers in billings_to_deliver(
+    for source, numbers in billings_to_deliver(
         customer_numbers, month, billing_id, ledger=book, frames=frames
     ):
         made = export_customers(
-            read_billed(frames, month, made_of.frames, numbers),
-            frames.read(CUSTOMERS, month, made_of.extract.frames[CUSTOMERS], numbers),
+            read_billed(frames, month, source.frames, numbers),
+            frames.read(CUSTOMERS, month, source.extract.frames[CUSTOMERS], numbers),
             month=month,
             rules=billing.rules,
             layouts=billing.layouts_of(numbers),
             revisions=revisions,
+            stored={number: export.made_of for number, export in stored.items() if export.made_of},
         )
-        exports += [_stored(export, made_of, blobs) for export in made]
+        exports += [
+            replace(stored[one.customer_number], billing_id=source.id, late_rows=one.late_rows)
+            if one.outcome == "as_stored"
+            else _stored(one, source, blobs)
+            for one in made
+        ]
     exports.sort(key=lambda export: export.customer_number)
     book.months.record_exports(exports, run_id)
     return exports
+
+
+def _stored_exports(
+    customer_numbers: Collection[str], month: str, ledger: Ledger, blobs: BlobStore
+) -> dict[str, Export]:
+    """The files that need not be made again if they would be the same: known what of, stored and undamaged."""
+    wanted = set(customer_numbers)
+    return {
+        row.export.customer_number: row.export
+        for row in ledger.months.customers(month)
+        if row.export.customer_number in wanted
+        and row.export.outcome == "rendered"
+        and row.export.made_of
+        and blobs.has("csv", row.export.sha256)
+        and blobs.has("document", row.export.document_sha256)
+    }
 
 
 def stored_exports(customer_numbers: Collection[str], month: str, ledger: LedgerAt) -> list[Export]:
@@ -105,7 +131,8 @@ def deliver_files(
     """
     book = ledger.open()
     exports = list(exports)
-    without_file = list(
+    files = [export for export in exports if _has_file(export)]
+    known = list(
         outcomes_without_file(
             [one for one in exports if not _has_file(one)],
             month,
@@ -114,10 +141,16 @@ def deliver_files(
             run_id=run_id,
         )
     )
-    book.months.record_outcomes([result for _, result in without_file], run_id, close_months=month_is_over)
-    yield from without_file
+    # Under all_or_nothing what was sent before may be withdrawn yet.
+    if billing.rules.delivery_policy != "all_or_nothing":
+        known += outcomes_as_sent(files, month, book)
+    book.months.record_outcomes([result for _, result in known], run_id, close_months=month_is_over)
+    yield from known
+    settled = {export.customer_number for export, _ in known}
     parcels = {
-        export.customer_number: _parcel(export, blobs, correction) for export in exports if _has_file(export)
+        export.customer_number: _parcel(export, blobs, correction)
+        for export in files
+        if export.customer_number not in settled
     }
     for number, problem in outdated(list(parcels.values()), month, book).items():
         parcel = parcels.pop(number)
@@ -139,25 +172,27 @@ def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
 
 
-def _stored(made: CustomerExport, made_of: Billing, blobs: BlobStore) -> Export:
+def _stored(made: CustomerExport, source: Billing, blobs: BlobStore) -> Export:
     """The export as the ledger keeps it, once its bytes are stored."""
-    export = export_of(made, made_of)
+    export = export_of(made, source)
     if made.file is None:
         return export
     blobs.put("csv", made.file.data)
     return replace(export, document_sha256=blobs.put("document", made.file.document_json))
 
 
-def export_of(made: CustomerExport, made_of: Billing) -> Export:
+def export_of(made: CustomerExport, source: Billing) -> Export:
     """What was made of a customer's month, before anything of it is stored."""
+    if made.outcome == "as_stored":
+        raise ValueError(f"{made.customer_number}: nothing was made, the stored export stands")
     export = Export(
-        made_of.month,
+        source.month,
         made.customer_number,
         made.outcome,
         problems=made.problems,
         late_rows=made.late_rows,
         reason=made.reason,
-        billing_id=made_of.id,
+        billing_id=source.id,
     )
     file = made.file
     if file is None:
@@ -174,31 +209,24 @@ def export_of(made: CustomerExport, made_of: Billing) -> Export:
         vat=file.vat,
         gross=file.gross,
         layout=file.layout,
+        made_of=file.made_of,
     )
 
 
 def _parcel(export: Export, blobs: BlobStore, correction: Correction | None) -> Parcel:
-    document = Document.from_json(blobs.get("document", export.document_sha256))
-    billed = billed_rows(document)
+    # As JSON, not as a `Document`: of a month's every line nothing is asked but its sources.
+    document = json.loads(blobs.get("document", export.document_sha256))
+    billed, revision = _billed_rows(document["lines"]), document["revision"]
     if correction is None:
-        return Parcel(export, billed, document.revision)
-    return Parcel(export, billed, document.revision, correction.reason, correction.author)
+        return Parcel(export, billed, revision)
+    return Parcel(export, billed, revision, correction.reason, correction.author)
 
 
-def billed_rows(document: Document) -> tuple[BilledRow, ...]:
-    """The OMS rows and adjustments that a document bills, each once."""
-    return tuple(
-        {
-            (row.source_kind, row.source_id): row
-            for row in (
-                BilledRow(
-                    SOURCE_KIND_OF[line.line_type],
-                    source.source_id,
-                    f"{line.performed_on:%Y-%m}",
-                    source.fingerprint,
-                )
-                for line in document.lines
-                for source in line.sources
-            )
-        }.values()
-    )
+def _billed_rows(lines: Iterable[Mapping[str, Any]]) -> tuple[BilledRow, ...]:
+    """The OMS rows and adjustments that a document's lines bill, each once."""
+    rows: dict[tuple[SourceKind, str], BilledRow] = {}
+    for line in lines:
+        kind, month = SOURCE_KIND_OF[line["line_type"]], line["performed_on"][:7]
+        for source_id, fingerprint in line["sources"]:
+            rows[kind, source_id] = BilledRow(kind, source_id, month, fingerprint)
+    return tuple(rows.values())

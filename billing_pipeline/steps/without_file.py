@@ -1,13 +1,14 @@
-"""How the month ends for customers to whom nothing is sent. No Dagster.
+"""How the month ends for customers to whom nothing is sent, as there is no file or it was sent before. No Dagster.
 
 Somebody who was billed, and now has nothing to bill, is held: what went out must not be forgotten.
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from billing_pipeline.delivery.ledger import Ledger, Note
-from billing_pipeline.delivery.records import Delivery, DeliveryResult, Export
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, DeliveryResult, Export, Parcel, result_of
 from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.problems import Code, Problem
@@ -35,6 +36,29 @@ def outcomes_without_file(
             yield export, result
         else:
             yield export, _as_exported(export)
+
+
+def outcomes_as_sent(
+    exports: Collection[Export], month: str, ledger: Ledger
+) -> list[tuple[Export, DeliveryResult]]:
+    """The results of those of these exports whose very bytes were sent, or accepted as sent: `unchanged`.
+
+    What was sent stays so, so that nobody has to plan it to know. Raises: LedgerUnavailable.
+    """
+    at = datetime.now(UTC)
+    by_order = {delivery.order_number: delivery for delivery in ledger.deliveries.of_month(month)}
+    results = []
+    for export in exports:
+        found = by_order.get(export.order_number)
+        if (
+            found is not None
+            and found.customer_number == export.customer_number
+            and found.state in SENT_STATES
+            and export.sha256 in {found.sha256, found.accepted_sha256}
+        ):
+            parcel = Parcel(export, (), found.revision)
+            results.append((export, result_of(parcel, at, "unchanged", remote_path=found.remote_path)))
+    return results
 
 
 def _as_exported(export: Export) -> DeliveryResult:

@@ -57,14 +57,26 @@ class BlobStore:
                 "check BILLING_STORE_URL, or export the month again"
             ) from error
 
+    def has(self, kind: Kind, sha256: str) -> bool:
+        """Whether the bytes of that name are there, undamaged. Raises: StoreError if the store is out of reach."""
+        try:
+            return self._read(kind, sha256) is not None
+        except FileNotFoundError:
+            return False
+
     def _verified(self, kind: Kind, sha256: str) -> bytes:
-        path = _path(kind, sha256)
-        data = _unpacked(kind, self._files.read(path))
-        if sha256_of(data) != sha256:
+        data = self._read(kind, sha256)
+        if data is None:
             raise StoreError(
-                f"{self._files.place(path)} in the store is damaged; move it away and export the month again"
+                f"{self._files.place(_path(kind, sha256))} in the store is damaged; move it away and export the "
+                "month again"
             )
         return data
+
+    def _read(self, kind: Kind, sha256: str) -> bytes | None:
+        """The bytes of that name, None where they are damaged. Raises: FileNotFoundError, StoreError."""
+        data = _unpacked(kind, self._files.read(_path(kind, sha256)))
+        return data if sha256_of(data) == sha256 else None
 
 
 def _packed(kind: Kind, data: bytes) -> bytes:

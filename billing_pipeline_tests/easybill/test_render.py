@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from billing_pipeline.easybill.file_check import check_csv
 from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.easybill.render import render_csv
-from billing_pipeline_tests.support.documents import a_customer, a_document, a_line
+from billing_pipeline_tests.support.documents import a_customer, a_document, a_line, check_file
 
 LAYOUT = load_layout()
 
@@ -75,7 +74,7 @@ def test_the_layout_says_how_a_file_is_written(changed: dict[str, str], ends: by
     layout, document = varied(**changed), a_document(a_line(title="T"))
     data = render_csv(document, layout)
     assert data.endswith(ends)
-    assert check_csv(data, document, layout) == []
+    assert check_file(data, document, layout) == []
 
 
 def test_the_layout_says_how_header_dates_and_letters_are_written() -> None:
@@ -100,7 +99,7 @@ HASH_OF_A_FILE = """
 import hashlib, locale
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv
-from billing_pipeline_tests.support.documents import a_customer, a_document, a_line
+from billing_pipeline_tests.support.documents import a_customer, a_document, a_line, check_file
 locale.setlocale(locale.LC_ALL, "")
 document = a_document(a_line(1), a_line(2, title="ü;\\n"), customer=a_customer(city="Köln"))
 print(hashlib.sha256(document.to_json() + render_csv(document, load_layout())).hexdigest())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,10 @@ import pytest
 from billing_pipeline.defs.asset_records import CSV, UPLOAD
 from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.partitions import range_tags, ranges_over
+from billing_pipeline.easybill import export
+from billing_pipeline.easybill.document_columns import DocumentColumns
+from billing_pipeline.easybill.layout import Layout
+from billing_pipeline.easybill.render import render_files
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.launch.run_month import run_month
 from billing_pipeline.settings import Settings
@@ -206,3 +211,41 @@ def test_the_same_month_billed_again_leaves_no_further_frame_in_the_store(instal
     kept = sorted(path for path in (installation.home / "store" / "frames").rglob("*.parquet"))
     new = [path for path in kept if path not in frames]
     assert all("/oms_" not in str(path) for path in new)
+
+
+def made_by(installation: Installation, monkeypatch: pytest.MonkeyPatch, *options: str) -> list[str]:
+    """The customers whose files a run of the month renders."""
+    rendered: list[str] = []
+
+    def note(documents: DocumentColumns, layout: Layout) -> list[bytes]:
+        rendered.extend(documents.heads["customer_number"].to_pylist())
+        return render_files(documents, layout)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "render_files", note)
+        installation.run_json(MONTH, *options)
+    return sorted(rendered)
+
+
+def test_a_month_that_is_run_again_renders_only_what_has_changed_or_is_not_stored(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made_by(installation, monkeypatch) == ["10023", "10024"]
+    before = {row.export.customer_number: row.export for row in installation.ledger.months.customers(MONTH)}
+    assert made_by(installation, monkeypatch) == []
+    after = {row.export.customer_number: row.export for row in installation.ledger.months.customers(MONTH)}
+    assert {
+        number: replace(one, billing_id=before[number].billing_id) for number, one in after.items()
+    } == before
+    assert after["10023"].billing_id != before["10023"].billing_id
+
+    installation.oms.change_service("S-10024-b", service_name="Another service")
+    assert made_by(installation, monkeypatch) == ["10024"]
+
+    (installation.home / "store" / "csv" / before["10023"].sha256[:2] / before["10023"].sha256).unlink()
+    assert made_by(installation, monkeypatch) == ["10023"]
+    assert made_by(installation, monkeypatch) == []
+    document = before["10023"].document_sha256
+    (installation.home / "store" / "document" / document[:2] / document).unlink()
+    assert made_by(installation, monkeypatch) == ["10023"]
+    assert made_by(installation, monkeypatch, "--customer", "10023") == []

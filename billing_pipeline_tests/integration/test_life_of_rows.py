@@ -11,6 +11,7 @@ from billing_pipeline.billing.standing import STANDINGS
 from billing_pipeline.problems import Code
 from billing_pipeline.steps.admit import admit_renamed, admit_rows
 from billing_pipeline.steps.audit import audit
+from billing_pipeline.steps.make_files import stored_exports
 from billing_pipeline.steps.past import OmsIdentityChanged
 from billing_pipeline.steps.withdrawal import StillThere, withdraw_order
 from billing_pipeline_tests.support.plain_months import PlainMonths
@@ -466,3 +467,13 @@ def test_the_audit_finds_a_stored_file_that_is_damaged(months: PlainMonths) -> N
     stored.write_bytes(b"something else")
     (september,) = (one for one in audit(months.wiring, SEPTEMBER, SEPTEMBER).months)
     assert [finding.code for finding in september.findings] == [Code.STORED_FILE_DAMAGED]
+
+
+def test_the_file_of_a_withdrawn_order_is_never_sent_again_under_its_number(months: PlainMonths) -> None:
+    taken(months, "easybill_2026-09_10023.csv")
+    stored = stored_exports(["10023"], SEPTEMBER, months.wiring.ledger)
+    withdraw_order(months.wiring, "2026-09-10023", reason="draft deleted", author="Ann")
+    months.send(SEPTEMBER, stored)
+    customer = months.customer(SEPTEMBER)
+    assert (customer.outcome, customer.problems[0].code) == ("failed", Code.EXPORT_OUTDATED)
+    assert months.installation.files() == {}

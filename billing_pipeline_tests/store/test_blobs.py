@@ -8,7 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from billing_pipeline.store.blobs import BlobStore, StoreError, sha256_of
+from billing_pipeline.store.blobs import BlobStore, Kind, StoreError, sha256_of
 from billing_pipeline.store.store_files import StoreFiles, StoreUrlInvalid
 
 
@@ -54,6 +54,16 @@ def test_damaged_bytes_are_never_handed_out_nor_kept_for_good(
         store.get("csv", sha256)
     with pytest.raises(StoreError, match="is damaged; move it away"):
         store.put("csv", b"data")
+
+
+@pytest.mark.parametrize("kind", ["csv", "document"])
+def test_the_store_has_only_what_is_there_and_undamaged(store: BlobStore, tmp_path: Path, kind: Kind) -> None:
+    assert not store.has(kind, sha256_of(b"data"))
+    sha256 = store.put(kind, b"data")
+    assert store.has(kind, sha256)
+    [file] = files_in(tmp_path / "store")
+    file.write_bytes(file.read_bytes()[:-1])
+    assert not store.has(kind, sha256)
 
 
 def test_several_writers_of_the_same_bytes_leave_one_file(store: BlobStore, tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from billing_pipeline.easybill.document import CUSTOMER_FIELDS, Document, DocumentLine, Source, file_name
+from billing_pipeline.easybill.document_columns import DocumentColumns
+from billing_pipeline.easybill.file_check import check_csv
+from billing_pipeline.easybill.layout import Layout
 
 ADDRESS: Final = {
     "company_name": "Müller & Söhne GmbH",
@@ -72,3 +75,13 @@ def a_document(*lines: DocumentLine, **changed: Any) -> Document:
         gross=sum(line.gross for line in lines),
     )
     return replace(document, **changed)
+
+
+def as_stored(document: Document) -> DocumentColumns:
+    """The document as the check before sending reads it from the store."""
+    return DocumentColumns.from_json(document.to_json())
+
+
+def check_file(data: bytes, document: Document, layout: Layout) -> list[str]:
+    """What the check before sending finds."""
+    return check_csv(data, as_stored(document), layout)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import BillingKind
+from billing_pipeline.delivery.records import BillingKind, Export
 from billing_pipeline.report.month import CustomerStatus, MonthStatus, month_status
 from billing_pipeline.report.open_items import OpenItem
 from billing_pipeline.steps.bill_month import bill_part, keep
@@ -69,6 +69,11 @@ class PlainMonths:
             run_id=run_id,
             correcting=correction is not None,
         )
+        self.send(month, exports, correction=correction)
+
+    def send(self, month: str, exports: list[Export], *, correction: Correction | None = None) -> None:
+        """Sends files that were made before."""
+        wiring = self.wiring
         for _ in deliver_files(
             exports,
             month,
@@ -77,7 +82,7 @@ class PlainMonths:
             billing=wiring.billing,
             channel=wiring.channel,
             easybill=wiring.easybill,
-            run_id=run_id,
+            run_id=str(uuid4()),
             month_is_over=True,
             correction=correction,
         ):
