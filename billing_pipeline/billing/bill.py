@@ -30,7 +30,8 @@ from billing_pipeline.billing.lines import invoice_lines, validated
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
 from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.billing.standing import drift_of, set_aside, standings_of
+from billing_pipeline.billing.set_aside import set_aside
+from billing_pipeline.billing.standing import drift_of, standings_of
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_frame
 

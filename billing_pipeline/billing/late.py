@@ -42,7 +42,7 @@ class BilledSource:
 
     `source_kind`: "service", "fee" or "adjustment". `customer_number`, `billed_month`: those of the delivery.
     `month` and `fingerprint`: those of the row at the time it was billed. `accepted`: how it looked when a person said
-    that it stands as it was sent (`standing.state_fingerprints`, or `GONE`), None where nobody has.
+    that it stands as it was sent (`set_aside.state_fingerprints`, or `GONE`), None where nobody has.
     """
 
     source_kind: str
@@ -63,7 +63,7 @@ BILLED: Final = pa.schema([(name, TEXT) for name in BilledSource.__slots__])
 CENSUS: Final = pa.schema(
     [(name, TEXT) for name in ("source_kind", "source_id", "standing", "code", "fingerprint")]
 )
-"""What the ledger noted of a row that was not billed: its standing, and how it looked (`state_fingerprints`)."""
+"""What the ledger noted of an unbilled row: its standing, and how it looked (`set_aside.state_fingerprints`)."""
 
 ADMITTED: Final = pa.schema(
     [(name, TEXT) for name in ("source_kind", "source_id", "fingerprint", "related_id")]

@@ -13,7 +13,7 @@ import pandas as pd
 from billing_pipeline.billing.arrow import each_row, with_columns
 from billing_pipeline.billing.late import index_of
 from billing_pipeline.billing.rows import source_rows
-from billing_pipeline.billing.standing import likenesses, state_fingerprints
+from billing_pipeline.billing.set_aside import likenesses, state_fingerprints
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.events import require_signature
 from billing_pipeline.delivery.records import RowStanding

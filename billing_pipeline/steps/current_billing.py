@@ -99,14 +99,6 @@ def changed_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list
     if not billings:
         before = frames.read_unversioned(DRIFT, month)
         return [] if before is None else problems_of(before)
-    if any(STANDINGS in billing.frames for billing in billings):
-        orders = {one.order_number for one in ledger.deliveries.of_month(month)}
-        return [
-            Problem(Code.CHANGED_AFTER_DELIVERY, row.customer_number, row.message, source_id=row.source_id)
-            for row in ledger.rows.current()
-            if row.code == Code.CHANGED_AFTER_DELIVERY and row.order_number in orders
-        ]
-    # Billed by a release before 0.2, which kept no standings of rows.
     changed: list[Problem] = []
     for billing in billings:
         if billing.kind == "complete":
@@ -114,4 +106,8 @@ def changed_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list
         covered = set(billing.customers)
         changed = [problem for problem in changed if problem.customer_number not in covered]
         changed += problems_of(frames.read(DRIFT, month, billing.frames[DRIFT]))
+    if all(STANDINGS in billing.frames for billing in billings):
+        # What a person has accepted, or a correction has settled, since then is told no more.
+        still = {row.source_id for row in ledger.rows.current() if row.code == Code.CHANGED_AFTER_DELIVERY}
+        changed = [problem for problem in changed if problem.source_id in still]
     return sorted(changed, key=lambda problem: problem.customer_number)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from billing_pipeline.billing.arrow import TEXT, array, with_columns
 from billing_pipeline.billing.late import GONE, LedgerView, gone_of, index_of
 from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, source_rows
-from billing_pipeline.billing.standing import likenesses
+from billing_pipeline.billing.set_aside import likenesses
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import AdjustmentRecord, ExtractRecord
 from billing_pipeline.oms.extract import Extract

@@ -42,6 +42,13 @@ class SmallOms:
         changes = ", ".join(f"{column} = ?" for column in cells)
         self._execute(f"UPDATE services SET {changes} WHERE service_id = ?", [*cells.values(), service_id])
 
+    def price_if_missing(self, service_id: str, price: str) -> None:
+        """A price, where the service has none."""
+        self._execute(
+            "UPDATE services SET unit_price_net = ? WHERE service_id = ? AND unit_price_net IS NULL",
+            [price, service_id],
+        )
+
     def change_customer(self, customer_number: str, /, **cells: Cell) -> None:
         """Other cells in a customer who is there."""
         changes = ", ".join(f"{column} = ?" for column in cells)

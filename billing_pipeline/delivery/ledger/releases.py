@@ -207,9 +207,9 @@ def _of_difference(
         )
     ).one_or_none()
     differs = told is not None and told.delivery_outcome == "held" and told.delivery_sha256 != delivery.sha256
-    if as_ == "send":
+    if as_ == "send" and differs:
         raise _sent_already(delivery)
-    rows_changed = _accept_rows(connection, delivery, at=at)
+    rows_changed = as_ == "delivered" and _accept_rows(connection, delivery, at=at)
     if told is not None and differs:
         return {"accepted_sha256": told.delivery_sha256}, {**outcome_update, "delivery_outcome": "unchanged"}
     if rows_changed:

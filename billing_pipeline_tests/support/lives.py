@@ -1,0 +1,286 @@
+"""Random lives of rows: an OMS that changes, rules that change, decisions and failures, months run in any order.
+
+A *work* is what was really done, once; a row is what the OMS calls it today. Each work has net prices of its own, so
+that EASY Bill's drafts alone tell whether one was billed twice, whatever ids it has had.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from billing_pipeline.billing.standing import STANDINGS
+from billing_pipeline.delivery.records import SENT_STATES
+from billing_pipeline.oms.period import months_between
+from billing_pipeline.problems import Code
+from billing_pipeline.report.open_items import OpenItem
+from billing_pipeline.sandbox.books import Books
+from billing_pipeline.sandbox.importer import Importer
+from billing_pipeline.steps.admit import admit_rows
+from billing_pipeline.steps.audit import audit
+from billing_pipeline.steps.correction import NothingToCorrect
+from billing_pipeline.steps.withdrawal import StillThere, withdraw_order
+from billing_pipeline_tests.support.plain_months import PlainMonths
+
+FIRST, LAST, AFTER = "2026-08", "2026-10", "2026-11"
+MONTHS = months_between(FIRST, LAST)
+RULES = ("", 'billable_statuses = ["completed", "accepted"]\n', 'billable_statuses = ["accepted"]\n')
+STATUSES = ("completed", "completed", "completed", "accepted", "cancelled")
+ROUNDS = 15
+
+
+@dataclass
+class Work:
+    """What was really done. `row`: its id in the OMS, None once deleted there. `renamed`: and nobody has said so."""
+
+    number: int
+    customer: str
+    row: str | None
+    month: str
+    version: int = 1
+    renamed: bool = False
+
+
+@dataclass
+class Lives:
+    """A world of customers: `step` lets things happen, `settle` does what an accountant would, `judge` looks."""
+
+    folder: Path
+    seed: int
+    customers: int
+    works: list[Work] = field(default_factory=list)
+    removed: set[str] = field(default_factory=set)
+    work_of_name: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.months = PlainMonths(self.folder)
+        self.books = Books(self.folder / "books.db")
+        self.importer = Importer(self.folder / "share", self.books)
+        for number in range(self.customers):
+            self.months.oms.customer(f"{number:05d}")
+            self._do(f"{number:05d}")
+            self._do(f"{number:05d}")
+
+    def step(self) -> None:
+        """Something happens to a third of the customers, and one thing to all."""
+        for number in range(self.customers):
+            if self.random.random() < 0.35:
+                self._change(f"{number:05d}")
+        self.random.choice(
+            (self._run_one, self._run_one, self._run_some, self._die, self._decide, self._rule, self._import)
+        )()
+
+    def check(self) -> None:
+        """Every row of every month has exactly one standing."""
+        for one in audit(self.months.wiring, FIRST, LAST).months:
+            assert sum(one.rows[name] for name in STANDINGS) == one.rows["rows"], f"{self.seed}: {one}"
+
+    def settle(self) -> None:
+        """An accountant goes through the list, and runs the months, until nothing is left on it."""
+        for _ in range(ROUNDS):
+            for month in [*MONTHS, AFTER]:
+                self._run(month)
+            self._import()
+            self.check()
+            items = self.months.open()
+            if not items:
+                return
+            for item in items:
+                self._answer(item)
+        told = [(item.month, item.customer_number, item.code, item.message) for item in self.months.open()]
+        raise AssertionError(f"{self.seed}: still open after {ROUNDS} rounds: {told}")
+
+    def judge(self) -> None:
+        """Each work is billed once, or its row says why not; and the drafts add up to what stands in the ledger."""
+        drafts, _ = self.books.documents(lambda draft: draft.order_number not in self.removed)
+        standing = {
+            one.order_number: one.net
+            for one in self.months.ledger.deliveries.standing()
+            if one.state in SENT_STATES
+        }
+        assert {draft.order_number: draft.net for draft in drafts} == standing, self.seed
+        nets = [int(item.price) // 119 for draft in drafts for item in draft.items]
+        sold = Counter(net // 1000 for net in nets)
+        assert sum(nets) * 100 == sum(standing.values()), self.seed
+        unbilled = {row.source_id: row.standing for row in self.months.ledger.rows.current()}
+        billed = self.months.billed()
+        for work in self.works:
+            about = f"{self.seed}: {work}, in {sold[work.number]} drafts, {unbilled.get(work.row or '')}"
+            assert sold[work.number] <= 1, about
+            if work.row is not None:
+                assert (sold[work.number] == 1) == (work.row in billed), about
+                assert work.row in billed or unbilled[work.row] in {"omitted", "not_billable"}, about
+
+    def _change(self, customer: str) -> None:
+        """One thing in the OMS. What has a new id keeps its month, customer and price until a person knows of it: of
+        such a row nobody could say what it was.
+        """
+        mine = [work for work in self.works if work.customer == customer and work.row is not None]
+        if not mine or self.random.random() < 0.25:
+            self._do(customer)
+            return
+        work = self.random.choice(mine)
+        what = self.random.choice(("rename", "delete", "status"))
+        if not work.renamed:
+            what = self.random.choice((what, "price", "no price", "move", "customer"))
+        self._change_work(work, what)
+
+    def _change_work(self, work: Work, what: str) -> None:
+        row = work.row
+        assert row is not None
+        oms = self.months.oms
+        match what:
+            case "rename":
+                work.row, work.renamed = self._name(work), True
+                oms.change_service(row, service_id=work.row)
+            case "delete":
+                oms.remove_service(row)
+                work.row = None
+            case "status":
+                oms.change_service(row, status=self.random.choice(STATUSES))
+            case "price":
+                oms.change_service(row, unit_price_net=self._new_price(work))
+            case "no price":
+                oms.change_service(row, unit_price_net=None)
+            case "move":
+                work.month = self.random.choice(MONTHS)
+                oms.change_service(row, completed_at=self._instant(work.month))
+            case "customer":
+                work.customer = f"{self.random.randrange(self.customers):05d}"
+                oms.change_service(row, customer_number=work.customer)
+
+    def _do(self, customer: str) -> None:
+        work = Work(len(self.works) + 1, customer, None, self.random.choice(MONTHS))
+        work.row = self._name(work)
+        self.works.append(work)
+        self.months.oms.service(
+            work.row,
+            customer,
+            completed_at=self._instant(work.month),
+            unit_price_net=self._new_price(work),
+            vat_percent="19.00",
+            status=self.random.choice(STATUSES),
+        )
+
+    def _new_price(self, work: Work) -> str:
+        work.version += 1
+        return f"{work.number * 1000 + work.version}.00"
+
+    def _name(self, work: Work) -> str:
+        name = f"R-{len(self.work_of_name)}"
+        self.work_of_name[name] = work.number
+        return name
+
+    def _instant(self, month: str) -> str:
+        return f"{month}-{self.random.randrange(2, 28):02d}T08:00:00Z"
+
+    def _run(self, month: str, *customers: str) -> None:
+        self.months.run(month, customers=customers, accept_new_ids=True)
+
+    def _run_one(self) -> None:
+        self._run(self.random.choice(MONTHS))
+
+    def _run_some(self) -> None:
+        chosen = self.random.sample(range(self.customers), k=max(1, self.customers // 4))
+        self._run(self.random.choice(MONTHS), *(f"{number:05d}" for number in chosen))
+
+    def _die(self) -> None:
+        """A run that dies before it sends anything."""
+        self.months.bill(self.random.choice(MONTHS), accept_new_ids=True)
+
+    def _rule(self) -> None:
+        self.months.rules(self.random.choice(RULES))
+
+    def _import(self) -> None:
+        self.importer.import_now()
+
+    def _decide(self) -> None:
+        """A few items are answered, something is left out, and something is undone."""
+        items = self.months.open()
+        for item in self.random.sample(items, k=min(len(items), 5)):
+            self._answer(item)
+        billed = self.months.billed()
+        free = [work for work in self.works if work.row is not None and work.row not in billed]
+        for work in self.random.sample(free, k=min(len(free), 2)):
+            self.months.ledger.omissions.add(
+                month=work.month, service_id=work.row or "", reason="left out", author="Ann"
+            )
+        standing = self.months.ledger.deliveries.standing()
+        if standing:
+            self._withdraw(self.random.choice(standing).order_number)
+
+    def _withdraw(self, order_number: str) -> None:
+        try:
+            withdraw_order(self.months.wiring, order_number, reason="draft deleted", author="Ann")
+        except StillThere:
+            return  # its file lies in the inbox
+        self.removed.add(order_number)
+
+    def _answer(self, item: OpenItem) -> None:
+        """What an accountant does about one item, who knows what was really done."""
+        work = next((one for one in self.works if one.row is not None and one.row == item.source_id), None)
+        match item.code:
+            case Code.POSSIBLE_REPLACEMENT | Code.RULE_CHANGED if work is not None:
+                self._admit(item, work)
+            case Code.CHANGED_AFTER_DELIVERY:
+                self._correct(item)
+            case Code.DRAFT_TO_REMOVE:
+                self._withdraw(item.order_number)
+            case Code.PRICE_MISSING:
+                for one in self.works:
+                    if one.row is not None and one.customer == item.customer_number:
+                        self.months.oms.price_if_missing(one.row, self._new_price(one))
+            case _:
+                self._run(item.month, item.customer_number)
+
+    def _admit(self, item: OpenItem, work: Work) -> None:
+        old = next(
+            (
+                name
+                for name in self.months.billed()
+                if self.work_of_name[name] == work.number and name != work.row
+            ),
+            "",
+        )
+        if item not in self.months.open():
+            return  # another answer has settled it
+        admit_rows(
+            self.months.wiring,
+            item.month,
+            item.customer_number,
+            services=[item.source_id],
+            same_as=old,
+            reason="it is the same work" if old else "it was done",
+            author="Ann",
+        )
+        work.renamed = False
+
+    def _correct(self, item: OpenItem) -> None:
+        order = self.months.ledger.deliveries.of_order(item.order_number)
+        if order is None:
+            return
+        try:
+            corrected = self.months.correct(order.month, order.customer_number)
+        except NothingToCorrect:
+            self.months.ledger.releases.release(
+                item.order_number, as_="delivered", reason="as it should be", author="Ann"
+            )
+            return
+        if not corrected.is_settled and not corrected.problems:
+            # Nothing is left to bill, and the receiver has taken the file: the draft is deleted by hand.
+            self._withdraw(order.order_number)
+
+
+def live(folder: Path, seed: int, *, customers: int, steps: int) -> Any:
+    """One world from its beginning to its settled end, looked at after each step."""
+    lives = Lives(folder, seed, customers)
+    for _ in range(steps):
+        lives.step()
+        lives.check()
+    lives.settle()
+    lives.judge()
+    return lives
