@@ -98,6 +98,7 @@ class Rules(CustomerRules):
 
     only_customers: Names
     late_months: Annotated[int, Field(ge=0, le=36)]
+    audit_day: Annotated[int, Field(ge=1, le=28)]
     settling_hours: Annotated[int | None, Field(ge=0, le=27 * 24)] = None
     delivery_policy: DeliveryPolicy
     not_in_easybill: NotInEasyBill

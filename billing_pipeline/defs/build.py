@@ -9,13 +9,14 @@ from typing import Any
 import dagster as dg
 
 from billing_pipeline.defs.alert_sensors import AlertSettings, build_alert_sensors
+from billing_pipeline.defs.audit_assets import build_audit_asset
 from billing_pipeline.defs.delivery_assets import build_delivery_assets
 from billing_pipeline.defs.draft_assets import build_draft_asset
 from billing_pipeline.defs.draft_sensor import build_draft_sensor
 from billing_pipeline.defs.jobs import build_jobs
 from billing_pipeline.defs.month_assets import build_month_assets
 from billing_pipeline.defs.partitions import build_partitions
-from billing_pipeline.defs.schedules import build_schedule
+from billing_pipeline.defs.schedules import build_audit_schedule, build_schedule
 from billing_pipeline.defs.sensors import build_sensors
 from billing_pipeline.report.notify import Notifier
 from billing_pipeline.settings import Settings
@@ -44,9 +45,10 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
             settling_hours=settling_hours,
             first_month=settings.first_month,
         ),
+        build_audit_asset(partitions),
     ]
     sensors = build_sensors(jobs, customers_per_run=settings.customers_per_run)
-    run_jobs = [jobs.monthly_billing, jobs.customer_delivery]
+    run_jobs = [jobs.monthly_billing, jobs.customer_delivery, jobs.revenue_audit]
     if settings.easybill_api_key is not None:
         assets.append(build_draft_asset(partitions))
         sensors.append(build_draft_sensor(jobs))
@@ -74,7 +76,14 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
                 timezone=settings.timezone,
                 settling_hours=settling_hours,
                 first_month=settings.first_month,
-            )
+            ),
+            build_audit_schedule(
+                jobs,
+                timezone=settings.timezone,
+                audit_day=wiring.billing.rules.audit_day,
+                late_months=wiring.billing.rules.late_months,
+                first_month=settings.first_month,
+            ),
         ],
         sensors=sensors,
         # A step in a process of its own would cost every run seconds; a run has one or two of them, in a row.

@@ -1,4 +1,4 @@
-"""The jobs: a month's lines, the delivery to its customers, and, with an API key, the reading back of their drafts."""
+"""The jobs: a month's lines, the delivery to its customers, the audit, and, with an API key, their drafts."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ class Jobs:
 
     monthly_billing: "UnresolvedAssetJobDefinition"
     customer_delivery: "UnresolvedAssetJobDefinition"
+    revenue_audit: "UnresolvedAssetJobDefinition"
     draft_reconciliation: "UnresolvedAssetJobDefinition"
     """Only where an API key is configured: its asset does not exist otherwise."""
 
@@ -41,6 +42,11 @@ def build_jobs() -> Jobs:
             "customer_delivery",
             selection=dg.AssetSelection.assets("easybill_csv", "easybill_upload"),
             description="Makes, checks and delivers the files of a range of customers.",
+        ),
+        revenue_audit=dg.define_asset_job(
+            "revenue_audit",
+            selection=dg.AssetSelection.assets("revenue_audit"),
+            description="Holds every row of a month against ledger, files and drafts; bills and sends nothing.",
         ),
         draft_reconciliation=dg.define_asset_job(
             "draft_reconciliation",

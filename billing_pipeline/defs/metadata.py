@@ -9,6 +9,7 @@ import pandas as pd
 
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import PROBLEM_COLUMNS, Problem
+from billing_pipeline.report.open_items import OpenItem
 
 # The UI shows a table as a whole; more rows than this make the page slow and nobody reads them.
 PREVIEW_ROWS = 20
@@ -32,6 +33,20 @@ def problems_table(problems: Iterable[Problem]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(
         records=[dg.TableRecord(problem.as_json()) for problem in list(problems)[:PROBLEM_ROWS]],
         schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in PROBLEM_COLUMNS]),
+    )
+
+
+def open_table(items: Iterable[OpenItem], language: str) -> dg.TableMetadataValue:
+    """What is open as a table, in the order given; money as people of `language` read it."""
+    columns = ("customer", "code", "what", "net", "since", "message")
+    records = []
+    for item in list(items)[:PROBLEM_ROWS]:
+        what = f"{item.source_kind} {item.source_id}" if item.source_id else item.order_number
+        net = "" if item.net is None else format_minor(item.net, item.currency, language)
+        cells = (item.customer_number, item.code, what, net, f"{item.since:%Y-%m-%d}", item.message)
+        records.append(dg.TableRecord(dict(zip(columns, cells, strict=True))))
+    return dg.MetadataValue.table(
+        records=records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in columns])
     )
 
 

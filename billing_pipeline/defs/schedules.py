@@ -1,4 +1,4 @@
-"""When a month is billed: the schedule on the 1st, plus the settling hours."""
+"""When a month is billed: on the 1st, plus the settling hours; and when months are audited: on the 5th."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -7,7 +7,7 @@ import dagster as dg
 
 from billing_pipeline.defs.jobs import Jobs
 from billing_pipeline.defs.partitions import MONTH_TAG
-from billing_pipeline.oms.period import last_complete_month, period_of
+from billing_pipeline.oms.period import last_complete_month, months_back, months_between, period_of
 
 START_HOUR = 6
 
@@ -52,3 +52,29 @@ def build_schedule(
         return dg.RunRequest(run_key=month, partition_key=month, tags={MONTH_TAG: month})
 
     return monthly_billing_schedule
+
+
+def build_audit_schedule(
+    jobs: Jobs, *, timezone: str, audit_day: int, late_months: int, first_month: str
+) -> dg.ScheduleDefinition:
+    """The audit of the last month that is over, and of those before it from which late rows are still taken."""
+
+    @dg.schedule(
+        name="revenue_audit_schedule",
+        job=jobs.revenue_audit,
+        cron_schedule=f"0 {START_HOUR} {audit_day} * *",
+        execution_timezone=timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Holds the months' rows against ledger, files and drafts (audit_day in the rules).",
+    )
+    def revenue_audit_schedule(
+        context: dg.ScheduleEvaluationContext,
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        last = last_complete_month(context.scheduled_execution_time, timezone)
+        months = months_between(max(first_month, months_back(last, late_months)), last)
+        if not months:
+            return dg.SkipReason(f"{last} lies before BILLING_FIRST_MONTH={first_month}")
+        day = f"{context.scheduled_execution_time:%Y-%m-%d}"
+        return [dg.RunRequest(run_key=f"{day} {month}", partition_key=month) for month in months]
+
+    return revenue_audit_schedule

@@ -24,10 +24,12 @@ from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.progress import Steps
 from billing_pipeline.report.month import MonthStatus
+from billing_pipeline.report.open_items import OpenItem
 from billing_pipeline.report.text import customer_line, summary_lines
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.drafts import Draft
 from billing_pipeline.settings import PREFIX, Settings, load_settings
+from billing_pipeline.steps.open_list import OpenList, open_list
 from billing_pipeline.steps.wiring import build_wiring
 from billing_pipeline.store.home import first_use
 
@@ -44,6 +46,7 @@ class DemoResult:
     """
 
     status: MonthStatus
+    open: OpenList
     confirmed: int
     requests: int
     requests_per_minute: int
@@ -75,7 +78,21 @@ class DemoResult:
             "equal to the files, to the cent" if not self.differences else "NOT equal to the files"
         )
         yield from (f"    {difference}" for difference in self.differences)
+        yield from self._open_lines()
         yield f"  Look at it: make ui, or BILLING_HOME={self.home} billing-pipeline status {self.status.month}"
+
+    def _open_lines(self) -> Iterator[str]:
+        """What is open, and since when: how often each code, the oldest first."""
+        if not self.open.items:
+            yield "  Nothing is open."
+            return
+        yield f"  Open, of all months ({len(self.open.items)}; `status` without a month lists them):"
+        by_code: dict[str, list[OpenItem]] = {}
+        for item in self.open.items:
+            by_code.setdefault(item.code, []).append(item)
+        for code, items in sorted(by_code.items(), key=lambda pair: min(item.since for item in pair[1])):
+            since = min(item.since for item in items)
+            yield f"    {code}: {len(items)}, since {since:%Y-%m-%d}"
 
 
 def run_demo(*, progress: Steps) -> DemoResult:
@@ -90,6 +107,7 @@ def run_demo(*, progress: Steps) -> DemoResult:
         drafts = {draft.order_number: draft for draft in sandbox.drafts()}
         in_month = [draft for number, draft in drafts.items() if number.startswith(f"{month}-")]
         return DemoResult(
+            open=open_list(wiring.ledger.open(), wiring.billing.rules, settings.first_month),
             status=status_now(wiring.ledger.open(), wiring.frames, month),
             confirmed=sum(map(_is_confirmed, deliveries)),
             requests=len(sandbox.journal.exchanges),

@@ -13,6 +13,7 @@ from billing_pipeline.delivery.channel import behind
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.open_list import open_list
 from billing_pipeline.steps.wiring import Wiring, build_wiring
 
 
@@ -40,6 +41,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("settings", f"home {settings.home}, rules {rules}, layout {settings.layout}")
     yield _tried("OMS", lambda: _oms(wiring, settings))
     yield _tried("ledger", lambda: _ledger(wiring))
+    yield _tried("open items", lambda: _open(wiring, settings))
     yield _tried("store", lambda: _store(wiring))
     yield _tried("inbox", lambda: _inbox(wiring))
     yield _tried("remote files", lambda: _remote_files(wiring))
@@ -67,6 +69,11 @@ def _oms(wiring: Wiring, settings: Settings) -> str:
 def _ledger(wiring: Wiring) -> str:
     ledger = wiring.ledger.open()
     return f"{ledger.where}, {len(ledger.deliveries.of_month())} deliveries"
+
+
+def _open(wiring: Wiring, settings: Settings) -> str:
+    items = open_list(wiring.ledger.open(), wiring.billing.rules, settings.first_month).items
+    return f"{len(items)} (`billing-pipeline status` lists them)" if items else "none"
 
 
 def _store(wiring: Wiring) -> str:

@@ -74,9 +74,9 @@ class Lives:
             (self._run_one, self._run_one, self._run_some, self._die, self._decide, self._rule, self._import)
         )()
 
-    def check(self) -> None:
-        """Every row of every month has exactly one standing."""
-        for one in audit(self.months.wiring, FIRST, LAST).months:
+    def check(self, first: str = FIRST, last: str = LAST) -> None:
+        """Every row of these months has exactly one standing."""
+        for one in audit(self.months.wiring, first, last).months:
             assert sum(one.rows[name] for name in STANDINGS) == one.rows["rows"], f"{self.seed}: {one}"
 
     def settle(self) -> None:
@@ -222,6 +222,8 @@ class Lives:
 
     def _answer(self, item: OpenItem) -> None:
         """What an accountant does about one item, who knows what was really done."""
+        if item not in self.months.open():
+            return  # another answer has settled it
         work = next((one for one in self.works if one.row is not None and one.row == item.source_id), None)
         match item.code:
             case Code.POSSIBLE_REPLACEMENT | Code.RULE_CHANGED if work is not None:
@@ -246,8 +248,6 @@ class Lives:
             ),
             "",
         )
-        if item not in self.months.open():
-            return  # another answer has settled it
         admit_rows(
             self.months.wiring,
             item.month,
@@ -276,11 +276,12 @@ class Lives:
 
 
 def live(folder: Path, seed: int, *, customers: int, steps: int) -> Any:
-    """One world from its beginning to its settled end, looked at after each step."""
+    """One world from its beginning to its settled end; after each step a month of it is audited, by turns."""
     lives = Lives(folder, seed, customers)
-    for _ in range(steps):
+    for number in range(steps):
         lives.step()
-        lives.check()
+        month = MONTHS[number % len(MONTHS)]
+        lives.check(month, month)
     lives.settle()
     lives.judge()
     return lives
