@@ -99,7 +99,7 @@ def status(month: Month, as_json: AsJson = False) -> None:
     from billing_pipeline.oms.period import period_of
     from billing_pipeline.report.month import month_status
     from billing_pipeline.settings import load_settings
-    from billing_pipeline.steps.current_billing import changed_since_billed
+    from billing_pipeline.steps.current_billing import changed_since_billed, warnings_since_billed
     from billing_pipeline.store.frames import FrameMissing, FrameStore
     from billing_pipeline.store.store_files import StoreError
 
@@ -107,12 +107,15 @@ def status(month: Month, as_json: AsJson = False) -> None:
     period_of(month, settings.timezone)
     ledger = open_ledger(settings.ledger_url_or_default)
     try:
-        drift = changed_since_billed(month, ledger, FrameStore(settings.store_url_or_default))
+        frames = FrameStore(settings.store_url_or_default)
+        drift = changed_since_billed(month, ledger, frames)
+        warnings = warnings_since_billed(month, ledger, frames)
     except (StoreError, FrameMissing) as error:
         # The ledger alone knows the outcomes; what has changed since is told as well as it can be.
-        typer.echo(f"what has changed since is not told: {error}", err=True)
-        drift = []
-    found = month_status(month, ledger.months.customers(month), ledger.deliveries.of_month(month), drift)
+        typer.echo(f"what has changed since, and what was warned of, is not told: {error}", err=True)
+        drift, warnings = [], []
+    customers, deliveries = ledger.months.customers(month), ledger.deliveries.of_month(month)
+    found = month_status(month, customers, deliveries, drift, warnings)
     if not found.customers:
         typer.echo(f"{month} has not been billed here yet: `billing-pipeline run {month}`", err=True)
     _print_month(found, as_json)

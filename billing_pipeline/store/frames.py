@@ -152,12 +152,16 @@ EXTRACTED: Mapping[str, str] = {
 ROSTER = "month_roster"
 DRIFT = "month_drift"
 TOTALS = "month_totals"
+KEPT_BACK = "month_kept_back"
+WARNINGS = "month_warnings"
 _BILLED: Mapping[str, str] = {
     "invoice_lines": "lines",
     "billing_problems": "problems",
     TOTALS: "totals",
     ROSTER: "roster",
     DRIFT: "drift",
+    KEPT_BACK: "kept_back",
+    WARNINGS: "warnings",
 }
 
 Hashes = Mapping[str, str]
@@ -190,10 +194,16 @@ def read_billed(
 ) -> BilledMonth:
     """What was billed, by these hashes, of everybody or of these customers. Raises: FrameMissing, StoreError."""
     from billing_pipeline.billing.bill import BilledMonth
+    from billing_pipeline.billing.kept_back import kept_back_frame
+    from billing_pipeline.problems import problems_frame
 
-    return BilledMonth(
-        **{part: frames.read(name, month, hashes[name], customers) for name, part in _BILLED.items()}
-    )
+    found = {
+        part: frames.read(name, month, hashes[name], customers)
+        for name, part in _BILLED.items()
+        if name in hashes
+    }
+    # What was billed before 0.2 knew neither.
+    return BilledMonth(**{"kept_back": kept_back_frame([]), "warnings": problems_frame([]), **found})
 
 
 def take_over_unversioned(frames: FrameStore, month: str) -> tuple[dict[str, str], dict[str, str]] | None:
@@ -201,8 +211,9 @@ def take_over_unversioned(frames: FrameStore, month: str) -> tuple[dict[str, str
 
     None where it left nothing, or not all. Raises: StoreError.
     """
-    found = {name: frames.read_unversioned(name, month) for name in (*EXTRACTED, *_BILLED)}
+    of_billed = [name for name in _BILLED if name not in (KEPT_BACK, WARNINGS)]
+    found = {name: frames.read_unversioned(name, month) for name in (*EXTRACTED, *of_billed)}
     hashes = {name: frames.write(name, month, frame) for name, frame in found.items() if frame is not None}
     if len(hashes) < len(found):
         return None
-    return {name: hashes[name] for name in EXTRACTED}, {name: hashes[name] for name in _BILLED}
+    return {name: hashes[name] for name in EXTRACTED}, {name: hashes[name] for name in of_billed}
