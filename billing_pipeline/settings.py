@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
@@ -49,7 +48,7 @@ class Settings(BaseModel):
 
     home: Path = Field(Path(".billing"), description="Where the pipeline keeps its state.")
     oms_url: str | None = Field(
-        None, description="SQLAlchemy URL of the OMS. Unset: the demo database in BILLING_HOME."
+        None, description="SQLAlchemy URL of the OMS. Unset: nothing can be billed; `demo` brings its own."
     )
     oms_queries: Path | None = Field(
         None, description="Folder with customers.sql, services.sql, service_tasks.sql, cancellation_fees.sql."
@@ -225,17 +224,6 @@ class Settings(BaseModel):
         """Dagster's instance: `DAGSTER_HOME` where it is set, as Dagster's own tools expect."""
         named = os.environ.get("DAGSTER_HOME")
         return Path(named).expanduser().absolute() if named else self.home / "dagster"
-
-    @property
-    def inbox_is_local(self) -> bool:
-        """Whether what is sent stays on this machine (the sandbox, a folder)."""
-        hosts = {
-            "sftp": self.sftp_host,
-            "ftps": self.ftps_host,
-            "api": urlsplit(self.easybill_api_url).hostname,
-            "folder": "localhost",
-        }
-        return hosts[self.transport] in {None, "localhost", "127.0.0.1", "::1"}
 
     @cached_property
     def alert_targets(self) -> tuple[str, ...]:

@@ -127,13 +127,3 @@ def test_paths_are_absolute_so_that_every_process_of_a_run_means_the_same() -> N
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
-
-
-def test_a_loopback_inbox_is_local_and_another_host_is_not() -> None:
-    account = {
-        "BILLING_SFTP_USERNAME": "u",
-        "BILLING_SFTP_PASSWORD": "p",
-        "BILLING_SFTP_KNOWN_HOSTS_FILE": "known_hosts",
-    }
-    assert load_settings({"BILLING_SFTP_HOST": "127.0.0.1", **account}).inbox_is_local
-    assert not load_settings({"BILLING_SFTP_HOST": "inbox.example", **account}).inbox_is_local

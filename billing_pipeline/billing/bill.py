@@ -25,12 +25,13 @@ from billing_pipeline.billing.arrow import (
     where,
     with_columns,
 )
+from billing_pipeline.billing.kept_back import kept_back_frame, unknown_statuses
 from billing_pipeline.billing.late import LedgerView, with_ledger_status
 from billing_pipeline.billing.lines import invoice_lines, validated
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
 from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.billing.set_aside import set_aside
+from billing_pipeline.billing.set_aside import set_aside, with_admitted
 from billing_pipeline.billing.standing import drift_of, standings_of
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_frame
@@ -53,6 +54,8 @@ class BilledMonth:
     `lines`: `lines.LINES`. `totals`: `amounts.TOTALS`. `roster`: `ROSTER`. `problems`: why customers are blocked, as
     `problems.problems_frame`. `drift`: rows that have changed since they were billed, likewise; they block nobody.
     `standings`: `standing.ROW_STANDINGS`, of the month and of the earlier ones that were looked at.
+    `kept_back`: rows that are not billed for a reason of their own, `kept_back.KEPT_BACK`. `warnings`: what else should
+    be told, as problems; neither blocks anybody.
     """
 
     lines: pd.DataFrame
@@ -61,6 +64,8 @@ class BilledMonth:
     problems: pd.DataFrame
     drift: pd.DataFrame
     standings: pd.DataFrame
+    kept_back: pd.DataFrame
+    warnings: pd.DataFrame
 
     def of_customers(self, customer_numbers: Collection[str]) -> BilledMonth:
         """The month, with nobody in it but these customers."""
@@ -95,7 +100,7 @@ def bill_month(
     """
     ledger = ledger_view or LedgerView.empty()
     customers = without_test_customers(extract.customers, extract.customers)
-    read = source_rows(extract, rules, month, timezone, adjustments)
+    read = source_rows(extract, rules, month, timezone, adjustments).pipe(with_admitted, ledger)
     rows = (
         read.pipe(without_test_customers, extract.customers)
         .pipe(with_ledger_status, month, ledger)
@@ -120,6 +125,7 @@ def bill_month(
     lines = invoice_lines(_without_customers(billed, blocked), extract.service_tasks, timezone).pipe(
         validated
     )
+    kept_back = kept_back_frame(unknown_statuses(rows))
     standings = standings_of(
         rows,
         _without_customers(read, set(rows["customer_number"])),
@@ -128,6 +134,7 @@ def bill_month(
         rules,
         ledger,
         problems,
+        kept_back,
         of_every_row=of_every_row,
     )
     return BilledMonth(
@@ -137,6 +144,8 @@ def bill_month(
         problems=problems_frame(problems),
         drift=problems_frame(drift_of(standings)),
         standings=standings,
+        kept_back=kept_back,
+        warnings=problems_frame([]),
     )
 
 
@@ -144,19 +153,23 @@ def with_billing_flags(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with flags for what becomes of each.
 
     `is_billed`: it becomes a line. `is_validated`: its faults are problems, because it is billed or belongs to the open
-    month. `is_left_out`, `is_waiting`: it would be billed, but is left out, or comes too late.
+    month. `is_left_out`, `is_waiting`: it would be billed, but is left out, or comes too late. `is_set_aside`: only a
+    person can say whether it would.
     """
     billable, here, due, waiting, of_month = (
         array(rows[name]) for name in ("billable", "billed_here", "due", "waiting", "is_of_month")
     )
     kept = pc.is_null(array(rows["left_out"]))
+    known = pc.is_null(array(rows["unknown_status"]))
     is_billed = all_of(billable, any_of(here, all_of(due, kept)))
     return with_columns(
         rows,
         is_billed=is_billed,
-        is_validated=any_of(is_billed, all_of(due, kept, of_month)),
-        is_left_out=all_of(billable, due, negation(kept), of_month),
-        is_waiting=all_of(billable, waiting, kept),
+        is_validated=any_of(is_billed, all_of(due, kept, of_month, known)),
+        is_left_out=all_of(any_of(billable, negation(known)), due, negation(kept), of_month),
+        # What has no month of its own does not wait for another one.
+        is_waiting=all_of(billable, waiting, kept, pc.is_valid(array(rows["month"]))),
+        is_set_aside=all_of(any_of(due, waiting), kept, negation(known)),
     )
 
 

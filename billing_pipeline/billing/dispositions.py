@@ -25,6 +25,7 @@ DISPOSITIONS: Final = (
     "blocked customer",
     "omitted",
     "late, waiting",
+    "set aside",
     "not billable",
     "test customer",
 )
@@ -165,6 +166,13 @@ class _Dispositions:
                 billed.roster, "customer_number", "outcome", "late_rows", "reason"
             )
         }
+        self._set_aside = {
+            (kind, source_id)
+            for standing, kind, source_id in _records(
+                billed.kept_back, "standing", "source_kind", "source_id"
+            )
+            if standing == "set_aside"
+        }
         self._rules = rules
         self._in_lines = in_lines
         self._billed_before = billed_before
@@ -176,6 +184,8 @@ class _Dispositions:
             return "billed"
         if row.customer_number in self._test:
             return "test customer"
+        if source in self._set_aside and self._may_be_billable(row):
+            return "set aside"
         if not self._is_billable(row):
             return "not billable"
         outcome, late_rows, reason = self._roster.get(row.customer_number, ("", 0, ""))
@@ -191,9 +201,14 @@ class _Dispositions:
         rules = self._rules.for_customer(row.customer_number)
         if row.kind == "fee":
             return rules.lines != "services_only" and row.price != 0
+        return row.status in rules.billable_statuses and self._may_be_billable(row)
+
+    def _may_be_billable(self, row: SourceRow) -> bool:
+        """Whether the rules say nothing against billing this service but, perhaps, for its status."""
+        rules = self._rules.for_customer(row.customer_number)
         return (
             rules.lines != "fees_only"
-            and row.status in rules.billable_statuses
+            and row.status not in set(rules.not_billable_statuses) - set(rules.billable_statuses)
             and (not rules.billable_sub_statuses or row.sub_status in rules.billable_sub_statuses)
             and (not rules.providers or row.provider in rules.providers)
         )

@@ -23,7 +23,7 @@ from billing_pipeline.billing.arrow import (
     PRICE,
     QUANTITY,
     TEXT,
-    all_of,
+    any_of,
     array,
     by_distinct,
     constant,
@@ -34,6 +34,7 @@ from billing_pipeline.billing.arrow import (
 )
 from billing_pipeline.billing.late import cells_text, fingerprints
 from billing_pipeline.billing.rules import CustomerRules, Rules
+from billing_pipeline.billing.statuses import billable_services, lacks_instant
 from billing_pipeline.money import exponent_of
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.period import period_of
@@ -51,6 +52,10 @@ SOURCE_ROWS: Final = pa.schema(
         ("performed_at", INSTANT),
         ("service_id", TEXT),  # a service's own, or the one a fee is for; null for none
         ("billable", FLAG),  # by kind, status, provider; a waived fee is not
+        (
+            "unknown_status",
+            TEXT,
+        ),  # a service's, where no rule names it and nothing else speaks against billing it
         ("item_number", TEXT),
         ("head", TEXT),  # the name, with which the title begins
         ("description", TEXT),
@@ -226,7 +231,11 @@ def joined_per_row(texts: pa.Array, rows: pa.Array, length: int, separator: str)
 
 
 def _service_rows(extract: Extract, rules: Rules) -> pa.Table:
-    services = extract.services
+    billable, unknown = billable_services(extract.services, rules)
+    # Without an instant a service belongs to no month: one that is not billable is nobody's business.
+    counts = any_of(billable, negation(lacks_instant(extract.services)))
+    services = where(extract.services, counts)
+    billable, unknown = billable.filter(counts), unknown.filter(counts)
     ids = array(services["service_id"])
     numbers = array(services["customer_number"])
     with_tasks = with_task_facts(services, ids, extract.service_tasks)
@@ -240,7 +249,8 @@ def _service_rows(extract: Extract, rules: Rules) -> pa.Table:
         "customer_number": numbers,
         "performed_at": array(services["completed_at"]),
         "service_id": ids,
-        "billable": _is_billable(services, rules),
+        "billable": billable,
+        "unknown_status": pc.if_else(unknown, array(services["status"]), None),
         "item_number": array(services["service_code"]),
         "head": array(services["service_name"]),
         "unit_price": array(services["unit_price_net"]),
@@ -261,29 +271,6 @@ def _service_fingerprints(with_tasks: pd.DataFrame) -> pa.Array:
 def _fee_fingerprints(fees: pd.DataFrame) -> pa.Array:
     cells = (array(fees[name]) for name in _FINGERPRINTED_OF_A_FEE)
     return fingerprints(constant(FEE, TEXT, len(fees)), *cells)
-
-
-def _is_billable(services: pd.DataFrame, rules: Rules) -> pa.Array:
-    """Whether each service is billable by its customer's rules: kind of row, status, sub-status, provider."""
-    status, sub_status, provider = (array(services[name]) for name in ("status", "sub_status", "provider"))
-    customers = array(services["customer_number"])
-    filters = sorted({_service_filter(rules.for_customer(number)) for number in ["", *rules.customers]})
-    # Many customers share few filters, so each filter is applied to all services at once.
-    whose = by_distinct(
-        lambda number: filters.index(_service_filter(rules.for_customer(number))), pa.int32(), customers
-    )
-    result = constant(False, FLAG, len(services))
-    for place, (lines, statuses, sub_statuses, providers) in enumerate(filters):
-        if lines != "fees_only":
-            asked = [pc.equal(whose, place), pc.is_in(status, pa.array(statuses, TEXT))]
-            asked += [pc.is_in(sub_status, pa.array(sub_statuses, TEXT))] if sub_statuses else []
-            asked += [pc.is_in(provider, pa.array(providers, TEXT))] if providers else []
-            result = pc.or_(result, all_of(*asked))
-    return result
-
-
-def _service_filter(rules: CustomerRules) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    return rules.lines, rules.billable_statuses, rules.billable_sub_statuses, rules.providers
 
 
 def _fee_rows(extract: Extract, rules: Rules) -> pa.Table:

@@ -77,6 +77,7 @@ class CustomerRules(_Strict):
     group_lines: bool
     lines: Lines
     billable_statuses: Annotated[Names, Field(min_length=1)]
+    not_billable_statuses: Names
     billable_sub_statuses: Names
     providers: Names
     purchase_date: PurchaseDate
@@ -119,6 +120,13 @@ class Rules(CustomerRules):
                 {"format": repr(self.order_number_format), "fault": str(fault)},
             ) from None
         return self
+
+    @property
+    def all_billable_statuses(self) -> tuple[str, ...]:
+        """Every status that is billable for some customer."""
+        return tuple(
+            sorted({status for one in (self, *self.customers.values()) for status in one.billable_statuses})
+        )
 
     def for_customer(self, customer_number: str) -> CustomerRules:
         """The rules for this customer's lines."""

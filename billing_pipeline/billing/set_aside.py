@@ -46,6 +46,22 @@ _LIKENESS: Final = (
 )
 
 
+def with_admitted(rows: pd.DataFrame, ledger: LedgerView) -> pd.DataFrame:
+    """The source rows; one with a status that no rule names is billable where a person has admitted it as it is."""
+    places = _places(pc.is_valid(array(rows["unknown_status"])))
+    if not places or not len(ledger.admitted):
+        return rows
+    asked = rows.iloc[places].reset_index(drop=True)
+    admitted = _admitted(asked, state_fingerprints(asked).to_pylist(), ledger)
+    chosen = [place for place, is_admitted in zip(places, admitted, strict=True) if is_admitted]
+    mask = pc.is_in(pa.array(range(len(rows)), pa.int64()), pa.array(chosen, pa.int64()))
+    return with_columns(
+        rows,
+        billable=pc.or_(array(rows["billable"]), mask),
+        unknown_status=pc.if_else(mask, pa.scalar(None, TEXT), array(rows["unknown_status"])),
+    )
+
+
 def set_aside(rows: pd.DataFrame, month: str, ledger: LedgerView) -> pd.DataFrame:
     """The source rows with `set_aside` (a code, or null), `set_aside_why` and `related_id`; such a row is not due.
 

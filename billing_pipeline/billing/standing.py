@@ -70,14 +70,17 @@ def standings_of(
     rules: Rules,
     ledger: LedgerView,
     problems: Sequence[Problem],
+    kept_back: pd.DataFrame,
     *,
     of_every_row: bool = False,
 ) -> pd.DataFrame:
     """`ROW_STANDINGS` of the source rows after `set_aside` and `with_billing_flags`, by customer, kind and id.
 
-    `of_tests`: the source rows of test customers. `problems`: why customers, or rows alone, are blocked. Rows that
-    become a line have no entry, unless `of_every_row`: nothing is sent, and they are still to bill, or late.
+    `of_tests`: the source rows of test customers. `problems`: why customers are blocked. `kept_back`: rows that are
+    set aside or blocked alone. Rows that become a line have no entry, unless `of_every_row`: nothing is sent, and they
+    are still to bill, or late.
     """
+    kept = {(one.source_kind, one.source_id): one for one in each_row(kept_back)}
     blocked: dict[str, Problem] = {}
     faults: dict[tuple[str, str], Problem] = {}
     for problem in problems:
@@ -91,7 +94,7 @@ def standings_of(
     told = where(rows, negation(is_billed if of_every_row else any_of(becomes_line, is_billed)))
     told = told.pipe(_with_customers_currency, customers)
     found = [
-        _standing_of(row, month, rules, blocked, faults) | {"net": net, "fingerprint": fingerprint}
+        _standing_of(row, month, rules, blocked, faults, kept) | {"net": net, "fingerprint": fingerprint}
         for row, net, fingerprint in zip(
             each_row(told), net_amounts(told), state_fingerprints(told).to_pylist(), strict=True
         )
@@ -132,6 +135,7 @@ def _standing_of(
     rules: Rules,
     blocked: Mapping[str, Problem],
     faults: Mapping[tuple[str, str], Problem],
+    kept: Mapping[tuple[str, str], Any],
 ) -> dict[str, Any]:
     """The entry of a row that is neither billed nor about to be."""
     number = row.customer_number
@@ -139,6 +143,9 @@ def _standing_of(
         return _entry(row, month, "omitted", message=row.left_out)
     if row.left_out == NOT_A_CUSTOMER:
         return _entry(row, month, "not_billable", message=row.left_out)
+    if (row.source_kind, row.source_id) in kept:
+        one = kept[row.source_kind, row.source_id]
+        return _entry(row, month, one.standing, one.code, one.message)
     if not row.billable:
         return _entry(row, month, "not_billable", message=_why_not_billable(row, rules))
     if row.set_aside is not None:

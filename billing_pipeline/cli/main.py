@@ -154,18 +154,21 @@ def _print_open(found: OpenList, as_json: bool) -> None:
 def _print_status(month: str, as_json: bool, settings: Settings, ledger: Ledger, found: OpenList) -> None:
     from billing_pipeline.oms.period import period_of
     from billing_pipeline.report.month import month_status
-    from billing_pipeline.steps.current_billing import changed_since_billed
+    from billing_pipeline.steps.current_billing import changed_since_billed, warnings_since_billed
     from billing_pipeline.store.frames import FrameMissing, FrameStore
     from billing_pipeline.store.store_files import StoreError
 
     period_of(month, settings.timezone)
     try:
-        drift = changed_since_billed(month, ledger, FrameStore(settings.store_url_or_default))
+        frames = FrameStore(settings.store_url_or_default)
+        drift = changed_since_billed(month, ledger, frames)
+        warnings = warnings_since_billed(month, ledger, frames)
     except (StoreError, FrameMissing) as error:
         # The ledger alone knows the outcomes; what has changed since is told as well as it can be.
-        typer.echo(f"what has changed since is not told: {error}", err=True)
-        drift = []
-    told = month_status(month, ledger.months.customers(month), ledger.deliveries.of_month(month), drift)
+        typer.echo(f"what has changed since, and what was warned of, is not told: {error}", err=True)
+        drift, warnings = [], []
+    customers, deliveries = ledger.months.customers(month), ledger.deliveries.of_month(month)
+    told = month_status(month, customers, deliveries, drift, warnings)
     if not told.customers:
         typer.echo(f"{month} has not been billed here yet: `billing-pipeline run {month}`", err=True)
     _print_month(told, as_json, found)

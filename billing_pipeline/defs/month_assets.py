@@ -7,6 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from billing_pipeline.billing.bill import BilledMonth
+from billing_pipeline.billing.kept_back import kept_back_told
 from billing_pipeline.defs.asset_records import plain_failures
 from billing_pipeline.defs.metadata import amounts, problems_table, table
 from billing_pipeline.defs.month_checks import (
@@ -225,9 +226,11 @@ def _lines_metadata(billed: BilledMonth, language: str) -> dict[str, Any]:
 
 def _problems_metadata(billed: BilledMonth) -> dict[str, Any]:
     changed = problems_of(billed.drift)
+    warnings = [*kept_back_told(billed.kept_back), *problems_of(billed.warnings)]
     return {
         "dagster/row_count": len(billed.problems),
         "customers_blocked": int((billed.roster["outcome"] == "blocked").sum()),
         "problems": problems_table(problems_of(billed.problems)),
         **({"changed_since_billed": problems_table(changed)} if changed else {}),
+        **({"warnings": problems_table(warnings)} if warnings else {}),
     }

@@ -161,7 +161,8 @@ def _running_demo(progress: Steps) -> Iterator[tuple[Settings, Sandbox]]:
 
 
 def _demo_environment(home: Path, sandbox: Sandbox) -> dict[str, str]:
-    return {"BILLING_HOME": str(home), **sandbox.settings()}
+    oms = load_settings({"BILLING_HOME": str(home)}).demo_oms_file
+    return {"BILLING_HOME": str(home), "BILLING_OMS_URL": f"sqlite:///{oms}", **sandbox.settings()}
 
 
 def _make_oms(file: Path, month: str, progress: Steps) -> None:

@@ -22,7 +22,11 @@ from billing_pipeline.problems import PipelineError
 from billing_pipeline.report.month import MonthStatus, month_status
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.bill_month import bill_part, keep, month_size, require_plausible
-from billing_pipeline.steps.current_billing import changed_since_billed, current_billing
+from billing_pipeline.steps.current_billing import (
+    changed_since_billed,
+    current_billing,
+    warnings_since_billed,
+)
 from billing_pipeline.steps.open_list import OpenList, open_list
 from billing_pipeline.steps.settling import require_open
 from billing_pipeline.steps.wiring import Progress, Wiring, build_wiring
@@ -137,6 +141,7 @@ def status_now(ledger: Ledger, frames: FrameStore, month: str) -> MonthStatus:
         ledger.months.customers(month),
         ledger.deliveries.of_month(month),
         changed_since_billed(month, ledger, frames),
+        warnings_since_billed(month, ledger, frames),
     )
 
 

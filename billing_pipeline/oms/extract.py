@@ -61,11 +61,15 @@ class Extract:
 
 @dataclass(frozen=True)
 class Window:
-    """The rows of an extract: those with `start <= instant < period.end`; months are those of `timezone`."""
+    """The rows of an extract: those with `start <= instant < period.end`; months are those of `timezone`.
+
+    `billable_statuses`: a service without an instant is kept where it has one of these, to be reported.
+    """
 
     period: Period
     start: datetime
     timezone: str
+    billable_statuses: frozenset[str] = frozenset()
 
     def rows_of(self, relation: Relation, instant: str, text: pa.Table) -> tuple[pa.Table, pa.ChunkedArray]:
         """The relation's rows within the window, and the month of each.
@@ -79,8 +83,7 @@ class Window:
         self._validate_inside(relation, instant, text, instants)
         kept = _between(instants, self.start, self.period.end)
         months = months_of(instants, self.timezone)
-        required = next(column.required for column in relation.columns if column.name == instant)
-        unread = pc.and_(pc.is_null(instants), pc.or_(pc.is_valid(cells), required))
+        unread = pc.and_(pc.is_null(instants), pc.or_(pc.is_valid(cells), self._is_missed(relation, text)))
         if pc.any(unread).as_py():
             guesses = [
                 self._guess(cell) if unreadable else (False, None)
@@ -89,6 +92,12 @@ class Window:
             kept = pc.or_(kept, pa.array([keep for keep, _ in guesses]))
             months = pc.coalesce(months, pa.array([month for _, month in guesses], TEXT))
         return text.filter(kept), months.filter(kept)
+
+    def _is_missed(self, relation: Relation, text: pa.Table) -> pa.ChunkedArray:
+        """Whether each row, if it has no instant, should have one: a fee always, a service with such a status."""
+        if "status" not in relation.column_names:
+            return pa.chunked_array([pa.array([True] * len(text), pa.bool_())])
+        return pc.is_in(text["status"], pa.array(sorted(self.billable_statuses), TEXT))
 
     def _validate_inside(
         self, relation: Relation, instant: str, text: pa.Table, instants: pa.ChunkedArray
@@ -123,17 +132,18 @@ def extract_month(
     timezone: str,
     lookback_start: datetime | None = None,
     also: Collection[str] = (),
+    billable_statuses: Collection[str] = (),
 ) -> Extract:
     """The month's extract; with `lookback_start`, also the rows since then, among which late rows are looked for.
 
-    Services and fees with an instant in [lookback_start or period.start, period.end), whatever their status; the
-    tasks of these services; the customers of these rows, and those customers of `also` that exist. What is wrong
-    with a row is in its `faults`.
+    Services and fees with an instant in [lookback_start or period.start, period.end), whatever their status; fees
+    without an instant, and services without one that have a status of `billable_statuses`; the tasks of these services;
+    the customers of these rows, and those customers of `also` that exist. What is wrong with a row is in its `faults`.
 
     Raises OmsUnavailable; OmsShapeWrong where a relation does not match the contract: a column missing, a key
     empty, rows from outside the window.
     """
-    window = Window(period, lookback_start or period.start, timezone)
+    window = Window(period, lookback_start or period.start, timezone, frozenset(billable_statuses))
     with source.snapshot() as snapshot:
         text = {
             name: snapshot.read(relation, window.start, period.end) for name, relation in RELATIONS.items()

@@ -45,6 +45,7 @@ COUNTRIES: Final = frozenset(country.alpha_2 for country in pycountry.countries)
 
 _SHOWN_CHARACTERS: Final = 80
 _MISSING: Final = "is missing: enter it in the OMS"
+_NO_INSTANT: Final = "is missing, so it belongs to no month and would never be billed: enter it in the OMS"
 
 
 CODES: Final[Mapping[str, Code]] = MappingProxyType(
@@ -167,6 +168,14 @@ def service_rules(customer_numbers: pa.ChunkedArray) -> list[RowRule]:
     return [
         *_rules_of_every_relation(SERVICES),
         _known(customer_numbers),
+        # Only those whose status is billable are read without one.
+        RowRule(
+            Code.TIMESTAMP_MISSING,
+            "completed_at",
+            _NO_INSTANT,
+            lambda frame: frame["completed_at"].notna(),
+            of_row=True,
+        ),
         _of_list("currency", CURRENCIES, "ISO 4217"),
         RowRule(
             Code.QUANTITY_INVALID,
@@ -238,10 +247,12 @@ def validate(
             raise  # about the frame, not about a row of it: a bug of this program
         for check, column, index in set(zip(cases["check"], cases["column"], cases["index"], strict=True)):
             row = int(index)
-            if rule := by_name.get(check):
-                faults.append(fault_at(text, relation, row, rule.field, rule.code, rule.says))
-            elif (row, column) not in untyped:
-                faults.append(fault_at(text, relation, row, column, _code_of_missing(column), _MISSING))
+            rule = by_name.get(check)
+            field = rule.field if rule is not None else column
+            if (row, field) in untyped and (rule is None or rule.of_row):
+                continue
+            code, says = (rule.code, rule.says) if rule is not None else _of_missing(field)
+            faults.append(fault_at(text, relation, row, field, code, says))
     return faults
 
 
@@ -316,8 +327,11 @@ def _percentage(field: str) -> RowRule:
     )
 
 
-def _code_of_missing(field: str) -> Code:
-    return Code.PRICE_MISSING if field == "amount_net" else CODES.get(field, Code.TEXT_INVALID)
+def _of_missing(field: str) -> tuple[Code, str]:
+    """The code of a missing cell, and what is said of it."""
+    if field == "charged_at":
+        return Code.TIMESTAMP_MISSING, _NO_INSTANT
+    return Code.PRICE_MISSING if field == "amount_net" else CODES.get(field, Code.TEXT_INVALID), _MISSING
 
 
 def _filled(texts: pd.Series[str]) -> pd.Series[bool]:

@@ -79,12 +79,14 @@ class CustomerStatus:
 class MonthStatus:
     """A month: every customer with a row in it, test customers aside, by customer number.
 
-    `drift`: billed rows that had changed when the month was last billed; they block nobody.
+    `drift`: billed rows that had changed when the month was last billed; `warnings`: what else was to be
+    told then: rows that are not billed for a reason of their own, VAT ids that look wrong. They block nobody.
     """
 
     month: str
     customers: tuple[CustomerStatus, ...] = field(default=())
     drift: tuple[Problem, ...] = field(default=())
+    warnings: tuple[Problem, ...] = field(default=())
 
     @property
     def counts(self) -> dict[str, int]:
@@ -117,17 +119,21 @@ class MonthStatus:
             self.month,
             tuple(known.get(number, CustomerStatus(number, "nothing_to_bill")) for number in wanted),
             tuple(problem for problem in self.drift if problem.customer_number in wanted),
+            # One about several customers names none.
+            tuple(problem for problem in self.warnings if problem.customer_number in {"", *wanted}),
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The object of 5-interfaces; with `changed_since_billed` where billed rows have changed."""
+        """The object of 5-interfaces; with `changed_since_billed` and `warnings` where there are any."""
         changed = [problem.as_json() for problem in self.drift]
+        warnings = [problem.as_json() for problem in self.warnings]
         return {
             "month": self.month,
             "counts": self.counts,
             "totals": self.totals,
             "customers": [customer.as_json() for customer in self.customers],
             **({"changed_since_billed": changed} if changed else {}),
+            **({"warnings": warnings} if warnings else {}),
         }
 
 
@@ -136,6 +142,7 @@ def month_status(
     rows: Iterable[MonthCustomer],
     deliveries: Iterable[Delivery],
     drift: Iterable[Problem] = (),
+    warnings: Iterable[Problem] = (),
 ) -> MonthStatus:
     """The month from the ledger's rows of it: one per customer, and one per delivered revision."""
     sent = list(deliveries)
@@ -150,6 +157,7 @@ def month_status(
             for row in sorted(rows, key=lambda row: row.export.customer_number)
         ),
         tuple(drift),
+        tuple(warnings),
     )
 
 

@@ -61,6 +61,11 @@ def summary_lines(status: MonthStatus, *, language: str = "en") -> Iterator[str]
         rows = "1 row has" if len(status.drift) == 1 else f"{len(status.drift)} rows have"
         yield f"  {rows} changed in the OMS since being billed:"
         yield from (f"    {problem.customer_number}: {problem.message}" for problem in status.drift)
+    if status.warnings:
+        yield "  Nobody is blocked for it, but somebody should see to it:"
+        for problem in status.warnings:
+            whose = f"{problem.customer_number}: " if problem.customer_number else ""
+            yield f"    {whose}{problem.code}: {problem.message}"
 
 
 def event_lines(events: Iterable[Event]) -> Iterator[str]:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import pandas as pd
+
+from billing_pipeline.billing.kept_back import kept_back_frame, kept_back_told
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing, ExtractRecord
 from billing_pipeline.problems import Code, Problem, problems_of
-from billing_pipeline.store.frames import DRIFT, STANDINGS, FrameMissing, FrameStore, take_over_unversioned
+from billing_pipeline.store.frames import (
+    DRIFT,
+    KEPT_BACK,
+    STANDINGS,
+    WARNINGS,
+    FrameMissing,
+    FrameStore,
+    take_over_unversioned,
+)
 
 # Who billed a month of which only the frames of a release before 0.2 are left.
 BEFORE_BILLINGS = "before 0.2"
@@ -111,3 +122,23 @@ def changed_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list
         still = {row.source_id for row in ledger.rows.current() if row.code == Code.CHANGED_AFTER_DELIVERY}
         changed = [problem for problem in changed if problem.source_id in still]
     return sorted(changed, key=lambda problem: problem.customer_number)
+
+
+def warnings_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list[Problem]:
+    """What else was to be told when the month's customers were last billed: rows kept back, and warnings.
+
+    Raises: FrameMissing, StoreError, LedgerUnavailable.
+    """
+    kept_back = [kept_back_frame([])]
+    warnings: list[Problem] = []
+    for billing in ledger.billings.since_current(month):
+        covered = list(billing.customers)
+        if billing.kind == "complete":
+            kept_back, warnings = [kept_back_frame([])], []
+        kept_back = [frame[~frame["customer_number"].isin(covered)] for frame in kept_back]
+        warnings = [problem for problem in warnings if problem.customer_number not in covered]
+        # A billing that a release before 0.2 left has neither.
+        if KEPT_BACK in billing.frames:
+            kept_back.append(frames.read(KEPT_BACK, month, billing.frames[KEPT_BACK]))
+            warnings += problems_of(frames.read(WARNINGS, month, billing.frames[WARNINGS]))
+    return [*kept_back_told(pd.concat(kept_back, ignore_index=True)), *warnings]

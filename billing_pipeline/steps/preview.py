@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from billing_pipeline.billing.kept_back import kept_back_told
 from billing_pipeline.billing.rules import load_rules
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing, MonthCustomer
@@ -35,6 +36,7 @@ class Preview:
     exports: tuple[CustomerExport, ...]
     layout: Layout
     drift: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
     ledger: Ledger
 
     @property
@@ -67,7 +69,8 @@ class Preview:
             for made in self.exports
         ]
         month = self.billing.month
-        return month_status(month, rows, self.ledger.deliveries.of_month(month), self.drift)
+        deliveries = self.ledger.deliveries.of_month(month)
+        return month_status(month, rows, deliveries, self.drift, self.warnings)
 
 
 def preview_month(
@@ -101,6 +104,7 @@ def preview_month(
         tuple(exports),
         load_layout(rules.layout or settings.layout),
         tuple(problems_of(part.drift)),
+        (*kept_back_told(part.kept_back), *problems_of(part.warnings)),
         ledger,
     )
 

@@ -6,7 +6,6 @@ no network, and a test puts its own in their place: `build_defs(resources={"oms"
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -25,14 +24,12 @@ from billing_pipeline.delivery.transports.ftps import FtpsTransport
 from billing_pipeline.delivery.transports.protocol import Transport
 from billing_pipeline.delivery.transports.sftp import SftpTransport
 from billing_pipeline.easybill.layout import Layout, load_layout
-from billing_pipeline.oms.demo import create_demo_oms
 from billing_pipeline.oms.extract import Extract, customer_numbers, extract_month
-from billing_pipeline.oms.period import last_complete_month, period_of
+from billing_pipeline.oms.period import period_of
 from billing_pipeline.oms.source import open_source
 from billing_pipeline.settings import Settings, SettingsInvalid
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
-from billing_pipeline.store.home import first_use
 
 Item = TypeVar("Item")
 
@@ -54,11 +51,12 @@ class Oms(Protocol):
 
 @dataclass(frozen=True)
 class OmsDatabase:
-    """The OMS behind `BILLING_OMS_URL`."""
+    """The OMS behind `BILLING_OMS_URL`. `billable_statuses`: as `extract_month` has them."""
 
     url: str
     queries: Path | None
     timezone: str
+    billable_statuses: tuple[str, ...]
 
     def extract(
         self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
@@ -71,6 +69,7 @@ class OmsDatabase:
             timezone=self.timezone,
             lookback_start=lookback_start,
             also=also,
+            billable_statuses=self.billable_statuses,
         )
 
     def customer_numbers(self) -> list[str]:
@@ -79,38 +78,25 @@ class OmsDatabase:
 
 
 @dataclass(frozen=True)
-class DemoOms:
-    """The demo database, where `BILLING_OMS_URL` is not set: made on first use, and never billed to a real inbox."""
-
-    file: Path
-    home: Path
-    timezone: str
-    inbox_is_local: bool
+class NoOms:
+    """Where `BILLING_OMS_URL` is not set: whatever reads the OMS is refused. The demo names its own database."""
 
     def extract(
         self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
     ) -> Extract:
-        """Reads the month of the demo database. Raises: SettingsInvalid, see `_database`."""
-        return self._database().extract(month, lookback_month=lookback_month, also=also)
+        """Raises: SettingsInvalid."""
+        raise _oms_not_set()
 
     def customer_numbers(self) -> list[str]:
-        """Every customer number of the demo database. Raises: SettingsInvalid, see `_database`."""
-        return self._database().customer_numbers()
+        """Raises: SettingsInvalid."""
+        raise _oms_not_set()
 
-    def _database(self) -> OmsDatabase:
-        """The demo database, made if need be.
 
-        Raises: SettingsInvalid where the settings name a real inbox: made-up services must not reach it.
-        """
-        if not self.inbox_is_local:
-            raise SettingsInvalid(
-                "BILLING_OMS_URL is not set, and the demo's made-up services are not sent to a real inbox: "
-                "set BILLING_OMS_URL to your order management system"
-            )
-        with first_use(self.home):
-            if not self.file.exists():
-                create_demo_oms(self.file, until_month=last_complete_month(datetime.now(UTC), self.timezone))
-        return OmsDatabase(f"sqlite:///{self.file}", None, self.timezone)
+def _oms_not_set() -> SettingsInvalid:
+    return SettingsInvalid(
+        "BILLING_OMS_URL is not set, so there is no OMS to read: set it to your order management system's "
+        "SQLAlchemy URL, such as postgresql://user@host/oms; `billing-pipeline demo` and `ui` bring their own"
+    )
 
 
 @dataclass(frozen=True)
@@ -227,7 +213,7 @@ def build_wiring(settings: Settings, progress: Progress | None = None) -> Wiring
         settings.home,
     )
     return Wiring(
-        oms=oms_of(settings),
+        oms=oms_of(settings, rules),
         frames=FrameStore(settings.store_url_or_default),
         ledger=LedgerAt(settings.ledger_url_or_default),
         blobs=BlobStore(settings.store_url_or_default),
@@ -238,11 +224,11 @@ def build_wiring(settings: Settings, progress: Progress | None = None) -> Wiring
     )
 
 
-def oms_of(settings: Settings) -> Oms:
-    """The OMS of the settings, or the demo's."""
+def oms_of(settings: Settings, rules: Rules) -> Oms:
+    """The OMS of the settings; without one, one that refuses to be read."""
     if settings.oms_url is None:
-        return DemoOms(settings.demo_oms_file, settings.home, settings.timezone, settings.inbox_is_local)
-    return OmsDatabase(settings.oms_url, settings.oms_queries, settings.timezone)
+        return NoOms()
+    return OmsDatabase(settings.oms_url, settings.oms_queries, settings.timezone, rules.all_billable_statuses)
 
 
 def transport_of(settings: Settings) -> Transport:

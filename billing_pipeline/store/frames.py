@@ -153,6 +153,8 @@ ROSTER = "month_roster"
 DRIFT = "month_drift"
 STANDINGS = "row_standings"
 TOTALS = "month_totals"
+KEPT_BACK = "month_kept_back"
+WARNINGS = "month_warnings"
 _BILLED: Mapping[str, str] = {
     "invoice_lines": "lines",
     "billing_problems": "problems",
@@ -160,6 +162,8 @@ _BILLED: Mapping[str, str] = {
     ROSTER: "roster",
     DRIFT: "drift",
     STANDINGS: "standings",
+    KEPT_BACK: "kept_back",
+    WARNINGS: "warnings",
 }
 
 Hashes = Mapping[str, str]
@@ -192,17 +196,24 @@ def read_billed(
 ) -> BilledMonth:
     """What was billed, by these hashes, of everybody or of these customers. Raises: FrameMissing, StoreError.
 
-    Billings of releases before 0.2 know nothing of the standings of rows.
+    Billings of releases before 0.2 know neither the standings of rows nor warnings.
     """
     from billing_pipeline.billing.bill import BilledMonth
+    from billing_pipeline.billing.kept_back import kept_back_frame
     from billing_pipeline.billing.standing import no_standings
+    from billing_pipeline.problems import problems_frame
 
-    return BilledMonth(
-        **{
-            part: frames.read(name, month, hashes[name], customers) if name in hashes else no_standings()
-            for name, part in _BILLED.items()
-        }
-    )
+    found = {
+        part: frames.read(name, month, hashes[name], customers)
+        for name, part in _BILLED.items()
+        if name in hashes
+    }
+    unknown = {
+        "kept_back": kept_back_frame([]),
+        "warnings": problems_frame([]),
+        "standings": no_standings(),
+    }
+    return BilledMonth(**{**unknown, **found})
 
 
 def take_over_unversioned(frames: FrameStore, month: str) -> tuple[dict[str, str], dict[str, str]] | None:
@@ -210,7 +221,7 @@ def take_over_unversioned(frames: FrameStore, month: str) -> tuple[dict[str, str
 
     None where it left nothing, or not all. Raises: StoreError.
     """
-    parts = [name for name in _BILLED if name != STANDINGS]
+    parts = [name for name in _BILLED if name not in (KEPT_BACK, WARNINGS, STANDINGS)]
     found = {name: frames.read_unversioned(name, month) for name in (*EXTRACTED, *parts)}
     hashes = {name: frames.write(name, month, frame) for name, frame in found.items() if frame is not None}
     if len(hashes) < len(found):

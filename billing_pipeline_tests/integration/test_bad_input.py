@@ -119,20 +119,24 @@ def test_a_ledger_that_cannot_be_written_fails_the_run_before_anything_is_sent(
     assert installation.files() == {}
 
 
-def test_the_demos_services_are_never_sent_to_a_real_inbox(
-    installation: Installation, tmp_path: Path
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", MONTH),
+        ("run", MONTH, "--customer", "10023"),
+        ("run", MONTH, "--dry-run"),
+        ("preview", MONTH),
+        ("doctor",),
+    ],
+)
+def test_without_an_oms_whatever_reads_it_is_refused_and_no_demo_is_billed(
+    installation: Installation, command: tuple[str, ...]
 ) -> None:
-    (tmp_path / "known_hosts").write_text("", encoding="ascii")
-    for name in ("BILLING_OMS_URL", "BILLING_FOLDER", "BILLING_TRANSPORT"):
-        del installation.environment[name]
-    installation.environment |= {
-        "BILLING_SFTP_HOST": "inbox.example",
-        "BILLING_SFTP_USERNAME": "u",
-        "BILLING_SFTP_PASSWORD": "p",
-        "BILLING_SFTP_KNOWN_HOSTS_FILE": str(tmp_path / "known_hosts"),
-    }
-    answer = installation.command("run", MONTH)
-    assert answer.status != 0
+    del installation.environment["BILLING_OMS_URL"]
+    answer = installation.command(*command)
+    assert answer.status == 2
+    assert "BILLING_OMS_URL is not set" in answer.out + answer.err
+    assert installation.files() == {}
     assert not (installation.home / "demo_oms.db").exists()
 
 

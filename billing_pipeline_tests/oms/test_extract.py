@@ -11,7 +11,7 @@ from billing_pipeline.oms.contract import RELATIONS
 from billing_pipeline.oms.extract import Extract, extract_month
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.oms.source import OmsSource
-from billing_pipeline_tests.support.oms_database import customer, fee, service, task
+from billing_pipeline_tests.support.oms_database import customer, fee, problems_in_extract, service, task
 
 Oms = Callable[..., OmsSource]
 October = Callable[[OmsSource], Extract]
@@ -177,3 +177,26 @@ def test_customers_asked_for_come_without_a_row_of_their_own(any_oms: Oms) -> No
     source = any_oms(customers=[customer("1"), customer("2"), customer("3")], services=[service("S1", "1")])
     extract = extract_month(source, period_of("2026-10", BERLIN), timezone=BERLIN, also=["3", "unknown"])
     assert extract.customers["customer_number"].tolist() == ["1", "3"]
+
+
+def test_a_service_without_an_instant_is_read_where_its_status_is_billable(any_oms: Oms) -> None:
+    source = any_oms(
+        customers=[customer(), customer("2"), customer("3")],
+        services=[
+            service("S1"),
+            service("S2", "2", completed_at=None),
+            service("S3", "3", completed_at=None, status="planned"),
+        ],
+        service_tasks=[task("S2"), task("S3")],
+    )
+
+    for month in ("2026-09", "2026-10"):
+        extract = extract_month(
+            source, period_of(month, BERLIN), timezone=BERLIN, billable_statuses=("completed",)
+        )
+        assert months_by_id(extract) == {"S2": None} | ({"S1": "2026-10"} if month == "2026-10" else {})
+        assert extract.service_tasks["service_id"].tolist() == ["S2"]
+        (problem,) = problems_in_extract(extract)
+        assert (problem.code, problem.source_id) == ("TIMESTAMP_MISSING", "S2")
+        assert "belongs to no month" in problem.message
+        assert "3" not in set(extract.customers["customer_number"])

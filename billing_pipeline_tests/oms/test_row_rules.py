@@ -122,7 +122,7 @@ def test_a_wrong_task_names_its_service_and_the_services_customer(
         ({"vat_percent": "1900"}, "VAT_INVALID", "vat_percent"),
         ({"currency": None}, "CURRENCY_INVALID", "currency"),
         ({"fee_type": None}, "TEXT_INVALID", "fee_type"),
-        ({"charged_at": None}, "TIMESTAMP_WITHOUT_ZONE", "charged_at"),
+        ({"charged_at": None}, "TIMESTAMP_MISSING", "charged_at"),
         ({"customer_number": "4711"}, "CUSTOMER_UNKNOWN", "customer_number"),
     ],
 )

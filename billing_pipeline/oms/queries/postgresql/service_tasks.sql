@@ -8,6 +8,6 @@ FROM service_tasks
 WHERE service_id IN (
     SELECT service_id
     FROM services
-    WHERE completed_at >= :period_start
-      AND completed_at < :period_end
+    WHERE (completed_at >= :period_start AND completed_at < :period_end)
+       OR completed_at IS NULL
 )

@@ -1,4 +1,6 @@
 -- The services completed in the period, whatever their status; one row per service.
+-- A service without completed_at belongs to no month: it is returned every time. If its status is billable, it is
+-- reported; otherwise the pipeline drops it.
 -- :period_start and :period_end are bound as instants (timestamp with time zone, UTC); the period is half-open.
 -- Rows outside it are refused, because another month would bill them once more.
 SELECT
@@ -21,5 +23,5 @@ SELECT
     provider,
     updated_at
 FROM services
-WHERE completed_at >= :period_start
-  AND completed_at < :period_end
+WHERE (completed_at >= :period_start AND completed_at < :period_end)
+   OR completed_at IS NULL

@@ -9,8 +9,7 @@ FROM service_tasks
 WHERE service_id IN (
     SELECT service_id
     FROM services
-    WHERE completed_at IS NOT NULL
-      AND CASE
+    WHERE CASE
               WHEN julianday(completed_at) IS NULL
                   OR completed_at NOT GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
                   THEN TRUE

@@ -1,4 +1,6 @@
 -- The services completed in the period, whatever their status; one row per service.
+-- A service without completed_at belongs to no month: it is returned every time. If its status is billable, it is
+-- reported; otherwise the pipeline drops it.
 -- :period_start and :period_end are bound as text, '2026-09-30T22:00:00Z'; the period is half-open.
 --
 -- Instants are text in SQLite: ISO 8601 with Z or an offset, which julianday() understands. It rounds to
@@ -24,8 +26,7 @@ SELECT
     provider,
     updated_at
 FROM services
-WHERE completed_at IS NOT NULL
-  AND CASE
+WHERE CASE
           WHEN julianday(completed_at) IS NULL
               OR completed_at NOT GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
               THEN TRUE

@@ -1,0 +1,126 @@
+"""Rows that could be billed and are not: set aside until a person decides, or blocked alone by a problem of their own.
+
+Neither changes what becomes of their customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+
+from billing_pipeline.billing.arrow import MINOR, TEXT, array, each_row, where
+from billing_pipeline.money import exponent_of, format_minor, round_half_up
+from billing_pipeline.problems import Code, Problem
+
+SET_ASIDE: Final = "set_aside"
+
+KEPT_BACK: Final = pa.schema(
+    [
+        ("standing", TEXT),  # SET_ASIDE or BLOCKED
+        ("source_kind", TEXT),
+        ("source_id", TEXT),
+        ("customer_number", TEXT),
+        ("month", TEXT),  # the row's own
+        ("code", TEXT),
+        ("field", TEXT),
+        ("value", TEXT),
+        ("net", MINOR),  # null where quantity, price or currency is unknown
+        ("currency", TEXT),  # the row's own; "" where it has none
+        ("message", TEXT),
+    ]
+)
+"""One row per problem of such a row, by customer_number (code point), kind and id."""
+
+
+def unknown_statuses(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The source rows flagged `is_set_aside`, as `KEPT_BACK`."""
+    for row in each_row(where(rows, array(rows["is_set_aside"]))):
+        yield {
+            "standing": SET_ASIDE,
+            **_facts(row),
+            "code": Code.STATUS_UNKNOWN,
+            "field": "status",
+            "value": row.unknown_status,
+            "message": f"Service {row.source_id} has the status {row.unknown_status!r}, {_NAME_IT}",
+        }
+
+
+def kept_back_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """`KEPT_BACK` of these rows."""
+    listed = sorted(
+        rows,
+        key=lambda row: tuple(str(row[name]) for name in ("customer_number", "source_kind", "source_id")),
+    )
+    frame: pd.DataFrame = pa.Table.from_pylist(listed, schema=KEPT_BACK).to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def kept_back_told(kept_back: pd.DataFrame) -> list[Problem]:
+    """What people are told of these rows: unknown statuses in one sentence for each status, all others row by row."""
+    told: list[Problem] = []
+    by_status: dict[str, list[Any]] = {}
+    for row in each_row(kept_back):
+        if row.code == Code.STATUS_UNKNOWN:
+            by_status.setdefault(row.value, []).append(row)
+        else:
+            told.append(
+                Problem(Code(row.code), row.customer_number, row.message, row.source_id, row.field, row.value)
+            )
+    for status, rows in sorted(by_status.items()):
+        count = "1 service has" if len(rows) == 1 else f"{len(rows)} services have"
+        customers = sorted({row.customer_number for row in rows})
+        shown = ", ".join(customers[:_SHOWN]) + (
+            f" and {len(customers) - _SHOWN} more" * (len(customers) > _SHOWN)
+        )
+        told.append(
+            Problem(
+                Code.STATUS_UNKNOWN,
+                "",
+                f"{count} the status {status!r} ({_sums(rows)} net; customers {shown}), {_NAME_IT}",
+                field="status",
+                value=status,
+            )
+        )
+    return told
+
+
+_SHOWN: Final = 5
+_NAME_IT: Final = (
+    "which the rules name nowhere, and are set aside: correct it in the OMS, or name it in billable_statuses or "
+    "not_billable_statuses of the rules"
+)
+
+
+def _sums(rows: Iterable[Any]) -> str:
+    sums: dict[str, int] = {}
+    for row in rows:
+        if row.net is not None:
+            sums[row.currency] = sums.get(row.currency, 0) + row.net
+    return (
+        ", ".join(format_minor(net, currency, "en") for currency, net in sorted(sums.items())) or "no price"
+    )
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    """What a source row brings along."""
+    return {
+        "source_kind": row.source_kind,
+        "source_id": row.source_id,
+        "customer_number": row.customer_number,
+        "month": row.month,
+        "net": _net(row),
+        "currency": row.currency or "",
+    }
+
+
+def _net(row: Any) -> int | None:
+    if row.quantity is None or row.unit_price is None or not row.currency:
+        return None
+    try:
+        exponent = exponent_of(row.currency)
+    except ValueError:
+        return None
+    return int(round_half_up(row.quantity * row.unit_price, exponent).scaleb(exponent))
