@@ -264,9 +264,12 @@ def adjust_add(
     from billing_pipeline.delivery.ledger import open_ledger
     from billing_pipeline.report.decision_text import adjustment_line
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.real_customer import require_real_customer
+    from billing_pipeline.steps.wiring import build_wiring
 
     settings = load_settings()
     _require_month(month, settings.timezone, settings.first_month)
+    require_real_customer(build_wiring(settings).oms, customer)
     added = open_ledger(settings.ledger_url_or_default).adjustments.add(
         month=month,
         customer_number=customer,

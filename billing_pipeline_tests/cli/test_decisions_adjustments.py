@@ -53,14 +53,17 @@ def test_a_customer_with_nothing_but_an_adjustment_is_billed_with_their_address(
     assert '"Only a discount GmbH"' in installation.files()["easybill_2026-10_10024.csv"]
 
 
-def test_an_adjustment_of_a_customer_whom_the_oms_does_not_know_is_a_problem(
+def test_an_adjustment_of_a_customer_whom_the_oms_does_not_know_or_only_tests_with_is_refused(
     installation: Installation,
 ) -> None:
-    add(installation, "404")
-    answer = installation.command("run", MONTH, "--json")
-    assert answer.status == 1
-    (problem,) = customer_in(answer.json(), "404")["problems"]
-    assert (problem["code"], problem["source_id"]) == ("CUSTOMER_UNKNOWN", "1")
+    installation.oms.customer("10099", is_test=True)
+    for number in ("404", "10099"):
+        answer = installation.command("adjust", "add", MONTH, "--customer", number, *DISCOUNT, *SIGNED)
+        assert answer.status == 2
+        assert (
+            f"--customer {number}: the OMS has no customer of this number, or a test customer" in answer.err
+        )
+    assert installation.ledger.adjustments.of_month(MONTH, deleted=True) == []
 
 
 def test_it_can_be_changed_deleted_and_brought_back_until_it_is_billed(installation: Installation) -> None:
@@ -93,16 +96,29 @@ def test_it_can_be_changed_deleted_and_brought_back_until_it_is_billed(installat
     assert actions == ["adjust add", "adjust edit", "adjust delete", "adjust undo"]
 
 
-@pytest.mark.parametrize("customer", ["10023", "10024"])
-def test_a_month_that_is_closed_takes_no_adjustment_and_says_what_to_do(
-    installation: Installation, customer: str
+def test_a_month_that_is_closed_takes_no_adjustment_and_the_month_that_is_offered_bills_it(
+    installation: Installation,
 ) -> None:
     installation.run_json(MONTH)
-    answer = installation.command("adjust", "add", MONTH, "--customer", customer, *DISCOUNT, *SIGNED)
+    answer = installation.command("adjust", "add", MONTH, "--customer", "10023", *DISCOUNT, *SIGNED)
     assert answer.status == 2
-    assert f"2026-10 is closed for customer {customer}" in answer.err
-    assert "add the adjustment to a later month" in answer.err
+    assert "2026-10 is closed for customer 10023: order 2026-10-10023 has been sent" in answer.err
+    assert "add the adjustment to 2026-11, their next month that is open" in answer.err
     assert installation.ledger.adjustments.of_month(MONTH, deleted=True) == []
+    added = installation.command("adjust", "add", "2026-11", "--customer", "10023", *DISCOUNT, *SIGNED)
+    assert added.status == 0
+
+
+def test_where_nothing_was_sent_an_adjustment_can_still_be_added_and_is_billed_there(
+    installation: Installation,
+) -> None:
+    installation.run_json(MONTH)
+    positive = [
+        "--price" if part == "--price" else "10" if part.startswith("-10") else part for part in DISCOUNT
+    ]
+    added = installation.command("adjust", "add", MONTH, "--customer", "10024", *positive, *SIGNED)
+    assert added.status == 0
+    assert customer_in(installation.run_json(MONTH), "10024")["net"] == 1000
 
 
 @pytest.mark.parametrize(

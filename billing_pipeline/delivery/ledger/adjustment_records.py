@@ -16,16 +16,16 @@ import sqlalchemy as sa
 
 from billing_pipeline.billing.adjustments import Adjustment
 from billing_pipeline.delivery.ledger.database import Database, insert
+from billing_pipeline.delivery.ledger.deliveries import STANDS
 from billing_pipeline.delivery.ledger.events import Note, append, event_of, require_signature
 from billing_pipeline.delivery.ledger.tables import (
     adjustment_versions,
     adjustments,
     billed_rows,
     deliveries,
-    finished_months,
-    month_customers,
 )
 from billing_pipeline.delivery.records import AdjustmentAction, AdjustmentRecord
+from billing_pipeline.oms.period import next_month
 from billing_pipeline.problems import UsageError
 
 _CONTENT = ("title", "quantity", "unit_price_net", "vat_percent", "unit", "item_number", "deleted")
@@ -227,33 +227,19 @@ class Adjustments:
 
 
 def _not_closed(connection: sa.Connection, month: str, customer_number: str) -> None:
-    """Raises UsageError where no row may come to the customer's month any more, as `Reading.closed` has it."""
-    order_number = connection.execute(
-        sa.select(deliveries.c.order_number)
-        .where(
-            deliveries.c.month == month,
-            deliveries.c.customer_number == customer_number,
-            deliveries.c.committed_at.is_not(None),
-        )
-        .order_by(deliveries.c.revision.desc())
-    ).scalar()
-    entry = connection.execute(
-        sa.select(month_customers.c.closed_at).where(
-            month_customers.c.month == month, month_customers.c.customer_number == customer_number
-        )
-    ).one_or_none()
-    finished = connection.execute(
-        sa.select(finished_months.c.month).where(finished_months.c.month == month)
-    ).scalar()
-    if order_number is not None:
-        why = f"order {order_number} has been sent"
-    elif (entry is None and finished) or (entry is not None and entry.closed_at is not None):
-        why = "there was nothing to bill when it was delivered"
-    else:
+    """Raises UsageError where the customer's month was sent, naming the next one that was not."""
+    sent = sa.select(deliveries.c.month, deliveries.c.order_number).where(
+        deliveries.c.customer_number == customer_number, deliveries.c.month >= month, *STANDS
+    )
+    orders = {row.month: row.order_number for row in connection.execute(sent)}
+    if month not in orders:
         return
+    following = next_month(month)
+    while following in orders:
+        following = next_month(following)
     raise UsageError(
-        f"{month} is closed for customer {customer_number}: {why}; add the adjustment to a later month, or "
-        f"have `billing-pipeline correct {month} --customer {customer_number}` bill what the OMS says now"
+        f"{month} is closed for customer {customer_number}: order {orders[month]} has been sent; add the adjustment to "
+        f"{following}, their next month that is open"
     )
 
 

@@ -127,7 +127,7 @@ class Deliveries:
     def closed(self, months: Collection[str]) -> frozenset[tuple[str, str]]:
         """The (customer_number, month)s that are closed: what stands there was committed for sending."""
         query = sa.select(deliveries.c.customer_number, deliveries.c.month).where(
-            deliveries.c.month.in_(months), *_STANDS
+            deliveries.c.month.in_(months), *STANDS
         )
         with self._db.reading() as connection:
             return frozenset((row[0], row[1]) for row in connection.execute(query))
@@ -137,7 +137,7 @@ class Deliveries:
 
         That is the last revision that was committed for sending, unless it was withdrawn.
         """
-        query = sa.select(deliveries).where(*_STANDS)
+        query = sa.select(deliveries).where(*STANDS)
         if month is not None:
             query = query.where(deliveries.c.month == month)
         query = query.order_by(deliveries.c.month, deliveries.c.customer_number)
@@ -250,7 +250,8 @@ _REPLACED = sa.exists().where(
     _later.c.revision > deliveries.c.revision,
     _later.c.committed_at.is_not(None),
 )
-_STANDS = (deliveries.c.committed_at.is_not(None), deliveries.c.state != State.WITHDRAWN, ~_REPLACED)
+STANDS = (deliveries.c.committed_at.is_not(None), deliveries.c.state != State.WITHDRAWN, ~_REPLACED)
+"""What was committed for sending, and neither replaced by a later revision nor withdrawn."""
 # A correction takes its rows over from a file that was committed.
 _IS_COMMITTED = sa.or_(deliveries.c.committed_at.is_not(None), deliveries.c.revision > 1)
 _BILLED = (

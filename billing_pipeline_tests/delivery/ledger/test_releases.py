@@ -133,7 +133,7 @@ def test_omissions_are_listed_until_removed_and_kept_for_ever(ledger: Ledger) ->
 
 def test_an_omission_names_a_customer_or_a_service_and_is_removed_once(ledger: Ledger) -> None:
     for named in ({}, {"customer_number": "1", "service_id": "S"}):
-        with pytest.raises(UsageError, match="either a customer or a service"):
+        with pytest.raises(UsageError, match="a customer, a service or a fee"):
             ledger.omissions.add(month=None, reason="r", author="Ann", **named)
     one = ledger.omissions.add(month=None, customer_number="1", reason="r", author="Ann")
     ledger.omissions.remove(one.id, reason="r", author="Ann")
