@@ -47,6 +47,8 @@ class ParcelDelivery:
     def next(self) -> Delivery | None:
         """The delivery to move on, planned and free; None once nothing is left to do. Raises: LedgerUnavailable."""
         context, export = self._context, self._parcel.export
+        if self.published_here and self._is_settled():
+            return None
         while True:
             try:
                 planned = context.ledger.plans.plan(
@@ -80,6 +82,14 @@ class ParcelDelivery:
             if planned.state is not State.COMMITTING and not self._may_be_sent():
                 return None
             return planned
+
+    def _is_settled(self) -> bool:
+        """Reads what became of what was published here: nobody plans it, so that to look is enough."""
+        found = self._context.ledger.deliveries.of_order(self._parcel.export.order_number)
+        if found is None or not (found.state in SENT_STATES or found.state is State.HELD):
+            return False
+        self._settle(found)
+        return True
 
     def _may_be_sent(self) -> bool:
         """Reads and checks the stored bytes; one that is damaged fails its customer alone."""

@@ -78,6 +78,8 @@ def page(
         table(("machine", ""), machine.items()),
         HOW_TO_READ,
     ]
+    reached = table(("reach", "measured", "goal", ""), reach({one.name: one for one in measured}))
+    parts += ["## Reach", reached] if reached else []
     for one in measured:
         parts += [
             f"## {one.name}: {one.size.customers:,} customers × {one.size.services:,} services",
@@ -102,6 +104,47 @@ def page(
     for title, lines in (others or {}).items():
         parts += [f"## {title}", "\n".join(["```text", *lines, "```"])]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def reach(measured: Mapping[str, Measured]) -> Iterator[tuple[str, ...]]:
+    """What is to be reached, by wall clock, of the sizes that were measured: figure, goal, and whether it is."""
+    medium, large, one_customer = (measured.get(name) for name in ("M", "L", "X"))
+    if medium is not None:
+        run, floor = medium.middle(RUN), medium.floor
+        yield from _reached("M: `run MONTH` over floors 1 + 2 + 3", _times(run, floor), 8)
+        yield from _reached(
+            "M: again, unchanged, over floors 1 + 2 + 3", _times(medium.middle(AGAIN), floor), 5
+        )
+        if medium.months_behind:
+            name = f"M: with {medium.months_behind} finished months behind it over `run MONTH`"
+            yield from _reached(name, _times(medium.middle(NEXT), run), 1.3)
+        yield from _reached("M: peak memory of any run, MB", _peak_mb(medium), 600)
+        yield from _reached("M: store over CSV, in bytes", medium.store_bytes / medium.csv_bytes, 1.5)
+        yield from _reached("M: on PostgreSQL over SQLite", _times(medium.middle(ON_POSTGRES), run), 1.3)
+        for row, seconds in ((STATUS, 1.0), (HELP, 0.3)):
+            middle = medium.middle(row)
+            yield from _reached(f"M: {row}, s", None if middle is None else middle.wall_s, seconds)
+    if medium is not None and large is not None:
+        yield from _reached("L over M: time", _times(large.middle(RUN), medium.middle(RUN)), 5.5)
+        of, over = large.middle(RUN), medium.middle(RUN)
+        yield from _reached("L over M: memory", of.peak_bytes / over.peak_bytes if of and over else None, 2)
+    if one_customer is not None:
+        yield from _reached("X: peak memory of any run, MB", _peak_mb(one_customer), 600)
+
+
+def _reached(name: str, figure: float | None, goal: float) -> Iterator[tuple[str, ...]]:
+    if figure is not None:
+        yield name, f"{figure:,.2f}", f"≤ {goal:g}", "reached" if figure <= goal else "missed"
+
+
+def _times(of: Sample | None, over: Sample | None) -> float | None:
+    return of.wall_s / over.wall_s if of is not None and over is not None else None
+
+
+def _peak_mb(measured: Measured) -> float | None:
+    """Of the medians of all rows that are runs, the largest."""
+    middles = [measured.middle(row) for row in (RUN, AGAIN, NEXT, ON_POSTGRES)]
+    return max((one.peak_bytes / 1e6 for one in middles if one is not None), default=None)
 
 
 def rows(measured: Measured) -> Iterator[tuple[str, ...]]:

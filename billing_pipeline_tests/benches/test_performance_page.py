@@ -7,7 +7,7 @@ import pytest
 from billing_pipeline_tests.benches import performance_page as rows
 from billing_pipeline_tests.benches.bench_oms import Size
 from billing_pipeline_tests.benches.measured import Sample
-from billing_pipeline_tests.benches.performance_page import Measured, page, ratio, spread, table
+from billing_pipeline_tests.benches.performance_page import Measured, page, ratio, reach, spread, table
 
 MB = 1_000_000
 
@@ -92,3 +92,18 @@ def test_l_over_m_stands_where_both_were_measured() -> None:
     assert "| `run MONTH` of L over that of M (5 × the lines) | 5.00 | 5.00 | 2.00 |" in page(
         [medium, large], {}
     )
+
+
+def test_what_is_to_be_reached_stands_with_its_goal_and_only_where_it_was_measured() -> None:
+    medium = measured("M")
+    large = Measured("L", Size(1, 1), {rows.RUN: [Sample(72, 40, 500 * MB)]}, csv_bytes=1, store_bytes=1)
+    assert list(reach({"M": medium, "L": large})) == [
+        ("M: `run MONTH` over floors 1 + 2 + 3", "2.00", "≤ 8", "reached"),
+        ("M: peak memory of any run, MB", "350.00", "≤ 600", "reached"),
+        ("M: store over CSV, in bytes", "2.50", "≤ 1.5", "missed"),
+        ("L over M: time", "6.00", "≤ 5.5", "missed"),
+        ("L over M: memory", "1.43", "≤ 2", "reached"),
+    ]
+    assert list(reach({"S": measured("S")})) == []
+    assert "| L over M: time | 6.00 | ≤ 5.5 | missed |" in page([medium, large], {})
+    assert "## Reach" not in page([measured("S")], {})

@@ -21,6 +21,7 @@ from billing_pipeline.delivery.transports.protocol import (
     NameTaken,
     NotFound,
     RemoteFile,
+    RenameNotDone,
 )
 
 Operation = Literal["connect", "stat", "create", "read", "rename", "remove", "list"]
@@ -59,6 +60,9 @@ class FakeServer:
     """How often a connection was asked for, and beside it how often one was given."""
     connections: int = 0
     after_each: Callable[[FakeServer, str, str], None] | None = None
+    one_step: bool = True
+    """Whether a rename cannot leave both names behind."""
+    die_between_link_and_unlink: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def fail(
@@ -142,8 +146,16 @@ class FakeInbox:
                 raise NotFound(f"{source} is not on fake")
             if target in self._server.files:
                 raise NameTaken(f"{target} exists already on fake")
+            if self._server.die_between_link_and_unlink:
+                self._server.put(target, self._server.files[source])
+                return
             if fault is None or fault.error is not None:
                 self._server.put(target, self._server.files.pop(source))
+            else:
+                raise RenameNotDone(f"fake confirmed the rename of {source} and did not do it")
+
+    def renames_in_one_step(self, directory: str) -> bool:
+        return self._server.one_step
 
     def remove(self, path: str) -> None:
         with self._call("remove", path):

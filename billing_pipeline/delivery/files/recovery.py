@@ -62,6 +62,8 @@ class Action(Enum):
     CONSUMED = auto()
     RENAME = auto()
     """The rename has not happened: rename the same temporary file; nothing is uploaded again."""
+    PRESUMED = auto()
+    """Nobody can look where a published file would be by now: it was published, most likely."""
     HOLD = auto()
 
 
@@ -126,8 +128,15 @@ def decide(states: FileStates) -> Decision:
                 Code.REJECTED_BY_RECEIVER,
                 "the receiver moved the file to its error directory",
             )
+        case FileStates(temporary=FileState.GONE, inbox=FileState.GONE, archive=FileState.GONE):
+            return Decision(
+                Action.HOLD,
+                Code.DELIVERY_FAILED,
+                "it is neither in the inbox nor in the archive, and its temporary file is gone too: whether the "
+                "receiver took it, or a cleaner the temporary file, cannot be told",
+            )
         case FileStates(temporary=FileState.GONE, inbox=FileState.GONE):
-            return Decision(Action.PUBLISHED)
+            return Decision(Action.PRESUMED)
         case FileStates(
             temporary=FileState.SAME,
             inbox=FileState.GONE,

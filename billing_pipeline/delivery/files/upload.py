@@ -11,9 +11,11 @@ to the final name, and each temporary file carries the token under which it was 
    an upload may be taken over at any time, from the living as from the dead; that a run waits for a living
    one only spares work.
 2. COMMITTING(T) is left only for PUBLISHED, CONSUMED or HELD, never for another token: no second temporary
-   file is committed after the first. Only a person who releases a held delivery to be sent makes it PLANNED
-   again. T's file is removed when the delivery is held, and once more by the next upload before it writes
-   its own, so that a sleeper who still holds T has nothing left to rename.
+   file is committed after the first. There are two exceptions. A person who releases a held delivery to be sent
+   makes it PLANNED again. And so does the one who committed, when the server refused its rename and T's file is
+   still there, by a compare-and-set that fails once anybody else has taken T up: nobody is left then who could
+   ask for T's rename. T's file is removed when the delivery is held, and once more by the next upload before it
+   writes its own, so that a sleeper who still holds T has nothing left to rename.
 3. In COMMITTING(T) several may be at work: the one who committed, asleep, and any number who recover. All
    they can do is to rename the same one file. A rename consumes its source: the first wins, and the others
    are told that the source is gone (NotFound) or the target there (NameTaken), and look again. They look in
@@ -25,7 +27,8 @@ to the final name, and each temporary file carries the token under which it was 
 
 What the server must promise for 3 is that a rename is one step. OpenSSH's is link and unlink; were the
 server itself to die between the two, and a poller to take and delete the file before anybody looks, the
-table's "there, gone, gone" would rename again. With an archive directory configured, even that is seen.
+table's "there, gone, gone" would rename again. With an archive directory configured, even that is seen. Where the
+two steps are our own (a folder without a rename that does not overwrite), "there, gone, gone" is held.
 
 Eventually once: a failure gives the delivery back (`give_back`), so that the next attempt goes on at once;
 the death of a process is noticed on the same machine (`liveness`), and elsewhere when the lease is over.
@@ -42,13 +45,16 @@ from billing_pipeline.delivery.files.recovery import Action, Decision, decide, i
 from billing_pipeline.delivery.ledger import Note, new_token
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.delivery.transports.protocol import (
+    ConnectionLost,
     DeliveryError,
     InboxBusy,
     InboxConnection,
+    InboxTimeout,
     NameRefused,
     NameTaken,
     NotFound,
     ReadBackMismatch,
+    RenameNotDone,
 )
 from billing_pipeline.problems import Code
 from billing_pipeline.store.blobs import sha256_of
@@ -67,6 +73,8 @@ CRASH_POINTS: Final = (
 """Where `DeliveryContext.at_crash_point` is called: after each step that something could die behind."""
 
 _LOOKS = 5
+_IN_DOUBT: Final = (ConnectionLost, InboxTimeout, RenameNotDone)
+"""After these a rename may have happened, or happen yet. Any other error is the server's no."""
 
 
 def move_on(planned: Delivery, data: bytes, inbox: InboxConnection, context: DeliveryContext) -> bool:
@@ -105,14 +113,37 @@ def _upload(planned: Delivery, data: bytes, inbox: InboxConnection, context: Del
     if committed is None:
         return False
     context.at_crash_point("committed")
+    refused: DeliveryError | None = None
     with _GivenBack(committed, context):
         try:
             inbox.rename(committed.temporary_path, committed.remote_path)
         except (NameTaken, NotFound):
             return _resolve(committed, inbox, context)
-        context.at_crash_point("renamed")
-        return _published(committed, Note("publish", committed.remote_path), context, renamed=True)
+        except _IN_DOUBT:
+            raise
+        except DeliveryError as refusal:
+            if not _taken_back(committed, refusal, inbox, context):
+                raise
+            refused = refusal
+        else:
+            context.at_crash_point("renamed")
+            return _published(committed, Note("publish", committed.remote_path), context, renamed=True)
+    if refused is not None:
+        raise refused
     return False
+
+
+def _taken_back(
+    committed: Delivery, refusal: DeliveryError, inbox: InboxConnection, context: DeliveryContext
+) -> bool:
+    """COMMITTING → PLANNED: our rename was refused, and its file is still there, so that nothing was published.
+
+    False where the file is gone, or somebody else has taken the delivery up, who may be allowed what we were refused.
+    """
+    if inbox.stat(committed.temporary_path) is None:
+        return False
+    note = Note("attempt", f"the rename was refused, nothing was published: {refusal}", outcome="failure")
+    return context.ledger.transitions.rename_refused(committed, note) is not None
 
 
 def _write_and_commit(
@@ -198,6 +229,10 @@ def _resolve(committed: Delivery, inbox: InboxConnection, context: DeliveryConte
         decision = decide(states)
         match decision.action:
             case Action.RENAME:
+                if not inbox.renames_in_one_step(committed.remote_dir):
+                    if _hold(committed, _TWO_STEPS, context):
+                        inbox.remove(committed.temporary_path)
+                    return False
                 try:
                     inbox.rename(committed.temporary_path, committed.remote_path)
                 except (NameTaken, NotFound):
@@ -212,11 +247,20 @@ def _resolve(committed: Delivery, inbox: InboxConnection, context: DeliveryConte
             case _:
                 inbox.remove(committed.temporary_path)
                 consumed = decision.action is Action.CONSUMED
-                note = Note("recover", f"{decision.action.name.lower()}: {states}")
+                action = "presume" if decision.action is Action.PRESUMED else "recover"
+                note = Note(action, f"{decision.action.name.lower()}: {states}")
                 return _published(committed, note, context, consumed=consumed)
     raise InboxBusy(
         f"{context.destination.endpoint} changed {committed.remote_path} each time it was looked at"
     )
+
+
+_TWO_STEPS: Final = Decision(
+    Action.HOLD,
+    Code.DELIVERY_FAILED,
+    "the temporary file is there and the final name is not, and in this folder a rename is two steps: whether we died "
+    "before it, or within it and the receiver has taken the file since, cannot be told",
+)
 
 
 def _published(

@@ -23,7 +23,7 @@ from contextlib import ExitStack
 from billing_pipeline.delivery.channel import Withdrawal
 from billing_pipeline.delivery.context import DeliveryContext
 from billing_pipeline.delivery.files.pool import deadline_of
-from billing_pipeline.delivery.files.recovery import Action, decide, inspect, join
+from billing_pipeline.delivery.files.recovery import Action, FileState, decide, inspect, join
 from billing_pipeline.delivery.ledger import Note, new_token
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.delivery.transports.protocol import (
@@ -33,6 +33,7 @@ from billing_pipeline.delivery.transports.protocol import (
     Transient,
     Transport,
 )
+from billing_pipeline.problems import Code
 from billing_pipeline.store.blobs import sha256_of
 
 _TAKEN = "the receiver had taken it"
@@ -134,7 +135,12 @@ def _taken_meanwhile(begun: Delivery, inbox: InboxConnection, context: DeliveryC
     states = inspect(begun, inbox, context.destination.places)
     decision = decide(states)
     note = Note("withdraw", f"{_TAKEN}: {states}", outcome="failure")
-    if decision.action not in (Action.PUBLISHED, Action.CONSUMED):
+    gone = states.temporary is states.inbox is FileState.GONE
+    # It lay there a moment ago: if it is nowhere now, it is the receiver who has it.
+    taken = (
+        gone and decision.code is not Code.REJECTED_BY_RECEIVER and decision.code is not Code.NAME_COLLISION
+    )
+    if not taken and decision.action is not Action.PUBLISHED:
         context.ledger.events.record_exchange(begun, note, run_id=context.run_id)
         return decision.reason
     back = context.ledger.transitions.not_withdrawn(begun, note)

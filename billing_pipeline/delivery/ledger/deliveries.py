@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from billing_pipeline.billing.late import BILLED
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.plans import delivery_of, portions
+from billing_pipeline.delivery.ledger.plans import delivery_of, is_among, portions
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, Export, RowInFile, State
 
@@ -181,7 +179,11 @@ class Deliveries:
         """
         of_months = billed_rows.c.month.in_(months)
         which = [of_months] + [
-            sa.and_(billed_rows.c.source_kind == kind, ~of_months, self._is_among(of_kind))
+            sa.and_(
+                billed_rows.c.source_kind == kind,
+                ~of_months,
+                is_among(billed_rows.c.source_id, of_kind, self._db.engine.dialect),
+            )
             for kind, of_kind in ids.items()
             if of_kind
         ]
@@ -232,14 +234,6 @@ class Deliveries:
         )
         with self._db.reading() as connection:
             return {(row[0], row[1]) for row in connection.execute(query)}
-
-    def _is_among(self, ids: Sequence[str]) -> sa.ColumnElement[bool]:
-        """Whether a row has one of these ids, however many: they are one parameter, not one each."""
-        if self._db.is_postgresql:
-            among = sa.cast(sa.bindparam(None, list(ids)), ARRAY(sa.Text))
-            return billed_rows.c.source_id == sa.any_(among)
-        listed = sa.func.json_each(json.dumps(list(ids))).table_valued("value")
-        return billed_rows.c.source_id.in_(sa.select(listed.c.value))
 
 
 _ROWS_PER_PORTION: Final = 50_000

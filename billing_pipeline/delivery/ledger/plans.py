@@ -6,6 +6,7 @@ Every plan gets a fresh token, so that whoever has read the plan before it canno
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import Note, about, append
@@ -222,9 +224,6 @@ def _write(
     return insert(connection, deliveries, said)
 
 
-_IDS_PER_QUERY = 5_000
-
-
 def rows_billed_by(connection: sa.Connection, delivery_id: int) -> dict[BilledRow, int]:
     """The rows that this delivery bills now, with their id in `billed_rows`."""
     query = sa.select(billed_rows).where(
@@ -254,7 +253,7 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
             .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
             .where(
                 billed_rows.c.source_kind == kind,
-                billed_rows.c.source_id.in_(ids),
+                is_among(billed_rows.c.source_id, ids, connection.dialect),
                 billed_rows.c.released_at.is_(None),
                 another,
             )
@@ -273,19 +272,30 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
 
 
 def _ids_by_kind(rows: Iterable[BilledRow]) -> Iterator[tuple[str, Sequence[str]]]:
-    """The ids of each kind, in `portions`."""
+    """The ids of each kind."""
     ids: dict[str, list[str]] = {}
     for row in rows:
         ids.setdefault(row.source_kind, []).append(row.source_id)
-    for kind, of_kind in sorted(ids.items()):
-        for portion in portions(of_kind):
-            yield kind, portion
+    yield from sorted(ids.items())
+
+
+_IDS_PER_QUERY = 5_000
 
 
 def portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """The ids in portions that both databases take as parameters of one query."""
     for start in range(0, len(ids), _IDS_PER_QUERY):
         yield ids[start : start + _IDS_PER_QUERY]
+
+
+def is_among(
+    column: sa.ColumnElement[str], texts: Sequence[str], dialect: sa.Dialect
+) -> sa.ColumnElement[bool]:
+    """Whether the column has one of these texts, however many: they are one parameter, not one each."""
+    if dialect.name == "postgresql":
+        return column == sa.any_(sa.cast(sa.bindparam(None, list(texts)), ARRAY(sa.Text)))
+    listed = sa.func.json_each(json.dumps(texts)).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
 
 
 def bill(
@@ -373,8 +383,19 @@ def _values(row: BilledRow, customer_number: str, delivery_id: int) -> dict[str,
 
 
 def _add(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
+    """Insert these rows of `billed_rows`, in their order."""
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
         connection.execute(sa.insert(billed_rows), rows)
+    else:
+        # As the driver takes them: to bind each value of each row costs SQLAlchemy more than the insert itself.
+        names = list(rows[0])
+        columns, values = ", ".join(names), ", ".join("?" * len(names))
+        connection.exec_driver_sql(
+            f"INSERT INTO billed_rows ({columns}) VALUES ({values})",  # noqa: S608 (names of our own columns)
+            [tuple(row.values()) for row in rows],
+        )
 
 
 def release_rows(

@@ -130,6 +130,19 @@ class Transitions:
             note=note,
         )
 
+    def rename_refused(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """COMMITTING(token) → PLANNED: the rename was refused to the one who committed, and nobody has adopted it.
+
+        The token and its temporary file stay, so that the next one to take it removes the file.
+        """
+        return self._move(
+            delivery,
+            from_states=(State.COMMITTING,),
+            to={"state": State.PLANNED, "holder": "", "committed_at": None},
+            note=note,
+            and_unchanged_since=delivery.updated_at,
+        )
+
     def consumed(self, delivery: Delivery, note: Note) -> Delivery | None:
         """PUBLISHED → CONSUMED: it left the inbox."""
         return self._move(delivery, from_states=(State.PUBLISHED,), to={"state": State.CONSUMED}, note=note)

@@ -5,7 +5,8 @@ as if that were a server's. Nothing here retries; a share that hangs, hangs: the
 time-out for it.
 
 Renaming never overwrites. On Linux that is `renameat2(RENAME_NOREPLACE)`, one step in which nothing can
-die. Where the file system does not know it (NFS), `link` and `unlink` do the same in two. Where there are
+die. Where the file system does not know it (NFS), `link` and `unlink` do the same in two: who died in between leaves
+the file with both names, and recovery asks (`renames_in_one_step`). Where there are
 no hard links either (some CIFS shares), the target is looked up first; then two writers of the same name
 could meet, and the ledger's compare-and-set alone decides that there is one.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -38,6 +40,7 @@ from billing_pipeline.delivery.transports.protocol import (
     NotFound,
     PermissionRefused,
     RemoteFile,
+    RenameNotDone,
     TooManyNames,
     checked_path,
 )
@@ -127,7 +130,29 @@ class FolderInbox:
         """Move, never over an existing file (see the module for how far that holds)."""
         with self._asking("renaming", source) as old, self._asking("renaming to", target) as new:
             _rename_new(old, new)
-            _sync_directory(new.parent)
+            try:
+                _sync_directory(new.parent)
+            except OSError as error:
+                raise ConnectionLost(
+                    f"{self._address}, renaming {source}: it was renamed, and whether that is on disk is not known "
+                    f"({error.strerror}); see to the folder"
+                ) from error
+            if old.is_symlink() or old.exists():
+                raise RenameNotDone(
+                    f"{self._address} renamed {source} to {target}, and it is still there; see to the folder"
+                )
+
+    def renames_in_one_step(self, directory: str) -> bool:
+        """Tried out: the file system alone knows."""
+        token = secrets.token_hex(8)
+        with self._asking("trying a rename in", directory) as folder:
+            first, second = (folder / f".rename.{token}.{part}.tmp" for part in ("a", "b"))
+            try:
+                first.touch(exist_ok=False)
+                return _one_step(first, second)
+            finally:
+                first.unlink(missing_ok=True)
+                second.unlink(missing_ok=True)
 
     def remove(self, path: str) -> None:
         """Remove a file; an absent one is fine."""
@@ -171,7 +196,28 @@ def _rename_new(source: Path, target: Path) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
         source.rename(target)
     else:
-        source.unlink()
+        try:
+            source.unlink()
+        except OSError as error:
+            # The target is there: whatever is said of the source, the file is published.
+            raise OSError(errno.EIO, f"it has both names now ({error.strerror})", str(source)) from error
+
+
+def _one_step(source: Path, target: Path) -> bool:
+    """Whether `_rename_new` moves by one call. Moves, or links, or neither."""
+    try:
+        if _rename_noreplace(source, target):
+            return True
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise
+        return True
+    return False
 
 
 @cache

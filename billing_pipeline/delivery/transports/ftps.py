@@ -3,8 +3,9 @@
 What FTP cannot promise, and SFTP can: there is no create-if-absent. STOR and RNTO overwrite, so the name is looked up
 first, and between the look and the act somebody else may take it; that our own runs never do is the ledger's doing
 (a temporary name is used once, a final name has one holder of the token). A server confirms a whole upload, not each
-write, and cannot be asked to sync. Answers are words: "550" means absent, forbidden and much else, so where it matters
-a look decides. SFTP is the safer choice.
+write, and cannot be asked to sync. Answers are words: 550 and 530 mean absent, forbidden and much else, in whatever
+language. A file is absent only where the server says so in the system's own words ("No such file"), or where a listing
+of its directory does not have it; else it cannot be told, and is an error. SFTP is the safer choice.
 
 Time: each answer, and each block of a transfer, comes within `timeout_s`, or the connection is given up. The caller
 sets a deadline over all that is asked about a file (`finish_by`).
@@ -44,6 +45,7 @@ from billing_pipeline.delivery.transports.protocol import (
     Permanent,
     PermissionRefused,
     RemoteFile,
+    RenameNotDone,
     TooManyNames,
     checked_path,
 )
@@ -51,7 +53,9 @@ from billing_pipeline.problems import UsageError
 
 _BLOCK_BYTES = 32_768
 _LONGEST_LIST_BYTES = 150 * MOST_NAMES
-_ABSENT = re.compile(r"no such|not found|does ?n.t exist|not exist", re.IGNORECASE)
+_LIST_LASTS_S = 60.0
+_ABSENT = re.compile(r"no such|not found|does ?n.t exist|not exist|cannot find", re.IGNORECASE)
+_EMPTY = re.compile(r"no files|no such|not found|empty", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"permission|denied|not allowed|not permitted|privilege", re.IGNORECASE)
 _FULL = re.compile(r"no space|quota|disk full|insufficient storage", re.IGNORECASE)
 _UNKNOWN_COMMAND = frozenset({"500", "501", "502", "503", "504"})
@@ -107,6 +111,8 @@ class FtpsInbox:
     def __init__(self, ftp: Ftp, address: str) -> None:
         self._ftp = ftp
         self._address = address
+        self._last_word = ""
+        self._listed: dict[str, tuple[Deadline, frozenset[str]]] = {}
         with self._asking("asking what the server can do", "/"):
             self.features = self._ask_features()
             """What the server offers (FEAT), in capitals, for `doctor`."""
@@ -118,9 +124,12 @@ class FtpsInbox:
 
     def create(self, path: str, data: bytes, *, unless: Sequence[str] = ()) -> str | None:
         """Look that the name is free, then write the file whole; the server's word at the end confirms it."""
+        directory = path.rpartition("/")[0]
         for other in unless:
-            if self.stat(other) is not None:
-                return other
+            with self._asking("looking for", other):
+                # The receiver's archive may be long, and nothing of ours comes into it by us.
+                if self._look(other, lately=other.rpartition("/")[0] != directory) is not None:
+                    return other
         with self._asking("creating", path):
             if self._look(path) is not None:
                 raise NameTaken(f"{path} exists already on {self._address}; it was left untouched")
@@ -159,6 +168,21 @@ class FtpsInbox:
             except ftplib.error_perm as refusal:
                 self._raise_if_absent(source, refusal)
                 raise
+            try:
+                there = self._look(source) is not None
+            except ftplib.error_perm as refusal:
+                there = True
+                doubt = f"hidden ({one_line(refusal)})"
+            else:
+                doubt = "still there"
+            if there:
+                raise RenameNotDone(
+                    f"{self._address} confirmed the rename of {source} to {target}, but the old name is {doubt}"
+                )
+
+    def renames_in_one_step(self, directory: str) -> bool:
+        """Yes: the server renames, and does not die with us."""
+        return True
 
     def remove(self, path: str) -> None:
         """Remove a file; an absent one is fine."""
@@ -189,30 +213,55 @@ class FtpsInbox:
                 self._ftp.sendcmd("OPTS UTF8 ON")
         return features
 
-    def _look(self, path: str) -> RemoteFile | None:
+    def _look(self, path: str, *, lately: bool = False) -> RemoteFile | None:
+        """The file, None if it is proven to be absent; `lately`: a listing of the last minute will do."""
         if "MLST" in self.features:
             try:
                 return _file_of_facts(self._ftp.sendcmd(f"MLST {path}"))
-            except ftplib.error_perm as error:
-                if _ABSENT.search(str(error)):
+            except ftplib.error_perm as refusal:
+                if _says_absent(refusal):
                     return None
         try:
             return RemoteFile(self._ftp.size(path), self._modified(path))
-        except ftplib.error_perm:
-            return RemoteFile(None, None) if self._can_be_renamed(path) else None
-
-    def _can_be_renamed(self, path: str) -> bool:
-        """Whether RNFR accepts the path, which every server knows and which moves nothing by itself.
-
-        A file taken for absent might be overwritten, so "not allowed" is raised and never means absent.
-        """
+        except ftplib.error_perm as refusal:
+            if _says_absent(refusal):
+                return None
         try:
+            # Which every server knows, and which moves nothing by itself.
             self._ftp.sendcmd(f"RNFR {path}")
         except ftplib.error_perm as refusal:
-            if _FORBIDDEN.search(str(refusal)):
-                raise
-            return False
-        return True
+            if _says_absent(refusal) or not self._is_listed(path, refusal, lately=lately):
+                return None
+        return RemoteFile(None, None)
+
+    def _is_listed(self, path: str, refusal: ftplib.error_perm, *, lately: bool = False) -> bool:
+        """Whether the path's directory has its name; one that is absent itself has none.
+
+        Raises: PermissionRefused where no directory above can be listed, and it cannot be told.
+        """
+        above, _, name = path.rpartition("/")
+        directory = above or "/"
+        until, names = self._listed.get(directory, (Deadline(0), frozenset[str]()))
+        if lately and not until.is_over:
+            return name in names
+        try:
+            self._ftp.voidcmd(f"CWD {directory}")
+        except ftplib.error_perm as error:
+            if above and (_says_absent(error) or not self._is_listed(above, error)):
+                return False
+            raise self._cannot_be_told(path, refusal) from error
+        try:
+            names = frozenset(self._all_names(directory))
+        except ftplib.error_perm as error:
+            raise self._cannot_be_told(path, refusal) from error
+        self._listed[directory] = (Deadline(_LIST_LASTS_S), names)
+        return name in names
+
+    def _cannot_be_told(self, path: str, refusal: ftplib.error_perm) -> PermissionRefused:
+        return PermissionRefused(
+            f"whether {path} is on {self._address} cannot be told: the server says {one_line(refusal)}, and its "
+            "directory cannot be listed; give the account the right to list it"
+        )
 
     def _raise_if_absent(self, path: str, refusal: ftplib.error_perm) -> None:
         """NotFound if that is what the refusal comes from: "550" has many reasons, and servers' words differ."""
@@ -223,9 +272,13 @@ class FtpsInbox:
         try:
             self._ftp.voidcmd(f"CWD {directory}")
         except ftplib.error_perm as refusal:
+            if not _says_absent(refusal) and (
+                directory == "/" or self._is_listed(directory.rstrip("/"), refusal)
+            ):
+                raise
             raise NotFound(
-                f"{directory} is not on {self._address}, or not for this account ({one_line(refusal)}); check "
-                "BILLING_REMOTE_DIR and its siblings"
+                f"{directory} is not on {self._address} ({one_line(refusal)}); check BILLING_REMOTE_DIR and its "
+                "siblings"
             ) from refusal
 
     def _modified(self, path: str) -> datetime | None:
@@ -242,17 +295,29 @@ class FtpsInbox:
             if "type=cdir" not in facts.lower() and "type=pdir" not in facts.lower():
                 yield name
 
-    def _names(self, directory: str) -> set[str]:
+    def _all_names(self, directory: str) -> set[str]:
+        """The names in the directory that was entered, with those that begin with a dot wherever it can be had."""
+        if "MLST" in self.features:
+            with suppress(ftplib.error_perm):
+                return set(self._names_of_facts(directory))
+        with suppress(ftplib.error_perm):
+            return self._names("-a")
+        return self._names(directory)
+
+    def _names(self, which: str) -> set[str]:
         try:
-            lines = self._listing(f"NLST {directory}")
+            lines = self._listing(f"NLST {which}")
         except ftplib.error_perm as refusal:
-            if _FORBIDDEN.search(str(refusal)):
+            if which == "-a" or not _EMPTY.search(str(refusal)) or _FORBIDDEN.search(str(refusal)):
                 raise
-            return set()  # how many servers say that a directory is empty
+            return set()  # how some servers say that a directory is empty
         return {line.rpartition("/")[2] for line in lines} - {"", ".", ".."}
 
     def _listing(self, command: str) -> Sequence[str]:
         data = self._fetch(command, _LONGEST_LIST_BYTES)
+        if "fail" in self._last_word.lower():
+            # vsftpd sends an empty list of a directory that it could not open.
+            raise ftplib.error_perm(self._last_word)  # noqa: S321 (nothing is called)
         if len(data) == _LONGEST_LIST_BYTES:
             raise TooManyNames(f"{self._address}, {command}: it has too many names; clear it out")
         return data.decode(errors="surrogateescape").splitlines()
@@ -260,6 +325,7 @@ class FtpsInbox:
     def _fetch(self, command: str, at_most: int) -> bytes:
         """What the server sends, or the first `at_most` bytes of it."""
         data = bytearray()
+        self._last_word = ""
         try:
             with self._transfer(command) as channel:
                 while piece := channel.recv(_BLOCK_BYTES):
@@ -287,7 +353,7 @@ class FtpsInbox:
                 self._ftp.voidresp()
             raise
         self._ftp.watchdog.start()
-        self._ftp.voidresp()
+        self._last_word = self._ftp.voidresp()
 
     @contextmanager
     def _asking(self, doing: str, path: str) -> Iterator[None]:
@@ -325,6 +391,12 @@ def _file_of_facts(answer: str) -> RemoteFile | None:
         size = facts.get("size", "")
         return RemoteFile(int(size) if size.isdecimal() else None, _instant(facts.get("modify", "")))
     return RemoteFile(None, None)
+
+
+def _says_absent(refusal: ftplib.error_perm) -> bool:
+    """Whether the server says, in the system's own words, that there is no such file."""
+    words = str(refusal)
+    return bool(_ABSENT.search(words)) and not _FORBIDDEN.search(words)
 
 
 def _instant(text: str) -> datetime | None:

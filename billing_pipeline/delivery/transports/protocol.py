@@ -105,6 +105,10 @@ class InboxInUse(InboxBusy):
     """As many connections are in use as the server or the settings allow; there will be one when one of them ends."""
 
 
+class RenameNotDone(InboxBusy):
+    """The server confirmed a rename, and the file still has its old name. It may yet be renamed."""
+
+
 class NoSpace(Transient):
     """The server's disk or quota is full."""
 
@@ -159,8 +163,14 @@ class InboxConnection(Protocol):
     def rename(self, source: str, target: str) -> None:
         """Move `source` to `target`, never over an existing file where the server can promise it.
 
-        Raises: NameTaken if `target` exists, NotFound if `source` does not. After `ConnectionLost` or
-        `InboxTimeout` it may have happened.
+        A server's word is believed once `source` is gone. Raises: NameTaken if `target` exists, NotFound if `source`
+        does not; RenameNotDone. After this, `ConnectionLost` or `InboxTimeout` it may have happened, or happen yet.
+        """
+
+    def renames_in_one_step(self, directory: str) -> bool:
+        """Whether our own death within `rename` leaves the file with one name, never with both.
+
+        Asked only when something died there; may write two small files with ignored names, and remove them.
         """
 
     def remove(self, path: str) -> None:

@@ -30,6 +30,7 @@ from billing_pipeline.delivery.transports.protocol import (
     Permanent,
     PermissionRefused,
     RemoteFile,
+    RenameNotDone,
     TooManyNames,
     checked_path,
 )
@@ -241,16 +242,30 @@ class SftpInbox:
         """The plain RENAME: on OpenSSH it creates the target or fails (link and unlink)."""
         checked_path(target)
         with self._asking("renaming", source):
-            try:
-                self._session.rename(source, target).get()
-            except SftpStatus as status:
-                if status.code in {StatusCode.FAILURE, StatusCode.FILE_ALREADY_EXISTS} and self._exists(
-                    target
-                ):
+            # The look goes out with the rename, and costs no round trip of its own.
+            renaming, looking = self._session.rename(source, target), self._session.stat(source)
+            refusal, seen = renaming.failure(), looking.failure()
+            if refusal is not None:
+                if refusal.code in {
+                    StatusCode.FAILURE,
+                    StatusCode.FILE_ALREADY_EXISTS,
+                } and self._exists(target):
                     raise NameTaken(
                         f"{target} exists already on {self._address}; {source} was not renamed"
-                    ) from status
-                raise
+                    ) from refusal
+                raise refusal
+            if seen is None:
+                # Some servers answer what came together in any order: this look may have been before the rename.
+                seen = self._session.stat(source).failure()
+            if seen is None or seen.code not in _ABSENT:
+                raise RenameNotDone(
+                    f"{self._address} confirmed the rename of {source} to {target}, but the old name is "
+                    f"{'still there' if seen is None else f'hidden ({seen})'}"
+                )
+
+    def renames_in_one_step(self, directory: str) -> bool:
+        """Yes: the server renames, and does not die with us."""
+        return True
 
     def remove(self, path: str) -> None:
         """Remove a file; an absent one is fine."""

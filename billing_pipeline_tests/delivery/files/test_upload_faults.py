@@ -5,6 +5,7 @@ Judged by the server's own log of publications, never by the ledger.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from billing_pipeline.delivery.transports.protocol import (
     InboxBusy,
     InboxTimeout,
     NoSpace,
+    Permanent,
     PermissionRefused,
 )
 from billing_pipeline.store.blobs import BlobStore
@@ -49,6 +51,11 @@ def polling(poller: Poller) -> Callable[[FakeServer, str, str], None] | None:
     return lambda server, operation, path: server.poll(poller)
 
 
+def archive_with(poller: Poller) -> str | None:
+    """A receiver that deletes what it took has no archive; what it has taken is then presumed, not held."""
+    return None if poller == "delete" else "/archive"
+
+
 def assert_published_once(bench: Bench, one: Parcel) -> None:
     """By the server's log, whole, and the ledger knows; and nothing is left lying about."""
     assert_known_to_be_published_once(bench, one)
@@ -65,7 +72,7 @@ def assert_known_to_be_published_once(bench: Bench, one: Parcel) -> None:
 def test_a_run_that_dies_at_an_edge_is_finished_by_the_next(
     sqlite_ledger: Ledger, store: BlobStore, one: Parcel, edge: str, poller: Poller
 ) -> None:
-    bench = Bench(sqlite_ledger, store)
+    bench = Bench(sqlite_ledger, store, archive_dir=archive_with(poller))
     bench.server.after_each = polling(poller)
     bench.send_and_die_at(edge, one)
     assert bench.send(one).outcome in {"delivered", "unchanged"}
@@ -79,7 +86,7 @@ def test_two_deaths_in_a_row_are_survived_too(
 ) -> None:
     for number, (first, second) in enumerate(product(CRASH_POINTS, CRASH_POINTS)):
         one = parcel(str(number), DATA, store=store)
-        bench = Bench(sqlite_ledger, store)
+        bench = Bench(sqlite_ledger, store, archive_dir=archive_with(poller))
         bench.server.after_each = polling(poller)
         bench.send_and_die_at(first, one)
         bench.send_and_die_at(second, one)
@@ -94,7 +101,7 @@ def test_a_fault_in_any_operation_ends_published_once(
 ) -> None:
     whens: list[When] = ["before", "midway", "after"]
     errors = [ConnectionLost, InboxTimeout, InboxBusy, NoSpace, PermissionRefused]
-    for number, (when, error, archive_dir) in enumerate(product(whens, errors, ["/archive", None])):
+    for number, (when, error, archive_dir) in enumerate(product(whens, errors, {archive_with(poller), None})):
         one = parcel(f"{operation}{number}", DATA, store=store)
         bench = Bench(sqlite_ledger, store, archive_dir=archive_dir)
         bench.server.after_each = polling(poller)
@@ -112,17 +119,99 @@ def test_a_fault_in_any_operation_ends_published_once(
 def test_a_server_that_silently_does_nothing_is_found_out(
     sqlite_ledger: Ledger, store: BlobStore, one: Parcel, operation: Operation, when: When
 ) -> None:
-    """A rename that was confirmed and not done cannot be told from one that a poller has followed: only lost."""
     bench = Bench(sqlite_ledger, store)
     bench.server.fail(operation, None, when=when)
+    with pytest.raises(DeliveryError):
+        bench.send(one)
     for _ in range(3):
-        try:
-            bench.send(one)
-        except DeliveryError:
-            continue
-    if operation == "create":
-        assert_published_once(bench, one)
-    assert len(bench.server.published) <= 1
+        bench.send(one)
+    assert_published_once(bench, one)
+
+
+@pytest.mark.parametrize("archive_dir", ["/archive", None])
+@pytest.mark.parametrize("refusal", [PermissionRefused, InboxBusy, Permanent])
+def test_a_refused_rename_published_nothing_whoever_removes_the_temporary_file(
+    sqlite_ledger: Ledger,
+    store: BlobStore,
+    one: Parcel,
+    refusal: type[DeliveryError],
+    archive_dir: str | None,
+) -> None:
+    bench = Bench(sqlite_ledger, store, archive_dir=archive_dir)
+    bench.server.fail("rename", refusal("fake: the right to rename is missing"))
+    with pytest.raises(refusal):
+        bench.send(one)
+    assert bench.row(one).state is State.PLANNED
+    for temporary in bench.server.temporaries():
+        del bench.server.files[temporary]
+    assert bench.send(one).outcome == "delivered"
+    assert_published_once(bench, one)
+
+
+def test_a_refused_rename_is_not_certain_once_somebody_else_is_at_work_on_it(
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel
+) -> None:
+    """Both hold the same token: what the one was refused, the other may be allowed a moment later."""
+    bench = Bench(sqlite_ledger, store, archive_dir=None)
+    bench.server.fail("rename", PermissionRefused("fake: rename"))
+
+    def adopted_meanwhile(reached: str) -> None:
+        if reached == "committed":
+            bench.send_and_die_at("adopted", one)
+
+    with contextlib.suppress(DeliveryError):
+        bench.send(one, at_crash_point=adopted_meanwhile)
+    assert bench.row(one).state is State.COMMITTING
+
+
+@pytest.mark.parametrize(
+    ("archive_dir", "outcome", "state"),
+    [("/archive", "held", State.HELD), (None, "delivered", State.PUBLISHED)],
+)
+def test_what_is_gone_everywhere_is_held_where_the_archive_can_be_read_and_otherwise_presumed(
+    sqlite_ledger: Ledger,
+    store: BlobStore,
+    one: Parcel,
+    archive_dir: str | None,
+    outcome: str,
+    state: State,
+) -> None:
+    bench = Bench(sqlite_ledger, store, archive_dir=archive_dir)
+    bench.send_and_die_at("committed", one)
+    [temporary] = bench.server.temporaries()
+    del bench.server.files[temporary]
+    result = bench.send(one)
+    assert (result.outcome, bench.row(one).state) == (outcome, state)
+    presumed = [event for event in bench.ledger.events.find(month="2026-10") if event.action == "presume"]
+    assert len(presumed) == (archive_dir is None)
+
+
+def test_where_a_rename_is_two_steps_a_temporary_file_alone_is_held(
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel
+) -> None:
+    """We may have died between link and unlink, and the receiver may have taken and deleted the file since."""
+    bench = Bench(sqlite_ledger, store, archive_dir=None)
+    bench.server.one_step = False
+    bench.server.die_between_link_and_unlink = True
+    bench.send_and_die_at("renamed", one)
+    bench.server.die_between_link_and_unlink = False
+    bench.server.poll("delete")
+    result = bench.send(one)
+    assert (result.outcome, bench.row(one).state) == ("held", State.HELD)
+    assert "two steps" in result.problems[0].message
+    assert len(bench.server.published) == 1
+
+
+def test_where_a_rename_is_two_steps_both_names_are_one_published_file(
+    sqlite_ledger: Ledger, store: BlobStore, one: Parcel
+) -> None:
+    bench = Bench(sqlite_ledger, store, archive_dir=None)
+    bench.server.one_step = False
+    bench.server.die_between_link_and_unlink = True
+    bench.send_and_die_at("renamed", one)
+    bench.server.die_between_link_and_unlink = False
+    assert bench.send(one).outcome == "delivered"
+    assert_published_once(bench, one)
 
 
 def test_a_file_that_the_receiver_rejected_is_held(
@@ -167,7 +256,7 @@ def test_a_run_that_wakes_up_late_publishes_nothing_more(
     """Asleep at each edge, while a second run dies at each edge and a third one does the work."""
     for number, (dies, wakes) in enumerate(product((*CRASH_POINTS, "never"), CRASH_POINTS)):
         one = parcel(f"{sleeps}{number}", DATA, store=store)
-        bench = Bench(sqlite_ledger, store)
+        bench = Bench(sqlite_ledger, store, archive_dir=archive_with(poller))
         bench.server.after_each = polling(poller)
         bench.send(one, at_crash_point=asleep(bench, one, sleeps=sleeps, dies=dies, wakes=wakes))
         assert bench.send(one).outcome == "unchanged"
@@ -179,7 +268,7 @@ def test_a_recovery_that_is_overtaken_by_one_that_dies_looks_again(
     sqlite_ledger: Ledger, store: BlobStore, one: Parcel, poller: Poller
 ) -> None:
     """It has seen the temporary file and is about to rename it; another recovery has, and died before it noted so."""
-    bench = Bench(sqlite_ledger, store)
+    bench = Bench(sqlite_ledger, store, archive_dir=archive_with(poller))
     bench.server.after_each = polling(poller)
     bench.send_and_die_at("committed", one)
     overtaking = asleep(bench, one, sleeps="looked", dies="renamed", wakes="never")
@@ -210,8 +299,9 @@ def test_whatever_fails_and_dies_in_whatever_order_it_is_published_once(
     for number in range(100):
         chance = random.Random(f"{seed} {number}")
         one = parcel(str(number), DATA, store=store)
-        bench = Bench(sqlite_ledger, store, archive_dir=chance.choice(["/archive", None]))
-        life = Life(bench, one, chance, poller=chance.choice(["archive", "delete", "ignore"]))
+        poller: Poller = chance.choice(["archive", "delete", "ignore"])
+        bench = Bench(sqlite_ledger, store, archive_dir=chance.choice([archive_with(poller), None]))
+        life = Life(bench, one, chance, poller)
         for _ in range(chance.randrange(1, 5)):
             life.attempt(depth=0)
         bench.server.faults.clear()

@@ -74,6 +74,49 @@ def test_renaming_never_overwrites_whatever_the_file_system_offers(
         inbox.rename("/import/.a.tmp", "/import/b")
 
 
+@pytest.mark.parametrize(
+    ("lacking", "one_step"),
+    [(lambda _: None, True), (no_renameat2, False), (no_flags, False), (no_links_either, True)],
+)
+def test_it_says_whether_our_death_may_leave_both_names(
+    inbox: InboxConnection,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: Callable[[pytest.MonkeyPatch], None],
+    one_step: bool,
+) -> None:
+    lacking(monkeypatch)
+    assert inbox.renames_in_one_step("/import") is one_step
+    assert inbox.list("/import") == []
+
+
+def test_a_file_with_both_names_is_in_doubt_and_not_refused(
+    inbox: InboxConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_renameat2(monkeypatch)
+    inbox.create("/import/.a.tmp", b"ours")
+
+    def denied(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    with pytest.raises(ConnectionLost, match="both names"):
+        inbox.rename("/import/.a.tmp", "/import/a")
+    assert inbox.read("/import/a") == b"ours"
+
+
+def test_a_rename_whose_directory_cannot_be_synced_is_in_doubt_and_not_refused(
+    inbox: InboxConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox.create("/import/.a.tmp", b"ours")
+
+    def denied(directory: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(folder, "_sync_directory", denied)
+    with pytest.raises(ConnectionLost, match="it was renamed"):
+        inbox.rename("/import/.a.tmp", "/import/a")
+
+
 def test_a_name_that_is_too_long_is_refused(inbox: InboxConnection) -> None:
     with pytest.raises(NameRefused, match="File name too long"):
         inbox.create(f"/import/{'a' * 300}", b"")

@@ -22,6 +22,7 @@ from billing_pipeline.delivery.transports.protocol import (
     NoSpace,
     Permanent,
     PermissionRefused,
+    RenameNotDone,
     Transient,
 )
 from billing_pipeline_tests.support.pyftpd import Hook, Pyftpd, pyftpd
@@ -152,6 +153,18 @@ def test_each_refusal_has_its_type(
         assert "/import" in str(caught.value)
 
 
+@pytest.mark.parametrize("command", ["MLST", "SIZE"])
+def test_a_rename_that_is_confirmed_and_not_done_is_found_out(server: Pyftpd, command: str) -> None:
+    if command == "SIZE":
+        server.hooks["FEAT"] = answer("500 Unknown command.")
+    server.hooks["RNTO"] = answer("250 Renaming ok.")
+    with (
+        server.transport().connect() as inbox,
+        pytest.raises(RenameNotDone, match="still there"),
+    ):
+        inbox.rename("/import/a.csv", "/import/b.csv")
+
+
 class Full:
     """A file on a disk that is full after some bytes."""
 
@@ -175,15 +188,51 @@ def test_a_disk_that_fills_up_within_a_transfer_is_no_space(server: Pyftpd) -> N
         inbox.create("/import/.a.tmp", b"x" * 5_000_000)
 
 
-def test_a_look_that_is_not_allowed_never_means_absent(server: Pyftpd) -> None:
-    """A file taken for absent might be overwritten, for RNTO replaces its target."""
-    for command in ("MLST", "SIZE", "RNFR"):
-        server.hooks[command] = answer("550 Permission denied.")
+REFUSALS = (
+    "550 Permission denied.",
+    "550 Zugriff verweigert.",
+    "550 Accès refusé.",
+    "530 Please login with USER and PASS.",
+)
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_what_a_listing_shows_is_not_absent_whatever_the_server_says_of_it(server: Pyftpd, text: str) -> None:
+    """Neither 550 nor 530 means absent, in whatever language: a directory that is listed without it does."""
+    for command in ("SIZE", "RNFR"):
+        server.hooks[command] = answer(text)
+    server.hooks["FEAT"] = answer("500 Unknown command.")
     with server.transport().connect() as inbox:
-        with pytest.raises(PermissionRefused):
-            inbox.stat("/import/a.csv")
+        assert inbox.stat("/import/a.csv") is not None
+        assert inbox.stat("/import/b.csv") is None
+        with pytest.raises(NameTaken):
+            inbox.create("/import/a.csv", b"")
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_without_a_listing_nothing_is_taken_for_absent(server: Pyftpd, text: str) -> None:
+    for command in ("MLST", "SIZE", "RNFR", "MLSD", "NLST"):
+        server.hooks[command] = answer(text)
+    with server.transport().connect() as inbox:
+        for path in ("/import/a.csv", "/import/b.csv"):
+            with pytest.raises(PermissionRefused, match="cannot be told"):
+                inbox.stat(path)
         with pytest.raises(PermissionRefused):
             inbox.create("/import/a.csv", b"")
+        server.hooks["RETR"] = server.hooks["DELE"] = answer(text)
+        with pytest.raises(PermissionRefused):
+            inbox.read("/import/a.csv")
+        with pytest.raises(PermissionRefused):
+            inbox.remove("/import/a.csv")
+    assert (server.root / "import" / "a.csv").read_bytes() == b"a"
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_a_directory_that_may_not_be_entered_is_no_proof_of_absence(server: Pyftpd, text: str) -> None:
+    for command in ("MLST", "SIZE", "RNFR", "CWD"):
+        server.hooks[command] = answer(text)
+    with server.transport().connect() as inbox, pytest.raises(PermissionRefused, match="cannot be told"):
+        inbox.stat("/import/a.csv")
 
 
 def test_a_file_whose_size_is_not_told_is_there_all_the_same(server: Pyftpd) -> None:

@@ -30,6 +30,7 @@ from billing_pipeline.delivery.transports.protocol import (
     NoSpace,
     Permanent,
     PermissionRefused,
+    RenameNotDone,
     Transient,
 )
 from billing_pipeline.delivery.transports.sftp import SftpInbox, SftpTransport
@@ -101,6 +102,26 @@ def test_a_connection_cut_within_a_request_is_lost(server: SftpServer, operation
     server.hooks[operation] = cut
     with pytest.raises(ConnectionLost), server.transport().connect() as inbox:
         ASK[operation][1](inbox)
+
+
+def test_a_rename_that_is_confirmed_and_not_done_is_found_out(server: SftpServer) -> None:
+    async def say_it_is_done(_: Call) -> None:
+        return
+
+    server.hooks["rename"] = say_it_is_done
+    with pytest.raises(RenameNotDone, match="still there"), server.transport().connect() as inbox:
+        inbox.rename("/import/a.csv", "/import/b.csv")
+
+
+def test_a_rename_whose_look_overtakes_it_is_believed_all_the_same(server: SftpServer) -> None:
+    async def late(call: Call) -> Any:
+        await asyncio.sleep(0.1)
+        return await call.perform()
+
+    server.hooks["rename"] = late
+    with server.transport().connect() as inbox:
+        inbox.rename("/import/a.csv", "/import/b.csv")
+        assert inbox.read("/import/b.csv") == b"a"
 
 
 def test_after_a_lost_connection_every_request_says_so_at_once(server: SftpServer) -> None:
