@@ -145,7 +145,8 @@ def _standing_of(
         return _entry(row, month, "not_billable", message=row.left_out)
     if (row.source_kind, row.source_id) in kept:
         one = kept[row.source_kind, row.source_id]
-        return _entry(row, month, one.standing, one.code, one.message)
+        message = f"{one.message}; {_decisions(row, month)}" if one.standing == "set_aside" else one.message
+        return _entry(row, month, one.standing, one.code, message)
     if not row.billable:
         return _entry(row, month, "not_billable", message=_why_not_billable(row, rules))
     if row.set_aside is not None:
@@ -176,12 +177,19 @@ def _entry(
 
 
 def _set_aside_message(row: Any, month: str) -> str:
+    return (
+        f"{row.source_kind} {row.source_id} of {row.month or month} is not billed without a person's word: "
+        f"{row.set_aside_why}; {_decisions(row, month)}"
+    )
+
+
+def _decisions(row: Any, month: str) -> str:
+    """The two answers that a person has to a row that is set aside."""
     own = row.month or month
     name = f"{_FLAGS[row.source_kind]} {row.source_id}"
     admit = f"billing-pipeline admit {own} --customer {row.customer_number} {name}"
     same = f", with --same-as {row.related_id} as the same row under a new id" if row.related_id else ""
     return (
-        f"{row.source_kind} {row.source_id} of {own} is not billed without a person's word: {row.set_aside_why}; "
         f"`{admit} --reason TEXT --by NAME` bills it{same}, `billing-pipeline omit add {own} {name} --reason TEXT "
         "--by NAME` leaves it out"
     )

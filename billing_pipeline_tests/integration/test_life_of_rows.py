@@ -332,3 +332,15 @@ def test_a_fee_alone_may_be_left_out(tmp_path: Path) -> None:
     months.ledger.omissions.add(month=SEPTEMBER, fee_id="F-1", reason="goodwill", author="Ann")
     months.run(SEPTEMBER)
     assert months.billed() == {"S-1": "2026-09-10023"}
+
+
+def test_a_row_with_a_status_that_no_rule_names_is_billed_once_it_is_admitted(months: PlainMonths) -> None:
+    service(months, "S-3", SEPTEMBER, 12, status="Completed ", unit_price_net="5.00")
+    service(months, "S-oct", OCTOBER, status="Completed ", unit_price_net="7.00")
+    months.run(OCTOBER)
+    assert codes(months) == [(Code.STATUS_UNKNOWN, "S-3"), (Code.STATUS_UNKNOWN, "S-oct")]
+    admit_rows(months.wiring, SEPTEMBER, "10023", services=["S-3"], reason="it was done", author="Ann")
+    admit_rows(months.wiring, OCTOBER, "10023", services=["S-oct"], reason="it was done", author="Ann")
+    months.run(OCTOBER)
+    assert months.open() == ()
+    assert {"S-3", "S-oct"} <= months.billed().keys()

@@ -14,8 +14,8 @@ from billing_pipeline.billing import set_aside
 from billing_pipeline.delivery.ledger import releases
 from billing_pipeline_tests.support.lives import live
 
-CUSTOMERS, STEPS = 50, 12
-WORLDS = 102 if os.environ.get("FULL_TESTS") == "1" else 6
+CUSTOMERS, STEPS = 30, 12
+WORLDS = 170 if os.environ.get("FULL_TESTS") == "1" else 10
 
 
 @pytest.mark.parametrize("seed", range(WORLDS))
