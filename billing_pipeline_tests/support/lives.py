@@ -14,7 +14,7 @@ from typing import Any
 
 from billing_pipeline.billing.standing import STANDINGS
 from billing_pipeline.delivery.records import SENT_STATES
-from billing_pipeline.oms.period import months_between
+from billing_pipeline.oms.period import months_between, next_month
 from billing_pipeline.problems import Code
 from billing_pipeline.report.open_items import OpenItem
 from billing_pipeline.sandbox.books import Books
@@ -80,7 +80,11 @@ class Lives:
             assert sum(one.rows[name] for name in STANDINGS) == one.rows["rows"], f"{self.seed}: {one}"
 
     def settle(self) -> None:
-        """An accountant goes through the list, and runs the months, until nothing is left on it."""
+        """An accountant goes through the list, and runs the months, until nothing is left on it.
+
+        What is late then is billed with the month after.
+        """
+        later = AFTER
         for _ in range(ROUNDS):
             for month in [*MONTHS, AFTER]:
                 self._run(month)
@@ -88,7 +92,11 @@ class Lives:
             self.check()
             items = self.months.open()
             if not items:
-                return
+                later = next_month(later)
+                self._run(later)
+                items = self.months.open()
+                if not items:
+                    return
             for item in items:
                 self._answer(item)
         told = [(item.month, item.customer_number, item.code, item.message) for item in self.months.open()]
