@@ -66,7 +66,10 @@ def run(
         bool, typer.Option("--dry-run", help="Make and check every file; send nothing.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Bill a month that is not over or not settled.")
+        bool, typer.Option("--force", help="Bill a month that is suspiciously small or large.")
+    ] = False,
+    before_end: Annotated[
+        bool, typer.Option("--before-end", help="Bill a month that is not over or not settled.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -79,12 +82,18 @@ def run(
     settings = load_settings()
     customers, services = customer or (), service or ()
     if dry_run:
-        found = run_dry(settings, month, customers=customers, services=services, force=force)
+        found = run_dry(settings, month, customers=customers, services=services, before_end=before_end)
         _print_month(found, as_json, dry_run=True)
         _exit_by(found)
     with progress_on(sys.stderr) as progress:
         result = run_month(
-            settings, month, customers=customers, services=services, force=force, progress=progress
+            settings,
+            month,
+            customers=customers,
+            services=services,
+            force=force,
+            before_end=before_end,
+            progress=progress,
         )
     _print_month(result.status, as_json)
     if result.error is not None:

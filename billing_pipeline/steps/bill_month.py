@@ -90,6 +90,7 @@ def bill_extract(
             for one in ledger.omissions.current()
         ],
         adjustments=[as_adjustment(one) for one in ledger.adjustments.of_month(month)],
+        over_api=billing.over_api,
     )
     billed = bill()
     if only_services:
