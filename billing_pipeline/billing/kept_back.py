@@ -111,7 +111,7 @@ def kept_back_told(kept_back: pd.DataFrame) -> list[Problem]:
 
 _SHOWN: Final = 5
 _NAME_IT: Final = (
-    "which the rules name nowhere, and are set aside: correct it in the OMS, or name it in billable_statuses or "
+    "which no rule names. Set aside until then: correct the status in the OMS, or name it in billable_statuses or "
     "not_billable_statuses of the rules"
 )
 

@@ -89,7 +89,8 @@ def run_month(
             config={"before_end": before_end, **({} if part is None else {"billing": part.id})},
             only_these=part is not None,
         )
-    status = status_now(wiring.ledger.open(), wiring.frames, month)
+    some = customers if part is None else part.customers
+    status = status_now(wiring.ledger.open(), wiring.frames, month, customers=some)
     return MonthRun(status.only(customers or wanted), error)
 
 
@@ -129,14 +130,19 @@ def deliver_in_process(
     return None
 
 
-def status_now(ledger: Ledger, frames: FrameStore, month: str) -> MonthStatus:
-    """Every customer of the month as the ledger knows them, and what had changed when it was last billed."""
+def status_now(
+    ledger: Ledger, frames: FrameStore, month: str, *, customers: Collection[str] = ()
+) -> MonthStatus:
+    """Every customer of the month as the ledger knows them, and what was to be told when it was last billed.
+
+    `customers`: warnings about rows are of these alone, if any are named.
+    """
     return month_status(
         month,
         ledger.months.customers(month),
         ledger.deliveries.of_month(month),
         changed_since_billed(month, ledger, frames),
-        warnings_since_billed(month, ledger, frames),
+        warnings_since_billed(month, ledger, frames, customers),
     )
 
 
