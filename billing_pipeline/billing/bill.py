@@ -21,13 +21,21 @@ from billing_pipeline.billing.arrow import (
     any_of,
     array,
     frame_of,
+    in_pairs,
     negation,
     where,
     with_columns,
 )
-from billing_pipeline.billing.kept_back import kept_back_frame, unknown_statuses
+from billing_pipeline.billing.customer_problems import (
+    customer_faults,
+    customer_problems,
+    recipient_problems,
+    vat_id_warnings,
+)
+from billing_pipeline.billing.kept_back import blocked_alone, kept_back_frame, unknown_statuses
 from billing_pipeline.billing.late import LedgerView, with_ledger_status
 from billing_pipeline.billing.lines import invoice_lines, validated
+from billing_pipeline.billing.negative_totals import negative_totals
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
 from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
 from billing_pipeline.billing.rules import Rules
@@ -90,12 +98,14 @@ def bill_month(
     only_services: Collection[str] = (),
     also_wrong: Sequence[Problem] = (),
     of_every_row: bool = False,
+    over_api: bool = False,
 ) -> BilledMonth:
     """Bills `month` by the rules and what the ledger knows. Pure: the same input gives the same frames.
 
     `extract`: the rows of the month and of the earlier months in which late rows are looked for, with the customers of
     these rows and of the adjustments. `only_services`: bill only these services and their fees, if any are named.
     `also_wrong`: problems that were found elsewhere, and block their customers. `of_every_row`: see `standings_of`.
+    `over_api`: drafts are made through EASY Bill's API, which knows more tax types than its CSV.
     Raises LinesInvalid for a bug of this program; whatever is wrong with a customer's rows is a problem.
     """
     ledger = ledger_view or LedgerView.empty()
@@ -108,24 +118,33 @@ def bill_month(
         .pipe(set_aside, month, ledger)
         .pipe(with_billing_flags)
     )
-    billed = (
-        where(rows, array(rows["is_billed"]))
-        .pipe(with_customers, customers, rules)
-        .pipe(with_rates)
-        .pipe(with_nets)
-    )
+    everything = _to_bill(rows, customers, rules)
+    of_rows = _row_problems(rows, everything, customers, extract.service_tasks, rules, timezone)
+    alone, rows = without_blocked_alone(rows, of_rows)
+    billed = _to_bill(rows, customers, rules) if alone else everything
     members = members_of(rows)
     omitted = omitted_of(rows, customer_reasons(members, month, omissions, rules.only_customers))
-    judged = [number for number in members if number not in omitted]
+    judged = customers[customers["customer_number"].isin(set(members) - omitted.keys())]
+    recipients = judged[judged["customer_number"].isin(_newly_billed(billed))]
     problems = [
-        *_problems(rows, billed, customers[customers["customer_number"].isin(judged)], extract.service_tasks),
+        *(problem for problem in of_rows if problem not in alone),
+        *row_problems.all_problems(
+            faults=customer_faults(judged),
+            found=chain(customer_problems(judged), recipient_problems(recipients, rules, over_api=over_api)),
+        ),
         *also_wrong,
     ]
+    lines = invoice_lines(
+        _without_customers(billed, {problem.customer_number for problem in problems}),
+        extract.service_tasks,
+        timezone,
+    ).pipe(validated)
+    totals = totals_of(lines)
+    # What was sent stands: rules of what an invoice must not get wrong judge what is billed now.
+    problems += negative_totals(lines, totals, month, _newly_billed(billed))
+    problems.sort(key=row_problems.in_order)
     blocked = {problem.customer_number for problem in problems}
-    lines = invoice_lines(_without_customers(billed, blocked), extract.service_tasks, timezone).pipe(
-        validated
-    )
-    kept_back = kept_back_frame(unknown_statuses(rows))
+    kept_back = kept_back_frame([*unknown_statuses(rows), *blocked_alone(everything, alone)])
     standings = standings_of(
         rows,
         _without_customers(read, set(rows["customer_number"])),
@@ -138,14 +157,14 @@ def bill_month(
         of_every_row=of_every_row,
     )
     return BilledMonth(
-        lines=lines,
-        totals=totals_of(lines),
+        lines=_without_customers(lines, blocked),
+        totals=_without_customers(totals, blocked),
         roster=roster_of(rows, members, omitted, blocked),
         problems=problems_frame(problems),
         drift=problems_frame(drift_of(standings)),
         standings=standings,
         kept_back=kept_back,
-        warnings=problems_frame([]),
+        warnings=problems_frame(vat_id_warnings(recipients)),
     )
 
 
@@ -215,27 +234,74 @@ def roster_of(
     )
 
 
-def _problems(
-    rows: pd.DataFrame, billed: pd.DataFrame, customers: pd.DataFrame, tasks: pd.DataFrame
+def without_blocked_alone(
+    rows: pd.DataFrame, problems: Iterable[Problem]
+) -> tuple[list[Problem], pd.DataFrame]:
+    """The problems that are of late rows, and the rows, of which these late ones are not billed any more.
+
+    What is wrong with a late row keeps that row alone: its customer's month goes.
+    """
+    late = where(
+        rows, all_of(array(rows["is_billed"]), array(rows["is_late"]), negation(array(rows["billed_here"])))
+    )
+    others = where(rows, negation(all_of(array(rows["is_billed"]), array(rows["is_late"]))))
+    names = _owned(late) - _owned(others)
+    alone = [problem for problem in problems if (problem.customer_number, problem.source_id) in names]
+    faulty = frozenset((problem.customer_number, problem.source_id) for problem in alone)
+    is_faulty = all_of(
+        array(rows["is_late"]),
+        in_pairs(array(rows["customer_number"]), array(rows["source_id"]), faulty),
+    )
+    return alone, with_columns(rows, is_billed=all_of(array(rows["is_billed"]), negation(is_faulty)))
+
+
+def _to_bill(rows: pd.DataFrame, customers: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """The rows that are billed, with their customers, rates and nets."""
+    return (
+        where(rows, array(rows["is_billed"]))
+        .pipe(with_customers, customers, rules)
+        .pipe(with_rates)
+        .pipe(with_nets)
+    )
+
+
+def _row_problems(
+    rows: pd.DataFrame,
+    billed: pd.DataFrame,
+    customers: pd.DataFrame,
+    tasks: pd.DataFrame,
+    rules: Rules,
+    timezone: str,
 ) -> list[Problem]:
-    """Every problem of the rows and of these customers."""
+    """Every problem of the rows."""
     validated_rows = where(rows, array(rows["is_validated"]))
     return row_problems.all_problems(
         faults=chain(
-            row_problems.row_faults(validated_rows),
-            row_problems.task_faults(validated_rows, tasks),
-            row_problems.customer_faults(customers),
+            row_problems.row_faults(validated_rows), row_problems.task_faults(validated_rows, tasks)
         ),
         found=chain(
             row_problems.unknown_customers(validated_rows, customers),
-            row_problems.customer_problems(customers),
             row_problems.name_problems(billed, tasks),
             row_problems.price_problems(billed),
             row_problems.task_problems(billed, tasks),
             row_problems.vat_problems(billed),
+            row_problems.rate_problems(_not_sent(billed), rules, timezone),
             row_problems.currency_problems(billed),
         ),
     )
+
+
+def _not_sent(billed: pd.DataFrame) -> pd.DataFrame:
+    return where(billed, negation(array(billed["billed_here"])))
+
+
+def _newly_billed(billed: pd.DataFrame) -> set[str]:
+    """The customers of whom something is billed that was not sent yet."""
+    return set(_not_sent(billed)["customer_number"])
+
+
+def _owned(rows: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(rows["customer_number"], rows["source_id"], strict=True))
 
 
 def _without_customers(rows: pd.DataFrame, customer_numbers: Collection[str]) -> pd.DataFrame:

@@ -10,12 +10,14 @@ from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import MINOR, TEXT, array, each_row, where
 from billing_pipeline.money import exponent_of, format_minor, round_half_up
 from billing_pipeline.problems import Code, Problem
 
 SET_ASIDE: Final = "set_aside"
+BLOCKED: Final = "blocked"
 
 KEPT_BACK: Final = pa.schema(
     [
@@ -45,6 +47,26 @@ def unknown_statuses(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "field": "status",
             "value": row.unknown_status,
             "message": f"Service {row.source_id} has the status {row.unknown_status!r}, {_NAME_IT}",
+        }
+
+
+def blocked_alone(rows: pd.DataFrame, problems: Iterable[Problem]) -> Iterator[dict[str, Any]]:
+    """These problems, each of one late row of `rows` that it alone keeps from being billed, as `KEPT_BACK`."""
+    listed = list(problems)
+    ids = pa.array([problem.source_id for problem in listed], TEXT)
+    known = {
+        (row.customer_number, row.source_id): row
+        for row in each_row(where(rows, pc.is_in(array(rows["source_id"]), ids)))
+    }
+    for problem in listed:
+        row = known[problem.customer_number, problem.source_id]
+        yield {
+            "standing": BLOCKED,
+            **_facts(row),
+            "code": problem.code,
+            "field": problem.field,
+            "value": problem.value,
+            "message": f"{problem.message} (late, of {row.month}: it alone is not billed)",
         }
 
 
@@ -89,7 +111,7 @@ def kept_back_told(kept_back: pd.DataFrame) -> list[Problem]:
 
 _SHOWN: Final = 5
 _NAME_IT: Final = (
-    "which the rules name nowhere, and are set aside: correct it in the OMS, or name it in billable_statuses or "
+    "which no rule names. Set aside until then: correct the status in the OMS, or name it in billable_statuses or "
     "not_billable_statuses of the rules"
 )
 

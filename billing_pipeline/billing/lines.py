@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +35,7 @@ from billing_pipeline.billing.arrow import (
     where,
     with_columns,
 )
+from billing_pipeline.billing.dates import local_dates
 from billing_pipeline.billing.late import cells_text
 from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, service_ids, tasks_of
 from billing_pipeline.billing.titles import with_task_texts, with_titles
@@ -163,8 +162,12 @@ def in_order(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_dates(rows: pd.DataFrame, timezone: str) -> pd.DataFrame:
-    """The rows with `performed_on`, the local date of `performed_at`."""
-    return with_columns(rows, performed_on=local_dates(array(rows["performed_at"]), timezone))
+    """The rows with `performed_on` and `cancelled_on`, the local dates of `performed_at` and `cancelled_at`."""
+    return with_columns(
+        rows,
+        performed_on=local_dates(array(rows["performed_at"]), timezone),
+        cancelled_on=local_dates(array(rows["cancelled_at"]), timezone),
+    )
 
 
 def with_tasks(rows: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
@@ -242,21 +245,6 @@ def validated(lines: pd.DataFrame) -> pd.DataFrame:
             "nothing was made of the month: report this as a fault of the program"
         ) from None
     return lines
-
-
-def local_dates(instants: pa.Array, timezone: str) -> pa.Array:
-    """The local date of each instant (timestamp[us, UTC]) in that time zone; null stays null."""
-    extent = pc.min_max(instants).as_py()
-    if extent["min"] is None:
-        return pa.nulls(len(instants), pa.date32())
-    zone = ZoneInfo(timezone)
-    first, last = (extent[end].astimezone(zone).date() for end in ("min", "max"))
-    days = [first + timedelta(days=count) for count in range((last - first).days + 1)]
-    midnights = [datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) for day in days]
-    starts = pa.array(midnights, instants.type).cast(pa.int64()).to_numpy()
-    places = np.searchsorted(starts, instants.cast(pa.int64()).fill_null(0).to_numpy(), side="right") - 1
-    indices = pa.array(places, mask=instants.is_null().to_numpy(zero_copy_only=False))
-    return pa.array(days, pa.date32()).take(indices)
 
 
 def _counted(rows: pa.Array) -> pa.Array:

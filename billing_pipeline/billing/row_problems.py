@@ -1,4 +1,4 @@
-"""Every problem of a month's rows and customers, each with row, field, value and what to do.
+"""Every problem of a month's rows, each with row, field, value and what to do.
 
 Found here is what needs several cells or the rules; what `oms/` found in each row is in `faults` and is passed on.
 """
@@ -6,6 +6,9 @@ Found here is what needs several cells or the rules; what `oms/` found in each r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 import pandas as pd
@@ -13,16 +16,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_pipeline.billing.amounts import MAX_MINOR, minor_units_per_whole
-from billing_pipeline.billing.arrow import all_of, array, each_row, negation, where, with_columns
+from billing_pipeline.billing.arrow import (
+    FLAG,
+    all_of,
+    any_of,
+    array,
+    by_distinct,
+    each_row,
+    negation,
+    where,
+    with_columns,
+)
+from billing_pipeline.billing.dates import local_dates
 from billing_pipeline.billing.rows import (
     ADJUSTMENT,
     FEE,
     SERVICE,
-    TAX_FREE,
     service_ids,
-    supported_exponent,
     tasks_of,
 )
+from billing_pipeline.billing.rules import Rules
+from billing_pipeline.billing.tax import VatRates, rates_on
 from billing_pipeline.money import format_minor
 from billing_pipeline.oms.row_rules import row_problems
 from billing_pipeline.problems import Code, Problem
@@ -142,7 +156,7 @@ def vat_problems(rows: pd.DataFrame) -> Iterator[Problem]:
             Code.VAT_INVALID,
             "vat_percent",
             "",
-            "has no VAT rate: enter vat_percent in the OMS (0 is one)",
+            "has no VAT rate: enter vat_percent in the OMS",
         )
     for row in _flagged(rows, all_of(array(rows["tax_free"]), pc.greater(rate, 0))):
         yield _problem(
@@ -153,6 +167,66 @@ def vat_problems(rows: pd.DataFrame) -> Iterator[Problem]:
             f"has {row.vat_percent} % VAT, but its customer's tax_type ({row.tax_type}) allows none: "
             "correct the rate or the tax type",
         )
+
+
+def rate_problems(rows: pd.DataFrame, rules: Rules, timezone: str) -> Iterator[Problem]:
+    """VAT rates that were not in force on the row's own date, and 0 % that nothing allows.
+
+    The rows need their rates (`with_rates`). Those of customers who pay no VAT are judged by `vat_problems`.
+    """
+    numbers, points = array(rows["customer_number"]), array(rows["vat_basis_points"])
+    tables = list(dict.fromkeys(_rate_rules(rules, number) for number in ["", *rules.customers]))
+    whose = by_distinct(lambda number: tables.index(_rate_rules(rules, number)), pa.int32(), numbers)
+    days = local_dates(array(rows["performed_at"]), timezone)
+
+    def is_right(place: int, day: date | None, rate: int | None) -> bool:
+        allowed = None if day is None or rate is None else rates_on(day, tables[place].vat_rates)
+        return allowed is None or rate in allowed
+
+    right = by_distinct(is_right, FLAG, whose, days, points)
+    exempt = all_of(
+        pc.equal(points, 0),
+        by_distinct(
+            lambda place, code: code in tables[place].exempt_codes, FLAG, whose, array(rows["item_number"])
+        ),
+    )
+    wrong = negation(any_of(right, exempt, array(rows["tax_free"])))
+    judged = with_columns(rows, performed_on=days, rate_rule=whose)
+    for row in _flagged(judged, wrong):
+        vat_rates = tables[row.rate_rule].vat_rates
+        in_force = rates_on(row.performed_on, vat_rates) or ()
+        percents = " or ".join(f"{Decimal(rate) / 100:f}".removesuffix(".00") for rate in in_force)
+        named = f'vat_rates = "{vat_rates}"' if isinstance(vat_rates, str) else "the table vat_rates"
+        remedy = "correct vat_percent in the OMS"
+        if row.source_kind == ADJUSTMENT:
+            remedy = f"correct it by `billing-pipeline adjust edit {row.source_id} --vat …`"
+        if row.vat_basis_points == 0:
+            remedy += (
+                ", or give its customer a tax_type, or name its article "
+                f"({row.item_number or 'it has none'}) in vat_exempt_codes of the rules"
+            )
+        yield _problem(
+            row,
+            Code.VAT_INVALID,
+            "vat_percent",
+            str(row.vat_percent),
+            f"has {row.vat_percent} % VAT, but on {row.performed_on} it would be {percents or 'none that is known'} % "
+            f"({named} of the rules): {remedy}",
+        )
+
+
+@dataclass(frozen=True)
+class _RateRules:
+    vat_rates: VatRates
+    exempt_codes: tuple[str, ...]
+
+    def __hash__(self) -> int:
+        return hash((str(self.vat_rates), self.exempt_codes))
+
+
+def _rate_rules(rules: Rules, customer_number: str) -> _RateRules:
+    mine = rules.for_customer(customer_number)
+    return _RateRules(mine.vat_rates, mine.vat_exempt_codes)
 
 
 def currency_problems(rows: pd.DataFrame) -> Iterator[Problem]:
@@ -182,35 +256,6 @@ def unknown_customers(rows: pd.DataFrame, customers: pd.DataFrame) -> Iterator[P
         )
 
 
-def customer_faults(customers: pd.DataFrame) -> Iterator[Problem]:
-    """The faults that `oms/` found in these customers."""
-    yield from row_problems(customers)
-
-
-def customer_problems(customers: pd.DataFrame) -> Iterator[Problem]:
-    """Tax types and currencies with which nobody can be billed."""
-    for row in each_row(customers):
-        number = row.customer_number
-        if row.tax_type is not None and row.tax_type not in TAX_FREE:
-            yield Problem(
-                code=Code.VAT_INVALID,
-                customer_number=number,
-                field="tax_type",
-                value=row.tax_type,
-                message=f"Customer {number}: tax_type is {row.tax_type!r}; it must be empty, "
-                f"or one of {', '.join(TAX_FREE)}",
-            )
-        if row.currency is not None and supported_exponent(row.currency) is None:
-            yield Problem(
-                code=Code.CURRENCY_INVALID,
-                customer_number=number,
-                field="currency",
-                value=row.currency,
-                message=f"Customer {number}: nothing can be billed in currency {row.currency!r}; "
-                "enter an ISO 4217 code with at most 3 decimals, such as EUR",
-            )
-
-
 def all_problems(faults: Iterable[Problem], found: Iterable[Problem]) -> list[Problem]:
     """All problems, by customer, row, field and code: the `faults` from `oms/`, and those `found` here.
 
@@ -219,7 +264,12 @@ def all_problems(faults: Iterable[Problem], found: Iterable[Problem]) -> list[Pr
     faults = set(faults)
     cells = {_cell(fault) for fault in faults}
     told = faults | {problem for problem in found if _cell(problem) not in cells}
-    return sorted(told, key=lambda one: (*_cell(one), one.code, one.value, one.message))
+    return sorted(told, key=in_order)
+
+
+def in_order(problem: Problem) -> tuple[str, ...]:
+    """By customer, row, field and code."""
+    return (*_cell(problem), problem.code, problem.value, problem.message)
 
 
 def _cell(problem: Problem) -> tuple[str, str, str]:

@@ -35,6 +35,7 @@ from billing_pipeline.billing.arrow import (
 from billing_pipeline.billing.late import cells_text, fingerprints
 from billing_pipeline.billing.rules import CustomerRules, Rules
 from billing_pipeline.billing.statuses import billable_services, lacks_instant
+from billing_pipeline.billing.tax import TAX_FREE
 from billing_pipeline.money import exponent_of
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.period import period_of
@@ -60,6 +61,8 @@ SOURCE_ROWS: Final = pa.schema(
         ("head", TEXT),  # the name, with which the title begins
         ("description", TEXT),
         ("location", TEXT),
+        ("cancelled_service", TEXT),  # of a fee: the name of what was cancelled, where the OMS says so …
+        ("cancelled_at", INSTANT),  # … and when
         ("quantity", QUANTITY),
         ("unit", TEXT),
         ("unit_price", PRICE),  # net, in major units
@@ -90,9 +93,6 @@ _FINGERPRINTED_OF_A_FEE: Final = (
     *("fee_id", "customer_number", "fee_type", "description", "amount_net", "vat_percent", "currency"),
     "charged_at",
 )
-
-TAX_FREE: Final = ("intra-community-trade", "export")
-"""Tax types of customers who pay no VAT."""
 
 MAX_EXPONENT: Final = 3
 """The most decimals that the price column of a file can have."""
@@ -151,6 +151,7 @@ def with_customers(rows: pd.DataFrame, customers: pd.DataFrame, rules: Rules) ->
     tax_type = array(customers["tax_type"]).take(place)
     is_adjustment = pc.equal(array(rows["source_kind"]), ADJUSTMENT)
     mine = {number: rules.for_customer(number) for number in pc.unique(numbers).to_pylist()}
+    plain_units_of = {number: one.plain for number, one in mine.items()}
     return with_columns(
         rows,
         currency=pc.if_else(is_adjustment, currency, array(rows["currency"])),
@@ -162,6 +163,15 @@ def with_customers(rows: pd.DataFrame, customers: pd.DataFrame, rules: Rules) ->
         tasks=by_distinct(lambda number: mine[number].tasks, TEXT, numbers),
         price_basis=by_distinct(lambda number: mine[number].price_basis, TEXT, numbers),
         zero_price=by_distinct(lambda number: mine[number].missing_price == "zero", FLAG, numbers),
+        # The unit is told in the text where it is not a piece.
+        told_unit=by_distinct(
+            lambda number, unit: (
+                None if unit is None or unit.casefold() in plain_units_of[number] else unit.strip()
+            ),
+            TEXT,
+            numbers,
+            array(rows["unit"]),
+        ),
         group_lines=by_distinct(lambda number: mine[number].group_lines, FLAG, numbers),
     )
 
@@ -287,6 +297,8 @@ def _fee_rows(extract: Extract, rules: Rules) -> pa.Table:
         "billable": pc.and_(charged, wanted),
         "item_number": _fee_texts(numbers, types, rules, CustomerRules.fee_item_number),
         "head": _fee_texts(numbers, types, rules, CustomerRules.fee_title),
+        "cancelled_service": array(fees["service_name"]),
+        "cancelled_at": array(fees["cancelled_at"]),
         "quantity": constant(Decimal(1), QUANTITY, len(fees)),
         "unit_price": array(fees["amount_net"]),
         "fingerprint": _fee_fingerprints(fees),

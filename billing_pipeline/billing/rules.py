@@ -19,9 +19,19 @@ from string import Formatter
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+import pycountry
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from billing_pipeline.billing.tax import vat_rates_of
 from billing_pipeline.problems import UsageError
 
 Language = Literal["de", "en"]
@@ -37,6 +47,9 @@ NotInEasyBill = Literal["warn", "block", "off"]
 _FEE_TITLES: Final[Mapping[str, str]] = MappingProxyType({"de": "Stornogebühr", "en": "Cancellation fee"})
 _ORDER_NUMBERS: Final = "order_numbers"
 _DUPLICATES: Final = "duplicates"
+_VAT_RATES: Final = "vat_rates"
+_COUNTRY: Final = "country"
+_LIKE_A_REVISION: Final = re.compile(r"([-_]|%(25)*(2D|5F))r([2-9]|[1-9][0-9]+)\Z")
 _REQUIRED_PLACEHOLDERS: Final = ("month", "customer", "revision")
 _PLACEHOLDERS: Final = ("prefix", *_REQUIRED_PLACEHOLDERS)
 
@@ -54,6 +67,21 @@ def _no_duplicates(names: tuple[str, ...]) -> tuple[str, ...]:
 
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f\ufeff]+$")]
 Names = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_no_duplicates)]
+
+
+def _as_vat_rates(value: object) -> object:
+    try:
+        return vat_rates_of(value)
+    except (ValueError, ArithmeticError) as fault:
+        raise PydanticCustomError(
+            _VAT_RATES, "is {value}: {fault}", {"value": repr(value), "fault": str(fault)}
+        ) from None
+
+
+def _as_country(code: str) -> str:
+    if pycountry.countries.get(alpha_2=code) is None:
+        raise PydanticCustomError(_COUNTRY, f"is {code!r}; it must be an ISO 3166-1 alpha-2 code, such as DE")
+    return code
 
 
 class _Strict(BaseModel):
@@ -80,9 +108,18 @@ class CustomerRules(_Strict):
     not_billable_statuses: Names
     billable_sub_statuses: Names
     providers: Names
+    vat_rates: Annotated[str | Mapping[str, tuple[str, ...]], BeforeValidator(_as_vat_rates)]
+    vat_exempt_codes: Names
+    require_address: bool
+    plain_units: Names
     purchase_date: PurchaseDate
     layout: Text | None = None
     cancellation_fees: Mapping[Text, FeeText]
+
+    @property
+    def plain(self) -> frozenset[str]:
+        """`plain_units` and no unit, in the form in which units are compared."""
+        return frozenset(unit.casefold() for unit in ("", *self.plain_units))
 
     def fee_item_number(self, fee_type: str) -> str:
         """The article number of a fee: the one set for its type, or the type in capitals."""
@@ -98,6 +135,7 @@ class Rules(CustomerRules):
     """All rules: those for customers without rules of their own, and those for the month as a whole."""
 
     only_customers: Names
+    seller_country: Annotated[str, AfterValidator(_as_country)]
     late_months: Annotated[int, Field(ge=0, le=36)]
     audit_day: Annotated[int, Field(ge=1, le=28)]
     settling_hours: Annotated[int | None, Field(ge=0, le=27 * 24)] = None
@@ -208,15 +246,27 @@ def _over(general: Mapping[str, Any], special: Mapping[str, Any]) -> dict[str, A
 def order_number(template: str, prefix: str, month: str, customer_number: str, revision: int) -> str:
     """The order number of a document; `{revision}` is empty for the first one, `-r2`, `-r3` … for corrections.
 
-    `template` must have passed `check_order_number_format`. Then numbers of different documents differ, unless a
-    customer number itself looks like one with a revision; the ledger refuses a number that it already has.
+    `template` must have passed `check_order_number_format`. Then numbers of different documents differ.
     """
     return template.format(
         prefix=prefix,
         month=month,
-        customer=customer_number,
+        customer=without_revision_suffix(customer_number),
         revision="" if revision == 1 else f"-r{revision}",
     )
+
+
+def without_revision_suffix(customer_number: str) -> str:
+    """The number as order numbers and file names have it: what looks like the suffix of a revision does not any more.
+
+    `10023-r2` becomes `10023%2Dr2`, `10023_r2` becomes `10023%5Fr2`, and what looks like these is told from them in the
+    same way (`10023%2Dr2` becomes `10023%252Dr2`). All other numbers stay as they are.
+    """
+    match = _LIKE_A_REVISION.search(customer_number)
+    if match is None:
+        return customer_number
+    separator = customer_number[match.start()]
+    return f"{customer_number[: match.start()]}%{ord(separator):02X}{customer_number[match.start() + 1 :]}"
 
 
 def check_order_number_format(template: str, prefix: str) -> None:
@@ -291,7 +341,7 @@ def _message(error: ErrorDetails, place: list[str]) -> str:
         return f"is {value!r}; it must be a table"
     if kind.startswith("string_pattern"):
         return f"is {value!r}; it must be text without control characters"
-    if kind in (_ORDER_NUMBERS, _DUPLICATES):
+    if kind in (_ORDER_NUMBERS, _DUPLICATES, _VAT_RATES, _COUNTRY):
         return error["msg"]
     must = error["msg"].replace("Input should be", "it must be").replace("String should", "it must")
     return f"is {value!r}; {must}"

@@ -69,7 +69,10 @@ def run(
         bool, typer.Option("--dry-run", help="Make and check every file; send nothing.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Bill a month that is not over or not settled.")
+        bool, typer.Option("--force", help="Bill a month that is suspiciously small or large.")
+    ] = False,
+    before_end: Annotated[
+        bool, typer.Option("--before-end", help="Bill a month that is not over or not settled.")
     ] = False,
     accept_new_ids: Annotated[
         bool,
@@ -93,7 +96,7 @@ def run(
             month,
             customers=customers,
             services=services,
-            force=force,
+            before_end=before_end,
             accept_new_ids=accept_new_ids,
         )
         _print_month(found, as_json, dry_run=True)
@@ -106,6 +109,7 @@ def run(
             services=services,
             force=force,
             accept_new_ids=accept_new_ids,
+            before_end=before_end,
             progress=progress,
         )
     _print_month(result.status, as_json, result.open)

@@ -37,7 +37,7 @@ class CorrectionConfig(dg.Config):
 class DeliveryConfig(dg.Config):
     """What one run may be told."""
 
-    force: bool = False
+    before_end: bool = False
     """Deliver a month that is not over, or not settled."""
 
     billing: int | None = None
@@ -134,7 +134,7 @@ def build_delivery_assets(
                 in_month = {export.customer_number for export in exports}
                 if sending:
                     now = utc_now()
-                    if not config.force:
+                    if not config.before_end:
                         require_settled(
                             month,
                             now=now,

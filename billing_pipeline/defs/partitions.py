@@ -26,7 +26,7 @@ class Partitions:
 
 
 def build_partitions(first_month: str, timezone: str) -> Partitions:
-    """The partitions from the first month on; the running month is one too, for rehearsals and `--force`."""
+    """The partitions from the first month on; the running month is one too, for rehearsals and `--before-end`."""
     months = dg.MonthlyPartitionsDefinition(
         start_date=first_month, timezone=timezone, fmt="%Y-%m", end_offset=1
     )

@@ -7,6 +7,7 @@ that a format needs, so that stored bytes can be made and checked again without 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -14,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from billing_pipeline.billing.rules import PurchaseDate
+from billing_pipeline.billing.rules import PurchaseDate, without_revision_suffix
 from billing_pipeline.problems import PipelineError, UsageError
 
 CUSTOMER_FIELDS: Final = (
@@ -148,9 +149,20 @@ def customer_number_of(key: str) -> str:
 
 
 def file_name(month: str, customer_number: str, revision: int = 1) -> str:
-    """The name under which the inbox gets the file: `easybill_2026-10_10023.csv`, corrections with `_r2`."""
+    """The name under which the inbox gets the file: `easybill_2026-10_10023.csv`, corrections with `_r2`.
+
+    What looks like such a suffix in the customer number itself is encoded, as in order numbers.
+    """
     suffix = "" if revision == 1 else f"_r{revision}"
-    return f"easybill_{month}_{customer_key(customer_number)}{suffix}.csv"
+    key = customer_key(customer_number)
+    if re.search(r"[-_]r([2-9]|[1-9][0-9]+)\Z", key):
+        key = without_revision_suffix(key)
+    return f"easybill_{month}_{key}{suffix}.csv"
+
+
+def customer_number_in_file_name(encoded: str) -> str:
+    """The customer number that a file name has in this form; `file_name` of it says whether it is really one."""
+    return unquote(encoded, errors="replace")
 
 
 class FramesDisagree(PipelineError):
@@ -158,9 +170,12 @@ class FramesDisagree(PipelineError):
 
 
 def purchase_date(rule: PurchaseDate, month: str, last_service: date) -> date:
-    """The date of the order by the rule of that name. `month`: YYYY-MM. `last_service`: of the latest line."""
-    if rule == "last_service_date":
-        return last_service
+    """The date of the order by the rule of that name. `month`: YYYY-MM. `last_service`: of the latest line.
+
+    Never before the month, though all its lines be late ones.
+    """
     first = date.fromisoformat(f"{month}-01")
+    if rule == "last_service_date":
+        return max(last_service, first)
     next_month = (first + timedelta(days=31)).replace(day=1)
     return next_month if rule == "first_day_of_next_month" else next_month - timedelta(days=1)

@@ -17,8 +17,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import TEXT, constant
+from billing_pipeline.billing.arrow import TEXT, by_distinct, constant
 from billing_pipeline.billing.rules import Rules
+from billing_pipeline.billing.tax import canonical_tax_type
 from billing_pipeline.easybill.document import (
     CUSTOMER_FIELDS,
     Document,
@@ -218,6 +219,7 @@ def month_columns(
             f"customer.{name}": _one_line_break(_column(address, name).take(places[begin:end]))
             for name in CUSTOMER_FIELDS
         }
+        heads["customer.tax_type"] = by_distinct(canonical_tax_type, TEXT, heads["customer.tax_type"])
         own = order[before : ends[end - 1]]
         columns = {name: _one_line_break(_column(line, name).take(own)) for name in (*_LINE, *_SOURCES)}
         of_slice = ends[begin:end] - before

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
+from billing_pipeline.billing.tax import tax_type_of
 from billing_pipeline.easybill.document import Document, DocumentLine
-
-VAT_OPTIONS: Final[Mapping[str, str | None]] = {"": None, "intra-community-trade": "IG", "export": "AL"}
-"""EASY Bill's `vat_option` for the OMS's tax types: as its CSV import reads them."""
 
 TASK_MARK: Final = "- "
 """How the lines of a title begin that name a task."""
@@ -24,8 +22,10 @@ def draft_request(document: Document, *, customer_id: int, template: str = "") -
     for a price that EASY Bill cannot hold (thousandths), or a tax type it does not know.
     """
     tax_type = document.customer.get("tax_type", "")
-    if tax_type not in VAT_OPTIONS:
-        raise ValueError(f"tax type {tax_type!r} has no vat_option in EASY Bill")
+    try:
+        vat_option = tax_type_of(tax_type).vat_option
+    except KeyError:
+        raise ValueError(f"tax type {tax_type!r} has no vat_option in EASY Bill") from None
     first, last = _service_period(document)
     request: dict[str, object] = {
         "type": "INVOICE",
@@ -36,7 +36,7 @@ def draft_request(document: Document, *, customer_id: int, template: str = "") -
         "service_date": {"type": "SERVICE", "date_from": first.isoformat(), "date_to": last.isoformat()},
         "currency": document.currency,
         "calc_vat_from": 1 if document.price_basis == "gross" else 0,
-        "vat_option": VAT_OPTIONS[tax_type],
+        "vat_option": vat_option,
         "items": [{"position": position, **item} for position, item in enumerate(_items(document), start=1)],
     }
     if template:

@@ -43,7 +43,7 @@ def correct_month(
             config={
                 "billing": billing.id,
                 "correction": {"reason": reason, "author": author},
-                "force": True,
+                "before_end": True,
             },
             only_these=True,
         )

@@ -50,17 +50,19 @@ def run_month(
     services: Collection[str] = (),
     force: bool = False,
     accept_new_ids: bool = False,
+    before_end: bool = False,
     progress: Progress,
     now: datetime | None = None,
 ) -> MonthRun:
     """Extracts, bills and delivers a month; with `customers`, bills and delivers to these and nobody else.
 
-    With `services`, delivers to those who have one of them, and bills nothing else of theirs.
+    With `services`, delivers to those who have one of them, and bills nothing else of theirs. `force`: however small or
+    large it is. `before_end`: though it is not over, or not settled.
     Raises: UsageError where the month may not be billed (yet), or has no such service; PipelineError where the
     extract itself fails. An error after that is in the result, beside what was delivered before it.
     """
     wiring = build_wiring(settings, progress)
-    require_open(settings, wiring.billing.rules, month, force=force, now=now)
+    require_open(settings, wiring.billing.rules, month, before_end=before_end, now=now)
     # Before anything is read: a run that cannot send must not look like one that did.
     wiring.channel.open()
     definitions = build_defs(settings, resources=wiring.as_resources())
@@ -87,10 +89,11 @@ def run_month(
             tags=tags,
             month=month,
             customers_per_run=settings.customers_per_run,
-            config={"force": force, **({} if part is None else {"billing": part.id})},
+            config={"before_end": before_end, **({} if part is None else {"billing": part.id})},
             only_these=part is not None,
         )
-    status = status_now(wiring.ledger.open(), wiring.frames, month)
+    some = customers if part is None else part.customers
+    status = status_now(wiring.ledger.open(), wiring.frames, month, customers=some)
     return MonthRun(
         status if part is None else status.only(customers or wanted),
         open_list(wiring.ledger.open(), wiring.billing.rules, settings.first_month),
@@ -134,14 +137,19 @@ def deliver_in_process(
     return None
 
 
-def status_now(ledger: Ledger, frames: FrameStore, month: str) -> MonthStatus:
-    """Every customer of the month as the ledger knows them, and what had changed when it was last billed."""
+def status_now(
+    ledger: Ledger, frames: FrameStore, month: str, *, customers: Collection[str] = ()
+) -> MonthStatus:
+    """Every customer of the month as the ledger knows them, and what was to be told when it was last billed.
+
+    `customers`: warnings about rows are of these alone, if any are named.
+    """
     return month_status(
         month,
         ledger.months.customers(month),
         ledger.deliveries.of_month(month),
         changed_since_billed(month, ledger, frames),
-        warnings_since_billed(month, ledger, frames),
+        warnings_since_billed(month, ledger, frames, customers),
     )
 
 

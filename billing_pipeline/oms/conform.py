@@ -35,11 +35,13 @@ _FALSE: Final = ("f", "false", "0")
 def table_of_rows(relation: Relation, names: Sequence[str], rows: Iterable[Sequence[object]]) -> pa.Table:
     """The relation's columns as Arrow strings, from a driver's rows with the columns `names`.
 
-    Every column of the contract must be among `names`; others are left out.
+    Every column of the contract that is not optional must be among `names`; others are left out.
     """
-    columns = dict(zip(names, zip(*rows, strict=True), strict=False))
+    fetched = list(rows)
+    columns = dict(zip(names, zip(*fetched, strict=True), strict=False))
+    empty = [None] * len(fetched)
     return pa.table(
-        {column.name: _texts(columns.get(column.name, ()), column) for column in relation.columns},
+        {column.name: _texts(columns.get(column.name, empty), column) for column in relation.columns},
         schema=text_schema(relation),
     )
 

@@ -21,11 +21,12 @@ POSITION: Final = pa.int32()
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the contract. `required`: NULL there is a fault of the row."""
+    """A column of the contract. `required`: NULL there is a fault of the row. `optional`: a query need not yield it."""
 
     name: str
     type: pa.DataType
     required: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Relation:
     def column_names(self) -> tuple[str, ...]:
         """The columns that the OMS provides, in the contract's order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def optional_names(self) -> frozenset[str]:
+        """The columns that it may leave out: they are NULL then."""
+        return frozenset(column.name for column in self.columns if column.optional)
 
     @property
     def frame_schema(self) -> pa.Schema:
@@ -132,6 +138,9 @@ CANCELLATION_FEES: Final = Relation(
         Column("currency", TEXT, required=True),
         Column("charged_at", INSTANT, required=True),
         Column("updated_at", INSTANT, required=True),
+        # Of the cancelled service.
+        Column("service_name", TEXT, optional=True),
+        Column("cancelled_at", INSTANT, optional=True),
     ),
     key=("fee_id",),
     instant="charged_at",
@@ -146,6 +155,23 @@ def frame_of_table(table: pa.Table) -> pd.DataFrame:
     """The table as pandas, every column `pd.ArrowDtype`, with a fresh range index."""
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
+
+
+def with_optional_columns(relation: Relation, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its optional columns, null where a release that did not know them has kept it."""
+    missing = [name for name in relation.optional_names if name not in frame]
+    if not missing:
+        return frame
+    schema = relation.frame_schema
+    frame = frame.assign(
+        **{
+            name: pd.Series(
+                [None] * len(frame), index=frame.index, dtype=pd.ArrowDtype(schema.field(name).type)
+            )
+            for name in missing
+        }
+    )
+    return frame[[name for name in schema.names if name in frame]]
 
 
 def frame_of_rows(relation: Relation, rows: Iterable[Mapping[str, Any]] = ()) -> pd.DataFrame:

@@ -101,12 +101,15 @@ class _Snapshot:
             raise query.failed(f"its text cannot be read: {one_line(error)}") from error
 
     def _copy(self, query: Query, select: sql.SQL) -> pa.Table:
-        wanted = sql.SQL(", ").join(map(sql.Identifier, query.relation.column_names))
         text = io.BytesIO()
         with self.connection.cursor() as cursor:
             cursor.execute(sql.SQL("SELECT * FROM (\n{}\n) AS relation LIMIT 0").format(select))
             description = cursor.description or ()
+            names = {column.name for column in description}
             query.validate_columns([column.name for column in description])
+            wanted = sql.SQL(", ").join(
+                sql.Identifier(name) for name in query.relation.column_names if name in names
+            )
             cursor.copy_expert(
                 sql.SQL("COPY (SELECT {} FROM (\n{}\n) AS relation) TO STDOUT (FORMAT csv, HEADER)").format(
                     wanted, select
@@ -114,7 +117,11 @@ class _Snapshot:
                 text,
             )
         floats = {column.name for column in description if column.type_code in _FLOAT_TYPES}
-        return _in_contract_notation(query.relation, _parsed(query.relation, text), floats)
+        found = _parsed(query.relation, text)
+        for index, name in enumerate(query.relation.column_names):
+            if name not in names:
+                found = found.add_column(index, name, pa.nulls(len(found), pa.string()))
+        return _in_contract_notation(query.relation, found, floats)
 
 
 def _unavailable(url: URL, error: psycopg2.Error) -> OmsUnavailable:

@@ -44,11 +44,11 @@ class Query:
         return _TOKEN.sub(replace, self.sql)
 
     def validate_columns(self, names: Sequence[str]) -> None:
-        """Raises OmsShapeWrong unless `names` has each column of the relation exactly once."""
+        """Raises OmsShapeWrong unless `names` has each column of the relation once, optional ones at most once."""
         if not names:
             raise self.failed("it yields no rows: it is not a SELECT")
         for column in self.relation.column_names:
-            if (count := names.count(column)) != 1:
+            if (count := names.count(column)) != 1 and (count or column not in self.relation.optional_names):
                 found = "there is no column" if count == 0 else f"there are {count} columns"
                 raise self.failed(f"{found} {column}")
 

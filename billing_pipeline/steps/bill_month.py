@@ -100,6 +100,7 @@ def bill_extract(
         ],
         adjustments=[as_adjustment(one) for one in past.adjustments],
         of_every_row=of_every_row,
+        over_api=billing.over_api,
     )
     billed = bill()
     if only_services:

@@ -124,8 +124,10 @@ def changed_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list
     return sorted(changed, key=lambda problem: problem.customer_number)
 
 
-def warnings_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list[Problem]:
-    """What else was to be told when the month's customers were last billed: rows kept back, and warnings.
+def warnings_since_billed(
+    month: str, ledger: Ledger, frames: FrameStore, customers: Collection[str] = ()
+) -> list[Problem]:
+    """What else was to be told when the month's customers, or these, were last billed: rows kept back, and warnings.
 
     Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
@@ -141,4 +143,8 @@ def warnings_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> lis
         if KEPT_BACK in billing.frames:
             kept_back.append(frames.read(KEPT_BACK, month, billing.frames[KEPT_BACK]))
             warnings += problems_of(frames.read(WARNINGS, month, billing.frames[WARNINGS]))
-    return [*kept_back_told(pd.concat(kept_back, ignore_index=True)), *warnings]
+    rows = pd.concat(kept_back, ignore_index=True)
+    if customers:
+        rows = rows[rows["customer_number"].isin(list(customers))]
+        warnings = [problem for problem in warnings if problem.customer_number in customers]
+    return [*kept_back_told(rows), *warnings]

@@ -115,14 +115,14 @@ def dry_run(
     *,
     customers: Collection[str] = (),
     services: Collection[str] = (),
-    force: bool = False,
+    before_end: bool = False,
     accept_new_ids: bool = False,
 ) -> MonthStatus:
     """The month as a run would find it, each file made, checked and logged.
 
-    Raises: as `preview_month`; UsageError where the month is not over or settled, unless it is forced.
+    Raises: as `preview_month`; UsageError where the month is not over or settled, unless `before_end`.
     """
-    require_open(settings, load_rules(settings.rules), month, force=force)
+    require_open(settings, load_rules(settings.rules), month, before_end=before_end)
     preview = preview_month(
         settings, month, customers=customers, services=services, accept_new_ids=accept_new_ids
     )

@@ -30,15 +30,15 @@ def require_settled(
         state = "is not over" if now < end else f"has not settled (settling_hours = {settling_hours})"
         raise MonthNotSettled(
             f"{Code.MONTH_NOT_SETTLED}: {month} {state}: it can be billed from "
-            f"{settled.astimezone(UTC):%Y-%m-%dT%H:%MZ} on; --force bills what there is now"
+            f"{settled.astimezone(UTC):%Y-%m-%dT%H:%MZ} on; --before-end bills what there is now"
         )
 
 
 def require_open(
-    settings: Settings, rules: Rules, month: str, *, force: bool = False, now: datetime | None = None
+    settings: Settings, rules: Rules, month: str, *, before_end: bool = False, now: datetime | None = None
 ) -> None:
-    """As `require_settled`, by the settings and the rules; of a month that is forced nothing is asked."""
-    if force:
+    """As `require_settled`, by the settings and the rules; with `before_end` nothing is asked."""
+    if before_end:
         return
     hours = settings.settling_hours if rules.settling_hours is None else rules.settling_hours
     require_settled(

@@ -179,10 +179,14 @@ def write_extract(frames: FrameStore, month: str, extract: Extract) -> dict[str,
 
 def read_extract(frames: FrameStore, month: str, hashes: Hashes) -> Extract:
     """The extract of these hashes. Raises: FrameMissing, StoreError."""
+    from billing_pipeline.oms.contract import RELATIONS, with_optional_columns
     from billing_pipeline.oms.extract import Extract
 
     return Extract(
-        **{relation: frames.read(asset, month, hashes[asset]) for asset, relation in EXTRACTED.items()}
+        **{
+            relation: with_optional_columns(RELATIONS[relation], frames.read(asset, month, hashes[asset]))
+            for asset, relation in EXTRACTED.items()
+        }
     )
 
 

@@ -56,11 +56,8 @@ def test_a_discount_stands_after_all_services_and_lowers_the_total() -> None:
 
 
 def test_a_discount_is_rounded_away_from_zero_and_folded_like_any_row() -> None:
-    billed = bill(
-        adjustments=[adjustment(quantity=Decimal("0.5"), unit_price_net=Decimal("-0.01"))],
-        customers=[customer()],
-    )
-    (line,) = lines_of(billed)
+    half_a_cent = adjustment(quantity=Decimal("0.5"), unit_price_net=Decimal("-0.01"))
+    _, line = lines_of(bill(service(), adjustments=[half_a_cent], customers=[customer()]))
     assert (line.net, line.gross) == (-1, -1)
 
 
@@ -77,11 +74,12 @@ def test_an_adjustment_of_another_month_is_not_ours() -> None:
 
 
 def test_an_adjustment_keeps_the_rules_of_vat_and_of_the_customer() -> None:
-    export = [customer(tax_type="export")]
+    export = [customer(tax_type="export", country="CH")]
     assert [problem.code for problem in problems_in(bill(adjustments=[adjustment()], customers=export))] == [
         Code.VAT_NOT_ALLOWED
     ]
-    free = bill(adjustments=[adjustment(vat_percent=None)], customers=export)
+    item = adjustment(vat_percent=None, unit_price_net=Decimal(5))
+    free = bill(adjustments=[item], customers=export)
     assert lines_of(free)[0].vat == 0
     assert outcomes(bill(adjustments=[adjustment()], customers=[])) == {ME: "blocked"}
     with_test = [customer(is_test=True)]
@@ -89,7 +87,8 @@ def test_an_adjustment_keeps_the_rules_of_vat_and_of_the_customer() -> None:
 
 
 def test_an_adjustment_is_billed_in_a_class_of_lines_too() -> None:
-    billed = bill(service(), adjustments=[adjustment()], rules='lines = "fees_only"')
+    item = adjustment(unit_price_net=Decimal(5))
+    billed = bill(service(), adjustments=[item], rules='lines = "fees_only"')
     assert [line.line_type for line in lines_of(billed)] == ["adjustment"]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.billing.arrow import INSTANT
-from billing_pipeline.billing.lines import local_dates
+from billing_pipeline.billing.dates import local_dates
 from billing_pipeline.billing.rows import last_instant_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -91,7 +91,7 @@ def test_a_row_that_changed_or_left_the_extract_is_told_of() -> None:
 
 
 def test_an_adjustment_was_added_by_a_person() -> None:
-    discount = Adjustment("A-1", MONTH, "10023", "Rabatt", Decimal(2), Decimal("-10.00"), Decimal(19))
+    discount = Adjustment("A-1", MONTH, "10023", "Rabatt", Decimal(2), Decimal("10.00"), Decimal(19))
     told = steps(adjustments=[discount], customers=[customer()])
     assert told[1] == "from adjustment A-1: added by a person, as `adjust list` says"
-    assert told[2] == "net: 2 × -10.00 = -20, half up -20.00 EUR"
+    assert told[2] == "net: 2 × 10.00 = 20, half up 20.00 EUR"

@@ -34,13 +34,13 @@ def test_each_task_has_a_row_of_its_own_and_the_service_one_without_price() -> N
 def test_a_service_with_a_task_without_price_stays_whole() -> None:
     line = line_of(service(), tasks=[*TASKS, task(position=3, task_name="Check")], rules=ITEMISED)
     assert line.net == 15000
-    assert line.title.endswith("- Front (70,00 EUR)\n- Rear (80,00 EUR)\n- Check")
+    assert line.title.endswith("- Front (70,00 EUR netto)\n- Rear (80,00 EUR netto)\n- Check")
 
 
 def test_a_service_whose_price_is_set_elsewhere_stays_whole() -> None:
     line = line_of(service(unit_price_net=None), tasks=TASKS, rules=f'{ITEMISED}\nmissing_price = "zero"')
     assert line.net == 0
-    assert line.title.endswith("- Rear (80,00 EUR)")
+    assert line.title.endswith("- Rear (80,00 EUR netto)")
 
 
 def test_tasks_that_do_not_add_up_are_a_problem_here_too() -> None:

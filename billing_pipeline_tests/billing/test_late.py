@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from billing_pipeline.billing.arrow import each_row
 from billing_pipeline.billing.bill import BilledMonth
+from billing_pipeline.billing.kept_back import kept_back_told
 from billing_pipeline.billing.late import LedgerView
 from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.problems import Code
@@ -110,13 +114,42 @@ def test_faults_of_a_row_that_waits_or_is_not_ours_block_nobody() -> None:
     assert problems_in(bill(service(), elsewhere)) == []
 
 
-def test_faults_of_a_late_row_block_the_month_that_it_joins() -> None:
-    broken = faulty(september(), "PRICE_INVALID", "unit_price_net", "-1")
-    billed = bill(service(), broken, ledger_view=CLOSED_SEPTEMBER)
-    assert [(problem.code, problem.source_id) for problem in problems_in(billed)] == [
-        (Code.PRICE_INVALID, "S-9")
-    ]
+@pytest.mark.parametrize(
+    ("late", "code"),
+    [
+        (faulty(september(), "PRICE_INVALID", "unit_price_net", "-1"), Code.PRICE_INVALID),
+        (september(currency="CHF"), Code.MIXED_CURRENCIES),
+        (september(vat_percent="16"), Code.VAT_INVALID),
+        (september(unit_price_net=None), Code.PRICE_MISSING),
+    ],
+)
+def test_a_fault_of_a_late_row_keeps_that_row_alone_and_its_customers_month_goes(
+    late: Row, code: Code
+) -> None:
+    billed = bill(service(), late, ledger_view=CLOSED_SEPTEMBER)
+    assert problems_in(billed) == []
+    assert outcomes(billed) == {ME: "to_bill"}
+    assert [line.source_ids for line in lines_of(billed)] == [["S-1"]]
+    (kept,) = each_row(billed.kept_back)
+    assert (kept.standing, kept.source_id, kept.code, kept.month) == ("blocked", "S-9", code, "2026-09")
+    (told,) = kept_back_told(billed.kept_back)
+    assert (told.code, told.customer_number) == (code, ME)
+    assert "it alone is not billed" in told.message
+
+
+def test_a_faulty_late_row_alone_makes_nobody_a_customer_of_the_month() -> None:
+    closed = ledger(closed=[("404", "2026-09")])
+    billed = bill(service(), september(customer_number="404"), customers=[customer()], ledger_view=closed)
+    assert outcomes(billed) == {ME: "to_bill"}
+    assert [row.code for row in each_row(billed.kept_back)] == [Code.CUSTOMER_UNKNOWN]
+
+
+def test_a_fault_of_the_month_itself_still_blocks_beside_a_faulty_late_row() -> None:
+    late = september(currency="CHF")
+    billed = bill(service(unit_price_net=None), late, ledger_view=CLOSED_SEPTEMBER)
+    assert [problem.source_id for problem in problems_in(billed)] == ["S-1"]
     assert outcomes(billed) == {ME: "blocked"}
+    assert [row.source_id for row in each_row(billed.kept_back)] == ["S-9"]
 
 
 def test_a_row_that_moved_to_another_customer_is_not_billed_to_both() -> None:

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.billing.rules import check_order_number_format, order_number
+from billing_pipeline.delivery.files.orphans import key_of
+from billing_pipeline.easybill.document import file_name
 
 GOOD = [
     "{prefix}{month}-{customer}{revision}",
@@ -64,6 +66,46 @@ def test_a_format_that_could_collide_or_cannot_be_read_is_refused(
     with pytest.raises(ValueError) as caught:
         check_order_number_format(template, prefix)
     assert says in str(caught.value)
+
+
+@given(
+    st.sets(
+        st.tuples(
+            st.from_regex(r"[0-9]{1,2}((-|_|%2D|%5F|%252D)r[0-9]{1,2}){0,3}", fullmatch=True),
+            st.integers(1, 12),
+        ),
+        max_size=60,
+    )
+)
+def test_a_customer_number_that_looks_like_a_revision_takes_nobodys_order_or_file(
+    documents: set[tuple[str, int]],
+) -> None:
+    template = "{prefix}{month}-{customer}{revision}"
+    orders = Counter(order_number(template, "", "2026-10", *document) for document in documents)
+    files = Counter(file_name("2026-10", *document) for document in documents)
+    assert set(orders.values()) <= {1}
+    assert set(files.values()) <= {1}
+    assert {key_of(name) for name in files} == {("2026-10", *document) for document in documents}
+
+
+@pytest.mark.parametrize(
+    ("customer_number", "order", "file"),
+    [
+        ("10023-r2", "2026-10-10023%2Dr2", "easybill_2026-10_10023%2Dr2.csv"),
+        ("10023_r2", "2026-10-10023%5Fr2", "easybill_2026-10_10023%5Fr2.csv"),
+        ("10023-r1", "2026-10-10023-r1", "easybill_2026-10_10023-r1.csv"),
+        ("10023-r2x", "2026-10-10023-r2x", "easybill_2026-10_10023-r2x.csv"),
+        ("A/7~r2", "2026-10-A/7~r2", "easybill_2026-10_A%2F7%7Er2.csv"),
+    ],
+)
+def test_only_a_number_that_ends_like_a_revision_is_encoded(
+    customer_number: str, order: str, file: str
+) -> None:
+    template = "{prefix}{month}-{customer}{revision}"
+    assert order_number(template, "", "2026-10", customer_number, 1) == order
+    assert order_number(template, "", "2026-10", customer_number, 3) == f"{order}-r3"
+    assert file_name("2026-10", customer_number) == file
+    assert file_name("2026-10", customer_number, 3) == file.replace(".csv", "_r3.csv")
 
 
 def test_the_first_revision_is_not_written_and_later_ones_are() -> None:

@@ -19,8 +19,8 @@ def test_a_service_says_name_description_date_place_and_its_tasks_in_their_order
         "Battery change service\n"
         "Scooter 4711, both packs\n"
         "Leistungsdatum 14.10.2026, Berlin Mitte\n"
-        "- Front battery change (70,00 EUR)\n"
-        "- Rear battery change (80,00 EUR)"
+        "- Front battery change (70,00 EUR netto)\n"
+        "- Rear battery change (80,00 EUR netto)"
     )
 
 
@@ -29,8 +29,8 @@ def test_the_english_text_has_english_labels_dates_and_numbers() -> None:
         "Battery change service\n"
         "Scooter 4711, both packs\n"
         "Service date 14 October 2026, Berlin Mitte\n"
-        "- Front battery change (70.00 EUR)\n"
-        "- Rear battery change (80.00 EUR)"
+        "- Front battery change (70.00 EUR net)\n"
+        "- Rear battery change (80.00 EUR net)"
     )
 
 
@@ -58,7 +58,7 @@ def test_a_task_without_a_price_is_named_without_one() -> None:
 
 def test_a_task_of_0_has_its_price() -> None:
     title = line_of(service(unit_price_net="0"), tasks=[task(task_name="Check", price_net="0")]).title
-    assert title.splitlines()[-1] == "- Check (0,00 EUR)"
+    assert title.splitlines()[-1] == "- Check (0,00 EUR netto)"
 
 
 def test_the_date_is_that_of_the_billing_time_zone() -> None:
@@ -85,15 +85,15 @@ def test_the_first_line_of_a_folded_title_is_that_of_a_name_of_several_lines() -
 def test_a_cancellation_fee_without_an_entry_is_called_by_its_type() -> None:
     line = line_of(fee(description="Termin am 21.10."))
     assert line.item_number == "LATE_CANCELLATION"
-    assert line.title == "Stornogebühr (late_cancellation)\nTermin am 21.10.\nLeistungsdatum 20.10.2026"
+    assert line.title == "Stornogebühr (late_cancellation)\nTermin am 21.10.\nDatum 20.10.2026"
     english = line_of(fee(), rules='language = "en"')
-    assert english.title == "Cancellation fee (late_cancellation)\nService date 20 October 2026"
+    assert english.title == "Cancellation fee (late_cancellation)\nDate 20 October 2026"
 
 
 def test_a_cancellation_fee_with_an_entry_has_its_article_and_title() -> None:
     entry = 'cancellation_fees.late_cancellation = { item_number = "STORNO", title = "Stornierung" }'
     line = line_of(fee(), rules=entry)
-    assert (line.item_number, line.title) == ("STORNO", "Stornierung\nLeistungsdatum 20.10.2026")
+    assert (line.item_number, line.title) == ("STORNO", "Stornierung\nDatum 20.10.2026")
 
 
 def test_an_entry_with_a_title_alone_leaves_the_article_as_it_is_and_may_be_one_customers() -> None:
@@ -101,3 +101,39 @@ def test_an_entry_with_a_title_alone_leaves_the_article_as_it_is_and_may_be_one_
     line = line_of(fee(), rules=mine)
     assert line.item_number == "LATE_CANCELLATION"
     assert line.title.startswith("Storno 24 h\n")
+
+
+def test_beside_a_net_price_column_a_task_price_needs_no_word() -> None:
+    line = line_of(BATTERY_CHANGE, tasks=TASKS, rules='price_basis = "net"')
+    assert line.title.endswith("- Front battery change (70,00 EUR)\n- Rear battery change (80,00 EUR)")
+
+
+def test_a_unit_that_is_not_a_piece_is_told_in_the_title() -> None:
+    hours = service(quantity="2", unit="Std", unit_price_net="75.00")
+    assert line_of(hours).title == "Battery change service\nLeistungsdatum 14.10.2026\nMenge in Std"
+    assert line_of(hours, rules='language = "en"').title.endswith("\nQuantity in Std")
+    assert "Menge" not in line_of(hours, rules='plain_units = ["std"]').title
+
+
+@pytest.mark.parametrize("unit", [None, "", "Stück", "STK", "pcs"])
+def test_a_piece_is_not_told(unit: str | None) -> None:
+    assert line_of(service(unit=unit)).title == "Battery change service\nLeistungsdatum 14.10.2026"
+
+
+def test_a_folded_line_says_its_unit_once() -> None:
+    folded = service(quantity="1000", unit="kWh", unit_price_net="0.10")
+    assert line_of(folded).title.count("kWh") == 1
+
+
+def test_a_fee_names_the_cancelled_service_and_when_as_far_as_the_oms_says() -> None:
+    known = fee(service_name="Reparatur", cancelled_at="2026-10-19T22:30:00Z")
+    assert line_of(known).title == (
+        "Stornogebühr (late_cancellation)\n"
+        "Stornierte Leistung: Reparatur, storniert am 20.10.2026\n"
+        "Datum 20.10.2026"
+    )
+    assert "\nCancelled service: Reparatur, cancelled on 20 October 2026\n" in (
+        line_of(known, rules='language = "en"').title
+    )
+    assert "\nStornierte Leistung: Reparatur\n" in line_of(fee(service_name="Reparatur")).title
+    assert "\nStorniert am 19.10.2026\n" in line_of(fee(cancelled_at="2026-10-19T10:00:00Z")).title

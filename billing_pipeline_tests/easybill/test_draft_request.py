@@ -7,11 +7,26 @@ from typing import Any
 
 import pytest
 
+from billing_pipeline.billing.tax import TAX_TYPES
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.draft_request import draft_request
 from billing_pipeline_tests.golden.documents import CASES
 from billing_pipeline_tests.support.documents import a_customer, a_document, a_line
 from billing_pipeline_tests.support.easybill_swagger import require_published_api
+
+VAT_OPTIONS = (
+    "NULL",
+    "nStb",
+    "nStbUstID",
+    "nStbNoneUstID",
+    "nStbIm",
+    "revc",
+    "IG",
+    "AL",
+    "sStfr",
+    "smallBusiness",
+)
+"""Those of the API's description, version 1.92.3."""
 
 
 def items_of(document: Document) -> Any:
@@ -93,13 +108,24 @@ def test_a_folded_line_is_one_of_no_unit_and_a_fraction_keeps_its_decimals() -> 
 
 
 @pytest.mark.parametrize(
-    ("tax_type", "option"), [("", None), ("intra-community-trade", "IG"), ("export", "AL")]
+    ("tax_type", "option"),
+    [
+        ("", None),
+        ("NULL", None),
+        ("intra-community-trade", "IG"),
+        ("export", "AL"),
+        *((name, name) for name in sorted(set(VAT_OPTIONS) - {"NULL"})),
+    ],
 )
 def test_the_tax_type_becomes_the_vat_option(tax_type: str, option: str | None) -> None:
     document = a_document(a_line(vat_basis_points=0), customer=a_customer(tax_type=tax_type))
     request = draft_request(document, customer_id=77)
     assert request["vat_option"] == option
     assert items_of(document)[0]["vat_percent"] == 0
+
+
+def test_every_vat_option_of_the_api_can_be_named_in_tax_type() -> None:
+    assert set(VAT_OPTIONS) == {*TAX_TYPES} - {"intra-community-trade", "export"}
 
 
 def test_an_unknown_tax_type_makes_no_draft() -> None:

@@ -23,7 +23,7 @@ def _umlauts() -> Document:
         a_line(
             1,
             title="Akkuwechsel (vorn & hinten)\nRoller 4711, beide Akkus\nLeistungsdatum 14.10.2026, Köln-Ehrenfeld\n"
-            "- Akku vorn tauschen (70,00 EUR)\n- Akku hinten tauschen (80,00 EUR)",
+            "- Akku vorn tauschen (70,00 EUR netto)\n- Akku hinten tauschen (80,00 EUR netto)",
         ),
         # 2 x 10.00 net = 20.00, VAT 3.80, gross 23.80 = 2 x 11.90.
         a_line(
@@ -56,7 +56,7 @@ def _quotes_semicolons_line_breaks() -> Document:
 
 def _leading_zeros() -> Document:
     return a_document(
-        a_line(item_number="007", title="0815\n- 00123 (0,00 EUR)"),
+        a_line(item_number="007", title="0815\n- 00123 (0,00 EUR netto)"),
         customer_number="00123",
         customer=a_customer(zip_code="01067", city="Dresden", phone="030 0123", vat_id="000000001"),
     )
@@ -69,7 +69,8 @@ def _cancellation() -> Document:
             1,
             line_type="cancellation_fee",
             item_number="LATE_CANCELLATION",
-            title="Stornogebühr (late_cancellation)\nweniger als 24 h vorher abgesagt\nDatum 20.10.2026",
+            title="Stornogebühr (late_cancellation)\nweniger als 24 h vorher abgesagt\n"
+            "Stornierte Leistung: Akkuwechsel, storniert am 20.10.2026\nDatum 20.10.2026",
             unit="",
             unit_price_net=2500,
             net=2500,
@@ -140,7 +141,7 @@ def _folded() -> Document:
         a_line(
             2,
             item_number="STD",
-            title="Arbeitszeit\nLeistungsdatum 14.10.2026",
+            title="Arbeitszeit\nLeistungsdatum 14.10.2026\nMenge in h",
             quantity=Decimal("0.333"),
             unit="h",
             unit_price_net=9000,
@@ -155,7 +156,7 @@ def _folded() -> Document:
         a_line(
             3,
             item_number="KABEL",
-            title="Kabel\nLeistungsdatum 14.10.2026",
+            title="Kabel\nLeistungsdatum 14.10.2026\nMenge in m",
             quantity=Decimal("1500.500"),
             unit="m",
             unit_price_net=100,
@@ -204,7 +205,7 @@ def _english() -> Document:
     return a_document(
         a_line(
             title="Battery change service\nScooter 4711, both packs\nService date 14 Oct 2026, Berlin Mitte\n"
-            "- Front battery change (70.00 EUR)\n- Rear battery change (80.00 EUR)"
+            "- Front battery change (70.00 EUR net)\n- Rear battery change (80.00 EUR net)"
         ),
         customer=a_customer(
             company_name="", first_name="Siobhán", last_name="O'Neill", country="IE", vat_id=""

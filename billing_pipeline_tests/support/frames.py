@@ -97,7 +97,7 @@ def extract(*rows: Row, customers: Iterable[Row] | None = None, tasks: Iterable[
         customers = [customer(number) for number in sorted({row["customer_number"] for row in rows})]
     return Extract(
         customers=_frame(CUSTOMERS, customers),
-        services=_frame(SERVICES, (row for row in rows if "service_name" in row)),
+        services=_frame(SERVICES, (row for row in rows if "fee_id" not in row)),
         service_tasks=_frame(SERVICE_TASKS, tasks),
         cancellation_fees=_frame(CANCELLATION_FEES, (row for row in rows if "fee_id" in row)),
     )

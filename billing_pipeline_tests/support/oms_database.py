@@ -14,7 +14,7 @@ import psycopg2
 import pyarrow as pa
 
 from billing_pipeline.oms.contract import RELATIONS, Column, Relation
-from billing_pipeline.oms.demo import create_tables
+from billing_pipeline.oms.demo import create_tables, stored_columns
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.row_rules import row_problems
 from billing_pipeline.problems import Problem
@@ -28,6 +28,9 @@ def customer(customer_number: Cell = "10023", **cells: Cell) -> Row:
     row: Row = {
         "customer_number": customer_number,
         "company_name": "Stadtflitzer GmbH",
+        "street": "Torstraße 1",
+        "zip_code": "10119",
+        "city": "Berlin",
         "country": "DE",
         "currency": "EUR",
         "is_test": False,
@@ -80,7 +83,7 @@ def write_sqlite(file: Path, rows: Mapping[str, Iterable[Row]], *, typed: bool =
         for statement in statements:
             connection.execute(statement)
         for name, listed in rows.items():
-            columns = RELATIONS[name].column_names
+            columns = stored_names(RELATIONS[name])
             connection.executemany(
                 insert_row(RELATIONS[name], "?"), [[row.get(column) for column in columns] for row in listed]
             )
@@ -93,7 +96,7 @@ def write_postgres(url: str, rows: Mapping[str, Iterable[Row]]) -> str:
         for statement in _postgres_tables():
             cursor.execute(statement)
         for name, listed in rows.items():
-            columns = RELATIONS[name].column_names
+            columns = stored_names(RELATIONS[name])
             cursor.executemany(
                 insert_row(RELATIONS[name], "%s"), [[row.get(column) for column in columns] for row in listed]
             )
@@ -114,8 +117,14 @@ def problems_in_extract(extract: Extract) -> list[Problem]:
 
 def insert_row(relation: Relation, placeholder: str) -> str:
     """The INSERT of one row, columns in the contract's order; `placeholder` is the driver's: "?" or "%s"."""
-    values = ", ".join([placeholder] * len(relation.columns))
-    return f"INSERT INTO {relation.name} ({', '.join(relation.column_names)}) VALUES ({values})"
+    names = stored_names(relation)
+    values = ", ".join([placeholder] * len(names))
+    return f"INSERT INTO {relation.name} ({', '.join(names)}) VALUES ({values})"
+
+
+def stored_names(relation: Relation) -> list[str]:
+    """The columns of the relation's table, in the contract's order."""
+    return [column.name for column in stored_columns(relation)]
 
 
 def _postgres_tables() -> list[str]:
@@ -123,7 +132,7 @@ def _postgres_tables() -> list[str]:
     for relation in RELATIONS.values():
         columns = [
             f"{column.name} {_postgres_type(column)}{' NOT NULL' if column.required else ''}"
-            for column in relation.columns
+            for column in stored_columns(relation)
         ]
         key = f"PRIMARY KEY ({', '.join(relation.key)})"
         tables.append(f"CREATE TABLE {relation.name} ({', '.join([*columns, key])})")
@@ -143,5 +152,5 @@ def _postgres_type(column: Column) -> str:
 
 def _untyped_tables() -> list[str]:
     return [
-        f"CREATE TABLE {name} ({', '.join(relation.column_names)})" for name, relation in RELATIONS.items()
+        f"CREATE TABLE {name} ({', '.join(stored_names(relation))})" for name, relation in RELATIONS.items()
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from billing_pipeline.oms.contract import CANCELLATION_FEES, CUSTOMERS, SERVICE_TASKS, SERVICES, Relation
 from billing_pipeline_tests.support import oms_database
-from billing_pipeline_tests.support.oms_database import Cell, Row, insert_row, write_sqlite
+from billing_pipeline_tests.support.oms_database import Cell, Row, insert_row, stored_names, write_sqlite
 
 
 class SmallOms:
@@ -62,10 +62,10 @@ class SmallOms:
         self._execute("DELETE FROM services WHERE service_id = ?", [service_id])
 
     def _insert(self, relation: Relation, row: Row) -> None:
-        unknown = row.keys() - set(relation.column_names)
+        unknown = row.keys() - set(stored_names(relation))
         if unknown:
             raise KeyError(f"{relation.name} has no column {', '.join(sorted(unknown))}")
-        self._execute(insert_row(relation, "?"), [row.get(column) for column in relation.column_names])
+        self._execute(insert_row(relation, "?"), [row.get(column) for column in stored_names(relation)])
 
     def _execute(self, statement: str, values: list[Cell]) -> None:
         with closing(sqlite3.connect(self.file)) as connection, connection:

@@ -29,11 +29,10 @@ from billing_pipeline.delivery.transports.protocol import (
     PermissionRefused,
     Transport,
 )
-from billing_pipeline.easybill.document import customer_number_of, file_name
-from billing_pipeline.problems import UsageError
+from billing_pipeline.easybill.document import customer_number_in_file_name, file_name
 from billing_pipeline.store.blobs import sha256_of
 
-_NAME: Final = re.compile(r"easybill_(\d{4}-\d{2})_(.+?)(?:_r(\d{1,9}))?\.csv")
+_NAME: Final = re.compile(r"easybill_(\d{4}-\d{2})_(.+?)(?:_r([2-9]|[1-9]\d{1,8}))?\.csv")
 
 
 def find_orphans(
@@ -93,10 +92,7 @@ def key_of(name: str) -> FileKey | None:
     if match is None:
         return None
     month, key, revision = match[1], match[2], int(match[3] or 1)
-    try:
-        customer_number = customer_number_of(key)
-    except UsageError:
-        return None
+    customer_number = customer_number_in_file_name(key)
     return (month, customer_number, revision) if file_name(month, customer_number, revision) == name else None
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from billing_pipeline.oms.contract import RELATIONS, Column
+from billing_pipeline.oms.contract import RELATIONS, Column, Relation
 from billing_pipeline.oms.demo.demo_faults import deliberate_faults
 from billing_pipeline.oms.demo.demo_rows import Rows, demo_customers, month_rows
 from billing_pipeline.oms.period import months_back
@@ -69,10 +69,15 @@ def create_tables() -> list[str]:
     """
     return [
         f"CREATE TABLE {relation.name} (\n  "
-        + ",\n  ".join([*map(_column, relation.columns), f"PRIMARY KEY ({', '.join(relation.key)})"])
+        + ",\n  ".join([*map(_column, stored_columns(relation)), f"PRIMARY KEY ({', '.join(relation.key)})"])
         + "\n)"
         for relation in RELATIONS.values()
     ]
+
+
+def stored_columns(relation: Relation) -> list[Column]:
+    """The columns of the relation's table; the optional ones are of another table, from which a query fetches them."""
+    return [column for column in relation.columns if not column.optional]
 
 
 def _column(column: Column) -> str:
@@ -86,7 +91,7 @@ def _column(column: Column) -> str:
 
 def _insert(connection: sqlite3.Connection, rows: Rows) -> None:
     for name, listed in rows.items():
-        columns = RELATIONS[name].column_names
+        columns = [column.name for column in stored_columns(RELATIONS[name])]
         places = ", ".join("?" * len(columns))
         connection.executemany(
             f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608 - the contract's own names

@@ -13,6 +13,8 @@ from random import Random
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from stdnum.eu import vat
+
 from billing_pipeline.oms.conform import instant_text
 from billing_pipeline.oms.demo.catalogue import (
     COMPANY_FORMS,
@@ -150,7 +152,7 @@ def _customer(index: int, rng: Random) -> DemoCustomer:
         "country": place.country,
         "email": f"rechnung+{index}@kunde.example",
         "phone": place.phone.format(rng.randrange(1, 200)) if place.phone else None,
-        "vat_id": re.sub("#", lambda _: str(rng.randrange(10)), place.vat_id) if is_company else None,
+        "vat_id": _vat_id(place, rng) if is_company else None,
         "tax_type": tax_type,
         "currency": place.currency,
         "payment_type": rng.choice(("Überweisung", "SEPA-Lastschrift", None)),
@@ -163,6 +165,19 @@ def _customer(index: int, rng: Random) -> DemoCustomer:
         activity=rng.choice((0.25, 0.6, 0.9, 1.0)),
         size=rng.choice((1.2, 2.5, 4.0, 9.0)) if is_company else 1.0,
     )
+
+
+def _vat_id(place: Place, rng: Random) -> str:
+    """A made-up VAT id of the place's country, with right check digits where it is in the EU."""
+    made = _with_digits(place.vat_id, rng)
+    while place.country not in OUTSIDE_THE_UNION and not vat.is_valid(made):
+        # With digits of its own, so that the customer is otherwise the same however long it takes.
+        made = _with_digits(place.vat_id, seeded("vat_id", made))
+    return made
+
+
+def _with_digits(pattern: str, rng: Random) -> str:
+    return re.sub("#", lambda _: str(rng.randrange(10)), pattern)
 
 
 def _customer_number(index: int, foreign: bool) -> str:
