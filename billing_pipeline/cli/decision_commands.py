@@ -92,7 +92,12 @@ def release(
     from billing_pipeline.delivery.ledger import open_ledger
     from billing_pipeline.settings import load_settings
 
-    ledger = open_ledger(load_settings().ledger_url_or_default)
+    settings = load_settings()
+    if as_ == "send":
+        from billing_pipeline.steps.look_first import require_gone
+
+        require_gone(settings, order_number)
+    ledger = open_ledger(settings.ledger_url_or_default)
     delivery = ledger.releases.release(order_number, as_=as_, reason=reason, author=by)
     if as_ == "send":
         command = f"billing-pipeline run {delivery.month} --customer {delivery.customer_number}"

@@ -100,12 +100,17 @@ def status(month: Month, as_json: AsJson = False) -> None:
     from billing_pipeline.report.month import month_status
     from billing_pipeline.settings import load_settings
     from billing_pipeline.steps.current_billing import changed_since_billed
+    from billing_pipeline.steps.rejections import notice_by
     from billing_pipeline.store.frames import FrameMissing, FrameStore
     from billing_pipeline.store.store_files import StoreError
 
     settings = load_settings()
     period_of(month, settings.timezone)
     ledger = open_ledger(settings.ledger_url_or_default)
+    try:
+        notice_by(settings)
+    except PipelineError as error:
+        typer.echo(f"whether the receiver has rejected files since is not told: {error}", err=True)
     try:
         drift = changed_since_billed(month, ledger, FrameStore(settings.store_url_or_default))
     except (StoreError, FrameMissing) as error:

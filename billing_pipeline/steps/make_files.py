@@ -19,11 +19,12 @@ from billing_pipeline.delivery.records import (
 )
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers
+from billing_pipeline.problems import Code, Problem
 from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.send import Sending, send_parcels
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
 from billing_pipeline.steps.without_file import outcomes_without_file
-from billing_pipeline.store.blobs import BlobStore, sha256_of
+from billing_pipeline.store.blobs import BlobStore, StoreDamaged, StoreError, sha256_of
 from billing_pipeline.store.frames import CUSTOMERS, FrameStore, read_billed
 
 
@@ -111,9 +112,19 @@ def deliver_files(
     )
     book.months.record_outcomes([result for _, result in without_file], run_id, close_months=month_is_over)
     yield from without_file
-    parcels = {
-        export.customer_number: _parcel(export, blobs, correction) for export in exports if _has_file(export)
-    }
+    parcels: dict[str, Parcel] = {}
+    for export in exports:
+        if not _has_file(export):
+            continue
+        try:
+            parcels[export.customer_number] = _parcel(export, blobs, correction)
+        except StoreError as error:
+            if billing.rules.delivery_policy == "all_or_nothing":
+                # Nothing of the month is sent while one file of it cannot be.
+                raise
+            damaged = _undeliverable(export, error)
+            book.months.record_outcomes([damaged], run_id)
+            yield export, damaged
     if parcels:
         way = channel.open()
         check = FileCheck({number: billing.layout_of(number) for number in parcels})
@@ -125,6 +136,14 @@ def deliver_files(
         book.months.finish(month, run_id)
 
 
+def _undeliverable(export: Export, error: StoreError) -> DeliveryResult:
+    """One damaged or missing document fails its customer alone."""
+    problem = Problem(Code.DELIVERY_FAILED, export.customer_number, str(error), source_id=export.order_number)
+    return DeliveryResult(
+        export.month, export.customer_number, "failed", (problem,), export.sha256, export.order_number
+    )
+
+
 def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
 
@@ -134,21 +153,19 @@ def _stored(made: CustomerExport, made_of: Billing, blobs: BlobStore) -> Export:
     export = export_of(made, made_of)
     if made.file is None:
         return export
-    blobs.put("csv", made.file.data)
-    return replace(export, document_sha256=blobs.put("document", made.file.document_json))
+    try:
+        blobs.put("csv", made.file.data)
+        return replace(export, document_sha256=blobs.put("document", made.file.document_json))
+    except StoreDamaged as error:
+        problem = Problem(
+            Code.DELIVERY_FAILED, made.customer_number, str(error), source_id=export.order_number
+        )
+        return replace(_without_file(made, made_of), outcome="to_bill", problems=(problem,))
 
 
 def export_of(made: CustomerExport, made_of: Billing) -> Export:
     """What was made of a customer's month, before anything of it is stored."""
-    export = Export(
-        made_of.month,
-        made.customer_number,
-        made.outcome,
-        problems=made.problems,
-        late_rows=made.late_rows,
-        reason=made.reason,
-        billing_id=made_of.id,
-    )
+    export = _without_file(made, made_of)
     file = made.file
     if file is None:
         return export
@@ -164,6 +181,18 @@ def export_of(made: CustomerExport, made_of: Billing) -> Export:
         vat=file.vat,
         gross=file.gross,
         layout=file.layout,
+    )
+
+
+def _without_file(made: CustomerExport, made_of: Billing) -> Export:
+    return Export(
+        made_of.month,
+        made.customer_number,
+        made.outcome,
+        problems=made.problems,
+        late_rows=made.late_rows,
+        reason=made.reason,
+        billing_id=made_of.id,
     )
 
 

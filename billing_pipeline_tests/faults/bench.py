@@ -25,6 +25,7 @@ from billing_pipeline_tests.faults import (
     together,
     zombies,
 )
+from billing_pipeline_tests.faults.children import LINKED
 from billing_pipeline_tests.faults.controls import CONTROLS
 from billing_pipeline_tests.faults.judge import Verdict
 from billing_pipeline_tests.faults.world import (
@@ -187,7 +188,7 @@ class Bench:
             with self._said(f"kills, {where}"):
                 plans = kills.folder_plans(two_steps=two_steps)
                 if self.extent.folder_kills is not None:
-                    between = [plan for plan in plans if kills.LINKED in plan.deaths]
+                    between = [plan for plan in plans if LINKED in plan.deaths]
                     plans = _some(plans, self.extent.folder_kills, self.results.seed) + between[:3]
                 name = self._new_folder().name
                 share = self._folder / name / "share"

@@ -174,7 +174,7 @@ def _rename_in_two_steps(strike: Callable[[str], None]) -> None:
         unlink(path, missing_ok)
 
     folder._renameat2 = lambda: None  # type: ignore[assignment]
-    Path.unlink = after_link  # type: ignore[method-assign]
+    Path.unlink = after_link  # type: ignore[assignment,method-assign]
 
 
 def _strike(blow: Blow) -> None:

@@ -16,7 +16,7 @@ from billing_pipeline.delivery.api.create import DraftAccount, create_draft
 from billing_pipeline.delivery.channel import FAILURES_IN_A_ROW, OrphanFile, Withdrawal
 from billing_pipeline.delivery.context import DeliveryContext, Destination
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import SENT_STATES, DeliveryResult, Parcel, failed
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, DeliveryResult, Parcel, failed
 from billing_pipeline.delivery.transports.protocol import DeliveryError
 from billing_pipeline.easybill.api_errors import (
     ApiError,
@@ -64,6 +64,14 @@ class DraftChannel:
             for delivery in context.ledger.deliveries.of_month(month)
             if delivery.state in SENT_STATES
         ]
+
+    def note_rejected(self, ledger: Ledger) -> list[Delivery]:
+        """None: there is no error directory."""
+        return []
+
+    def places_of(self, delivery: Delivery) -> list[str]:
+        """None: there is no inbox; EASY Bill itself is asked by whoever has its key."""
+        return []
 
     def orphans(self, ledger: Ledger) -> list[OrphanFile]:
         """None: there is no inbox."""

@@ -12,18 +12,21 @@ from billing_pipeline.delivery.channel import OrphanFile, Withdrawal, behind
 from billing_pipeline.delivery.context import DeliveryContext, Destination, Places
 from billing_pipeline.delivery.files.orphans import find_orphans, first_of_ours, with_hashes
 from billing_pipeline.delivery.files.pool import deadline_of, deliver_all
+from billing_pipeline.delivery.files.recovery import FileState, inspect, join
+from billing_pipeline.delivery.files.rejections import note_rejected
 from billing_pipeline.delivery.files.withdraw import withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import DeliveryResult, Parcel
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.delivery.transports.protocol import DeliveryError, NameTaken, Transport
 from billing_pipeline.problems import PipelineError
+from billing_pipeline.store.blobs import BlobStore
 
 _TRIAL_DATA = b"billing-pipeline doctor\n" * 100
 
 
 @dataclass(frozen=True)
 class Inbox:
-    """Where the importer looks for files. `rules` say which order numbers are ours.
+    """Where the importer looks for files. `rules` and `blobs` say which files are ours.
 
     `connections`: files in flight at once, each over a connection of its own as the transport gives them; `timeout_s`:
     the transport's.
@@ -32,6 +35,7 @@ class Inbox:
     transport: Transport
     places: Places
     rules: Rules
+    blobs: BlobStore
     connections: int = 4
     timeout_s: float = 30.0
 
@@ -53,7 +57,7 @@ class Inbox:
         """Files that this pipeline wrote and the ledger does not know; or that nobody could look for any."""
         try:
             orphans = self.orphans(ledger)
-            ours = first_of_ours(orphans, self.transport, self.rules, timeout_s=self.timeout_s)
+            ours = first_of_ours(orphans, self.transport, self.rules, self.blobs, timeout_s=self.timeout_s)
         except DeliveryError as error:
             return error
         return behind(orphans, self.transport.address) if ours else None
@@ -67,6 +71,23 @@ class Inbox:
 
     def withdraw(self, month: str, context: DeliveryContext, *, why: str) -> list[Withdrawal]:
         return withdraw_month(month, self.transport, context, timeout_s=self.timeout_s, why=why)
+
+    def note_rejected(self, ledger: Ledger) -> list[Delivery]:
+        return note_rejected(self.transport, self.places, ledger, timeout_s=self.timeout_s)
+
+    def places_of(self, delivery: Delivery) -> list[str]:
+        if delivery.endpoint != self.transport.address:
+            return []
+        with self.transport.connect() as inbox:
+            inbox.finish_by(deadline_of(self.timeout_s, delivery.size_bytes))
+            states = inspect(delivery, inbox, self.places)
+        found = []
+        if states.inbox is not FileState.GONE:
+            found.append(delivery.remote_path)
+        # What somebody else's file in the archive says of ours is nothing, and it cannot be taken away from there.
+        if states.archive in {FileState.SAME, FileState.UNREADABLE}:
+            found.append(join(self.places.archive_dir, delivery.file_name))
+        return found
 
     def orphans(self, ledger: Ledger) -> list[OrphanFile]:
         return find_orphans(self.transport, self.places, ledger, timeout_s=self.timeout_s)

@@ -31,8 +31,9 @@ from billing_pipeline.delivery.transports.protocol import (
 )
 from billing_pipeline.easybill.document import customer_number_of, file_name
 from billing_pipeline.problems import UsageError
-from billing_pipeline.store.blobs import sha256_of
+from billing_pipeline.store.blobs import BlobStore, sha256_of
 
+_ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be")
 _NAME: Final = re.compile(r"easybill_(\d{4}-\d{2})_(.+?)(?:_r(\d{1,9}))?\.csv")
 
 
@@ -47,9 +48,12 @@ def find_orphans(
 
 
 def first_of_ours(
-    orphans: Sequence[OrphanFile], transport: Transport, rules: Rules, *, timeout_s: float
+    orphans: Sequence[OrphanFile], transport: Transport, rules: Rules, blobs: BlobStore, *, timeout_s: float
 ) -> OrphanFile | None:
-    """The first that this pipeline has written, by its order number, or that may not be read; None if all are others'.
+    """The first that this pipeline has written, or that may not be read; None if all are others'.
+
+    The store has whatever was written, under its hash: so a file is known by it, whatever prefix, format or encoding
+    the rules name today. Of a store that was restored too, the order number that the rules make today tells.
 
     A file that somebody else put under one of our names says nothing of the ledger: it is held by itself, when its
     customer's turn comes. Raises: DeliveryError.
@@ -60,7 +64,10 @@ def first_of_ours(
         for orphan in orphans:
             inbox.finish_by(deadline_of(timeout_s, MOST_BYTES))
             try:
-                if rules.order_number(*orphan.key).encode() in inbox.read(orphan.path):
+                data = inbox.read(orphan.path)
+                if blobs.has("csv", sha256_of(data)) or _has_order_number(
+                    data, rules.order_number(*orphan.key)
+                ):
                     return orphan
             except NotFound:
                 continue
@@ -98,6 +105,10 @@ def key_of(name: str) -> FileKey | None:
     except UsageError:
         return None
     return (month, customer_number, revision) if file_name(month, customer_number, revision) == name else None
+
+
+def _has_order_number(data: bytes, order_number: str) -> bool:
+    return any(order_number.encode(encoding) in data for encoding in _ENCODINGS)
 
 
 def _files(transport: Transport, places: Places, deadline: Deadline) -> list[OrphanFile]:

@@ -82,10 +82,10 @@ def inspect(delivery: Delivery, inbox: InboxConnection, places: Places) -> FileS
     is not there: a share that is not mounted must not look like one whose files were all taken.
     """
     states = FileStates(
-        temporary=_state_of(delivery, inbox, delivery.temporary_path),
-        inbox=_state_of(delivery, inbox, delivery.remote_path),
-        archive=_state_of(delivery, inbox, join(places.archive_dir, delivery.file_name)),
-        error=_state_of(delivery, inbox, join(places.error_dir, delivery.file_name)),
+        temporary=state_of(delivery, inbox, delivery.temporary_path),
+        inbox=state_of(delivery, inbox, delivery.remote_path),
+        archive=state_of(delivery, inbox, join(places.archive_dir, delivery.file_name)),
+        error=state_of(delivery, inbox, join(places.error_dir, delivery.file_name)),
     )
     if states.temporary is FileState.GONE and states.inbox is FileState.GONE:
         _prove_there(inbox, delivery)
@@ -186,7 +186,8 @@ def _prove_there(inbox: InboxConnection, delivery: Delivery) -> None:
         return
 
 
-def _state_of(delivery: Delivery, inbox: InboxConnection, path: str) -> FileState:
+def state_of(delivery: Delivery, inbox: InboxConnection, path: str) -> FileState:
+    """What is at a path, beside the bytes of the delivery. Raises: DeliveryError."""
     if not path:
         return FileState.UNKNOWN
     try:
