@@ -99,17 +99,20 @@ def release(
     from billing_pipeline.delivery.ledger import open_ledger
     from billing_pipeline.settings import load_settings
     from billing_pipeline.steps.wiring import build_wiring
-    from billing_pipeline.steps.withdrawal import withdraw_order
+    from billing_pipeline.steps.withdrawal import require_gone, withdraw_order
 
+    settings = load_settings()
     if as_ == "withdrawn":
-        withdrawn = withdraw_order(build_wiring(load_settings()), order_number, reason=reason, author=by)
+        withdrawn = withdraw_order(build_wiring(settings), order_number, reason=reason, author=by)
         if withdrawn.state == "WITHDRAWN":
             command = f"billing-pipeline run {withdrawn.month} --customer {withdrawn.customer_number}"
             typer.echo(f"{order_number} is withdrawn, its rows are free: `{command}` bills them anew")
         else:
             typer.echo(f"{order_number} is noted as gone: a later order replaces it")
         return
-    ledger = open_ledger(load_settings().ledger_url_or_default)
+    if as_ == "send":
+        require_gone(build_wiring(settings), order_number)
+    ledger = open_ledger(settings.ledger_url_or_default)
     delivery = ledger.releases.release(order_number, as_=as_, reason=reason, author=by)
     if as_ == "send":
         command = f"billing-pipeline run {delivery.month} --customer {delivery.customer_number}"

@@ -131,8 +131,13 @@ def status(
     from billing_pipeline.delivery.ledger import open_ledger
     from billing_pipeline.settings import load_settings
     from billing_pipeline.steps.open_list import open_list
+    from billing_pipeline.steps.rejections import notice_by
 
     settings = load_settings()
+    try:
+        notice_by(settings)
+    except PipelineError as error:
+        typer.echo(f"whether the receiver has rejected files since is not told: {error}", err=True)
     ledger = open_ledger(settings.ledger_url_or_default)
     found = open_list(ledger, load_rules(settings.rules), settings.first_month)
     if month is None:

@@ -16,10 +16,12 @@ from billing_pipeline.defs.draft_sensor import build_draft_sensor
 from billing_pipeline.defs.jobs import build_jobs
 from billing_pipeline.defs.month_assets import build_month_assets
 from billing_pipeline.defs.partitions import build_partitions
+from billing_pipeline.defs.rejection_sensor import build_rejection_sensor
 from billing_pipeline.defs.schedules import build_audit_schedule, build_schedule
 from billing_pipeline.defs.sensors import build_sensors
 from billing_pipeline.report.notify import Notifier
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.rejections import can_be_noticed
 from billing_pipeline.steps.wiring import build_wiring
 
 
@@ -53,6 +55,8 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
         assets.append(build_draft_asset(partitions))
         sensors.append(build_draft_sensor(jobs))
         run_jobs.append(jobs.draft_reconciliation)
+    if can_be_noticed(settings):
+        sensors.append(build_rejection_sensor())
     if settings.alert_targets:
         sensors += build_alert_sensors(
             AlertSettings(

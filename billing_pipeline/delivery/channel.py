@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from billing_pipeline.delivery.context import DeliveryContext, Destination
+from billing_pipeline.delivery.context import DeliveryContext, Destination, result_of_held
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.sightings import FileKey
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel, failed
@@ -78,7 +79,10 @@ class Channel(Protocol):
         """Take back one delivery that nobody has taken: it is HELD then. Why it was not taken back, "" if it was."""
 
     def find(self, delivery: Delivery) -> Found:
-        """Where a file that was sent is now."""
+        """Where the file of a delivery lies, or a file that would be in its way."""
+
+    def note_rejected(self, ledger: Ledger) -> list[Delivery]:
+        """Hold what the receiver has moved to its error directory since it was published; those held now."""
 
     def orphans(self, ledger: Ledger) -> list[OrphanFile]:
         """The files of ours there that the ledger does not know."""
@@ -100,6 +104,13 @@ def behind(orphans: Sequence[OrphanFile], endpoint: str) -> LedgerBehind:
     )
 
 
+def record_rejected(channel: Channel, ledger: Ledger, *, run_id: str) -> list[Delivery]:
+    """Holds what the receiver has rejected since, in the month's outcomes too. Raises: DeliveryError."""
+    rejected = channel.note_rejected(ledger)
+    ledger.months.record_outcomes([result_of_held(one) for one in rejected], run_id)
+    return rejected
+
+
 def send_over(
     channel: Channel, month: str, parcels: Sequence[Parcel], context: DeliveryContext
 ) -> Iterator[DeliveryResult]:
@@ -107,6 +118,9 @@ def send_over(
 
     Raises: as `Channel.send`; and the obstacle, after the results.
     """
+    # An inbox that cannot be asked now is told by what is to be sent over it.
+    with suppress(DeliveryError):
+        record_rejected(channel, context.ledger, run_id=context.run_id)
     unsettled = context.ledger.deliveries.unsettled(month, [parcel.export for parcel in parcels])
     obstacle = channel.obstacle(context.ledger) if unsettled else None
     stopped = unsettled if obstacle is not None else frozenset()

@@ -74,6 +74,21 @@ def held(found: Delivery) -> Problem:
     )
 
 
+def result_of_held(found: Delivery) -> DeliveryResult:
+    """The result of a delivery that is HELD, told by whoever found it so."""
+    return DeliveryResult(
+        month=found.month,
+        customer_number=found.customer_number,
+        outcome="held",
+        problems=(held(found),),
+        sha256=found.sha256,
+        order_number=found.order_number,
+        revision=found.revision,
+        file_name=found.file_name,
+        size_bytes=found.size_bytes,
+    )
+
+
 _NO_FAILURE = frozenset(
     {Code.DELIVERY_IN_PROGRESS, Code.CHANGED_AFTER_DELIVERY, Code.LEDGER_BEHIND, Code.MONTH_HELD_BACK}
 )

@@ -24,12 +24,13 @@ from billing_pipeline.delivery.records import (
     failed,
 )
 from billing_pipeline.easybill.export import CustomerExport, export_customers
+from billing_pipeline.problems import Code, Problem
 from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.outdated import outdated
 from billing_pipeline.steps.send import Sending, send_parcels
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
 from billing_pipeline.steps.without_file import outcomes_as_sent, outcomes_without_file
-from billing_pipeline.store.blobs import BlobStore, sha256_of
+from billing_pipeline.store.blobs import BlobStore, StoreDamaged, StoreError, sha256_of
 from billing_pipeline.store.frames import CUSTOMERS, FrameStore, read_billed
 
 
@@ -147,11 +148,19 @@ def deliver_files(
     book.months.record_outcomes([result for _, result in known], run_id, close_months=month_is_over)
     yield from known
     settled = {export.customer_number for export, _ in known}
-    parcels = {
-        export.customer_number: _parcel(export, blobs, correction)
-        for export in files
-        if export.customer_number not in settled
-    }
+    parcels: dict[str, Parcel] = {}
+    for export in files:
+        if export.customer_number in settled:
+            continue
+        try:
+            parcels[export.customer_number] = _parcel(export, blobs, correction)
+        except StoreError as error:
+            if billing.rules.delivery_policy == "all_or_nothing":
+                # Nothing of the month is sent while one file of it cannot be.
+                raise
+            damaged = _undeliverable(export, error)
+            book.months.record_outcomes([damaged], run_id)
+            yield export, damaged
     for number, problem in outdated(list(parcels.values()), month, book).items():
         parcel = parcels.pop(number)
         result = failed(parcel, datetime.now(UTC), problem.message, problem.code)
@@ -168,6 +177,14 @@ def deliver_files(
         book.months.finish(month, run_id)
 
 
+def _undeliverable(export: Export, error: StoreError) -> DeliveryResult:
+    """One damaged or missing document fails its customer alone."""
+    problem = Problem(Code.DELIVERY_FAILED, export.customer_number, str(error), source_id=export.order_number)
+    return DeliveryResult(
+        export.month, export.customer_number, "failed", (problem,), export.sha256, export.order_number
+    )
+
+
 def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
 
@@ -177,23 +194,19 @@ def _stored(made: CustomerExport, source: Billing, blobs: BlobStore) -> Export:
     export = export_of(made, source)
     if made.file is None:
         return export
-    blobs.put("csv", made.file.data)
-    return replace(export, document_sha256=blobs.put("document", made.file.document_json))
+    try:
+        blobs.put("csv", made.file.data)
+        return replace(export, document_sha256=blobs.put("document", made.file.document_json))
+    except StoreDamaged as error:
+        problem = Problem(
+            Code.DELIVERY_FAILED, made.customer_number, str(error), source_id=export.order_number
+        )
+        return replace(_without_file(made, source), outcome="to_bill", problems=(problem,))
 
 
 def export_of(made: CustomerExport, source: Billing) -> Export:
     """What was made of a customer's month, before anything of it is stored."""
-    if made.outcome == "as_stored":
-        raise ValueError(f"{made.customer_number}: nothing was made, the stored export stands")
-    export = Export(
-        source.month,
-        made.customer_number,
-        made.outcome,
-        problems=made.problems,
-        late_rows=made.late_rows,
-        reason=made.reason,
-        billing_id=source.id,
-    )
+    export = _without_file(made, source)
     file = made.file
     if file is None:
         return export
@@ -210,6 +223,20 @@ def export_of(made: CustomerExport, source: Billing) -> Export:
         gross=file.gross,
         layout=file.layout,
         made_of=file.made_of,
+    )
+
+
+def _without_file(made: CustomerExport, source: Billing) -> Export:
+    if made.outcome == "as_stored":
+        raise ValueError(f"{made.customer_number}: nothing was made, the stored export stands")
+    return Export(
+        source.month,
+        made.customer_number,
+        made.outcome,
+        problems=made.problems,
+        late_rows=made.late_rows,
+        reason=made.reason,
+        billing_id=source.id,
     )
 
 

@@ -160,6 +160,7 @@ class ChannelAt:
             transport_of(settings),
             Places(settings.remote_dir, settings.remote_archive_dir, settings.remote_error_dir),
             self.rules,
+            BlobStore(settings.store_url_or_default),
             connections=settings.sftp_connections * settings.sftp_channels
             if settings.transport == "sftp"
             else 1,

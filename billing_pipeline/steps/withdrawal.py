@@ -17,7 +17,7 @@ from billing_pipeline.steps.wiring import Wiring
 
 
 class StillThere(UsageError):
-    """What is said to be withdrawn was found."""
+    """What is said to be gone, or to be sent again, was found."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,29 @@ def withdraw_order(wiring: Wiring, order_number: str, *, reason: str, author: st
     return ledger.releases.release(order_number, as_="withdrawn", reason=reason, author=author)
 
 
+def require_gone(wiring: Wiring, order_number: str) -> None:
+    """Looks for a held order that a person wants sent again.
+
+    Raises: StillThere; DeliveryError, ApiError where it cannot be looked for; LedgerUnavailable.
+    """
+    delivery = wiring.ledger.open().deliveries.of_order(order_number)
+    if delivery is None or delivery.state is not State.HELD:
+        return
+    found = whereabouts(wiring, delivery)
+    documents = [f"document {document.id} of EASY Bill" for document in found.documents]
+    places = [place for place in (found.file.inbox, found.file.archive, *documents) if place]
+    if places:
+        raise StillThere(
+            f"{order_number} is not released, for it is there: {', '.join(places)}. If that is ours, "
+            f"`billing-pipeline release {order_number} --as delivered --reason TEXT --by NAME`; otherwise remove it "
+            "there first"
+        )
+
+
 def whereabouts(wiring: Wiring, delivery: Delivery) -> Whereabouts:
     """Looks for what was sent: inbox, archive, and with a key EASY Bill. Raises: DeliveryError, ApiError."""
     channel = wiring.channel.open()
-    same_place = delivery.endpoint == channel.destination.endpoint
-    file = channel.find(delivery) if same_place and delivery.transport != "api" else Found()
+    file = channel.find(delivery) if delivery.transport != "api" else Found()
     if not wiring.easybill.is_configured:
         return Whereabouts(file, (), asked_easybill=False)
     return Whereabouts(file, tuple(documents_of(wiring, delivery)), asked_easybill=True)

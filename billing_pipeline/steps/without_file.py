@@ -65,6 +65,8 @@ def _as_exported(export: Export) -> DeliveryResult:
     outcome = export.outcome
     if outcome in {"blocked", "nothing_to_bill", "omitted"}:
         return DeliveryResult(export.month, export.customer_number, outcome, export.problems)
+    if export.problems:
+        return DeliveryResult(export.month, export.customer_number, "failed", export.problems)
     problem = Problem(
         Code.NOT_DELIVERED_YET,
         export.customer_number,

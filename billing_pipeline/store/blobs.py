@@ -15,13 +15,17 @@ import pyarrow as pa
 
 from billing_pipeline.store.store_files import StoreError, StoreFiles
 
-__all__ = ["BlobStore", "Kind", "StoreError", "sha256_of"]
+__all__ = ["BlobStore", "Kind", "StoreDamaged", "StoreError", "sha256_of"]
 
 Kind = Literal["csv", "document", "rules", "layout"]
 
 _COMPRESSED: Final = frozenset({"document"})
 _ZSTANDARD: Final = b"\x28\xb5\x2f\xfd"
 """How every frame of Zstandard begins, and no JSON does."""
+
+
+class StoreDamaged(StoreError):
+    """One file of the store is not what its name says: what it was for fails, and nothing else."""
 
 
 def sha256_of(data: bytes) -> str:
@@ -47,6 +51,10 @@ class BlobStore:
             self._files.write(_path(kind, sha256), _packed(kind, data))
         return sha256
 
+    def knows(self, kind: Kind, sha256: str) -> bool:
+        """Whether there are bytes of that name, whole or not. Raises: StoreError where the store is out of reach."""
+        return self._files.has(_path(kind, sha256))
+
     def get(self, kind: Kind, sha256: str) -> bytes:
         """The bytes of that name. Raises: StoreError if they are missing, damaged or out of reach."""
         try:
@@ -67,7 +75,7 @@ class BlobStore:
     def _verified(self, kind: Kind, sha256: str) -> bytes:
         data = self._read(kind, sha256)
         if data is None:
-            raise StoreError(
+            raise StoreDamaged(
                 f"{self._files.place(_path(kind, sha256))} in the store is damaged; move it away and export the "
                 "month again"
             )

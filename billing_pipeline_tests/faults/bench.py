@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from billing_pipeline_tests.faults import (
     cuts,
+    drafts,
     ftps_faults,
     kills,
     server_faults,
@@ -24,6 +25,7 @@ from billing_pipeline_tests.faults import (
     together,
     zombies,
 )
+from billing_pipeline_tests.faults.children import LINKED
 from billing_pipeline_tests.faults.controls import CONTROLS
 from billing_pipeline_tests.faults.judge import Verdict
 from billing_pipeline_tests.faults.world import (
@@ -31,6 +33,7 @@ from billing_pipeline_tests.faults.world import (
     Account,
     World,
     child_context,
+    folder_account,
     openssh_account,
     vsftpd_account,
 )
@@ -59,6 +62,8 @@ class Extent:
     rounds: int
     sftp_kinds: int | None
     ftps_kinds: int | None
+    folder_kills: int | None
+    draft_plans: int | None
     control_kills: int
     control_cuts: int
     control_rounds: int
@@ -66,8 +71,10 @@ class Extent:
     slack_s: float
 
 
-FULL = Extent(None, 60, 90, None, 1_100, 150, 500, None, None, 60, 120, 60, timeout_s=2.0, slack_s=0.0)
-SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 6, 5, 8, 0, 10, timeout_s=1.0, slack_s=1.5)
+FULL = Extent(
+    None, 60, 90, None, 1_200, 320, 500, None, None, None, None, 60, 120, 60, timeout_s=2.0, slack_s=0.0
+)
+SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 6, 5, 12, 6, 8, 0, 10, timeout_s=1.0, slack_s=1.5)
 
 
 @dataclass
@@ -81,6 +88,7 @@ class Results:
     sftp: server_faults.ServerFaults | None = None
     ftps: server_faults.ServerFaults | None = None
     together: list[tuple[str, together.Together]] = field(default_factory=list)
+    drafts: list[drafts.Drafts] = field(default_factory=list)
     controls: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     canaries: int = 0
     searched_bytes: int = 0
@@ -108,6 +116,8 @@ class Bench:
             self._sftp_trials(openssh)
             self._server_trials()
             self._ftps_trials()
+            self._folder_trials()
+            self._draft_trials()
             self._controls(openssh)
         self.results.seconds = time.monotonic() - begin
         return self.results
@@ -171,6 +181,26 @@ class Bench:
                 self._on_vsftpd(server), extent.cuts_ftps, pin=lambda port: None, seed=seed, sizes=SIZES[:2]
             )
             results.cuts.append(("FTPS (vsftpd), control connection", cut))
+
+    def _folder_trials(self) -> None:
+        for two_steps in (False, True):
+            where = f"a folder{', renamed in two steps (as on NFS)' if two_steps else ''}, SQLite ledger"
+            with self._said(f"kills, {where}"):
+                plans = kills.folder_plans(two_steps=two_steps)
+                if self.extent.folder_kills is not None:
+                    between = [plan for plan in plans if LINKED in plan.deaths]
+                    plans = _some(plans, self.extent.folder_kills, self.results.seed) + between[:3]
+                name = self._new_folder().name
+                share = self._folder / name / "share"
+                account = folder_account(share, two_steps=two_steps)
+                world = self._world(account, share, "/", None, home=self._folder / name)
+                self.results.kills.append((where, kills.trial(world, plans, seed=self.results.seed)))
+
+    def _draft_trials(self) -> None:
+        with self._said("kills and lost replies, the API"), ExitStack() as stack:
+            world = drafts.running_world(stack, self._new_folder())
+            plans = _some(drafts.all_plans(), self.extent.draft_plans, self.results.seed)
+            self.results.drafts.append(drafts.trial(world, plans))
 
     def _controls(self, openssh: OpenSshServer) -> None:
         extent, seed = self.extent, self.results.seed

@@ -22,6 +22,7 @@ from unittest.mock import patch
 from billing_pipeline.delivery.context import Places
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import DeliveryResult
+from billing_pipeline.delivery.transports import folder
 from billing_pipeline.delivery.transports.protocol import DeliveryError, InboxConnection, Transport
 from billing_pipeline.delivery.transports.ssh_connection import Wire
 from billing_pipeline_tests.faults.controls import CONTROLS
@@ -30,6 +31,9 @@ from billing_pipeline_tests.support.delivering import context_over, deliver_over
 
 MACHINE = "the state machine"
 PATIENCE_S = 60
+
+LINKED = "linked"
+"""Between the two steps of a rename in a folder like NFS's."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ def run(job: Job, answers: Connection) -> None:
     address = job.case.address
     strike = _striker(job.blow)
     transport: Transport = address.account.transport(address.timeout_s)
+    if address.account.two_steps:
+        _rename_in_two_steps(strike)
     if job.blow is not None and job.blow.after_bytes:
         transport = _StruckTransport(transport, job.blow)
     if job.how != MACHINE:
@@ -156,6 +162,19 @@ def _striker(blow: Blow | None) -> Callable[[str], None]:
             _strike(struck)
 
     return at_crash_point
+
+
+def _rename_in_two_steps(strike: Callable[[str], None]) -> None:
+    """From now on, in this process, no file system can rename without overwriting."""
+    unlink = Path.unlink
+
+    def after_link(path: Path, missing_ok: bool = False) -> None:
+        if not missing_ok:
+            strike(LINKED)
+        unlink(path, missing_ok)
+
+    folder._renameat2 = lambda: None  # type: ignore[assignment]
+    Path.unlink = after_link  # type: ignore[assignment,method-assign]
 
 
 def _strike(blow: Blow) -> None:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from billing_pipeline_tests.faults.children import MACHINE, outcome_of
 from billing_pipeline_tests.faults.controls import CONTROLS
-from billing_pipeline_tests.faults.judge import Verdict, judge
+from billing_pipeline_tests.faults.judge import Verdict
 from billing_pipeline_tests.faults.world import CONDUCTS, SIZES, Case, World
 from billing_pipeline_tests.support.tcp_proxy import Break, TcpProxy, tcp_proxy
 
@@ -81,7 +81,7 @@ def trial(
         cuts.flips = sum(proxy.flips for proxy in ports)
         cuts.stalls = sum(proxy.stalls for proxy in ports)
     held = {case.name for case, outcome in cases if outcome.startswith("held")}
-    cuts.verdict = judge({case.name: case.parcel.export.sha256 for case in made}, held, world.seen())
+    cuts.verdict = world.judge({case.name: case.parcel.export.sha256 for case in made}, held)
     cuts.unfinished = [
         f"{case.name}: {outcome}" for case, outcome in cases if not outcome.startswith(_FINISHED)
     ]

@@ -7,7 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from billing_pipeline_tests.faults.server_faults import Kind, Setting, any_servers_kinds
+from billing_pipeline_tests.faults.server_faults import (
+    Kind,
+    Setting,
+    any_servers_kinds,
+    with_stranger,
+    with_temporary_files_removed,
+)
 from billing_pipeline_tests.faults.world import Account
 from billing_pipeline_tests.support.pyftpd import USERNAME, Hook, Pyftpd
 
@@ -114,6 +120,8 @@ def _directory_gone_before_the_rename(setting: FtpsSetting) -> None:
     setting.server.hooks["RNTO"] = unmount
 
 
+REFUSALS = ("550 Zugriff verweigert.", "530 Not logged in.")
+
 KINDS: Final[tuple[Kind[Pyftpd], ...]] = (
     lossy("no space in a transfer", "w", lambda file: Lossy(file, full=True)),
     hooked("storage refused (452)", STOR=answer("452 Insufficient storage space.")),
@@ -131,6 +139,25 @@ KINDS: Final[tuple[Kind[Pyftpd], ...]] = (
     hooked("looking denied", MLST=answer("550 Permission denied."), SIZE=answer("550 Permission denied.")),
     hooked("no size told", MLST=answer("500 Unknown command."), SIZE=answer("500 Unknown command.")),
     hooked("rename refused", RNTO=answer("550 Rename failed.")),
+    with_temporary_files_removed(hooked("rename refused", RNTO=answer("550 Rename failed."))),
+    hooked("rename confirmed, not done", RNTO=answer("250 Renaming ok.")),
+    *(
+        hooked(f"looks refused, {text}", **dict.fromkeys(("MLST", "SIZE", "RNFR"), answer(text)))
+        for text in REFUSALS
+    ),
+    *(
+        with_stranger(
+            hooked(f"looks refused, {text}", **dict.fromkeys(("MLST", "SIZE", "RNFR"), answer(text)))
+        )
+        for text in REFUSALS
+    ),
+    *(
+        hooked(
+            f"looks and lists refused, {text}",
+            **dict.fromkeys(("MLST", "SIZE", "RNFR", "MLSD", "NLST"), answer(text)),
+        )
+        for text in REFUSALS
+    ),
     hooked("rename busy", RNTO=answer("450 File busy.")),
     hooked("delete denied", DELE=answer("550 Permission denied.")),
     hooked("hang in the upload", STOR=hang),

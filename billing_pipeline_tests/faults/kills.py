@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from billing_pipeline.delivery.files.upload import CRASH_POINTS
-from billing_pipeline_tests.faults.children import MACHINE, Blow, Job, start
-from billing_pipeline_tests.faults.judge import Verdict, judge
+from billing_pipeline_tests.faults.children import LINKED, MACHINE, Blow, Job, start
+from billing_pipeline_tests.faults.judge import Verdict
 from billing_pipeline_tests.faults.world import CONDUCTS, SIZES, Case, World
 from billing_pipeline_tests.support.pollers import Conduct
 
@@ -57,6 +57,14 @@ def all_plans(sizes: Sequence[int] = SIZES, conducts: Sequence[Conduct] = CONDUC
     return [Plan(each, size, conduct) for each in deaths for size in sizes for conduct in conducts]
 
 
+def folder_plans(*, two_steps: bool) -> list[Plan]:
+    """The same for a folder, where no write goes over a network; `two_steps`: with deaths between link and unlink."""
+    between = (LINKED,) if two_steps else ()
+    first, second = (*FIRST_RUN_POINTS, *between), (*CRASH_POINTS, *between)
+    deaths = [*((place,) for place in first), *itertools.product(first, second)]
+    return [Plan(each, SIZES[0], conduct) for each in deaths for conduct in CONDUCTS]
+
+
 def trial(world: World, plans: Iterable[Plan], *, seed: int, how: str = MACHINE, at_once: int = 2) -> Kills:
     """Carry out the plans, so many cases at once, with the world's receivers at work; then judge."""
     kills = Kills(how)
@@ -75,7 +83,7 @@ def trial(world: World, plans: Iterable[Plan], *, seed: int, how: str = MACHINE,
         case.name for (_, case, _), outcome in zip(cases, outcomes, strict=True) if outcome.startswith("held")
     }
     expected = {case.name: case.parcel.export.sha256 for _, case, _ in cases}
-    kills.verdict = judge(expected, told, world.seen())
+    kills.verdict = world.judge(expected, told)
     kills.unfinished = [
         f"{case.name} after {plan}: {outcome}"
         for (plan, case, _), outcome in zip(cases, outcomes, strict=True)

@@ -12,13 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeVar
 
 from billing_pipeline.store.blobs import sha256_of
 from billing_pipeline_tests.faults.children import MACHINE, outcome_of
 from billing_pipeline_tests.faults.controls import CONTROLS
-from billing_pipeline_tests.faults.judge import Verdict, judge
+from billing_pipeline_tests.faults.judge import Verdict
 from billing_pipeline_tests.faults.world import CONDUCTS, SIZES, Case, World
 from billing_pipeline_tests.support.pollers import Conduct
 from billing_pipeline_tests.support.tcp_proxy import TcpProxy
@@ -46,6 +46,7 @@ class Kind(Generic[Server]):
     ends: Literal["published", "held"] = "published"
     strangers: bool = False
     conducts: tuple[Conduct, ...] = CONDUCTS
+    archive_known: bool = True
 
 
 @dataclass
@@ -104,7 +105,7 @@ def trial(
     with world.receivers(), ThreadPoolExecutor(2 * len(CONDUCTS)) as pool:
         for kind in kinds:
             setting.cases = [
-                world.case(size, conduct, dice, port=setting.proxy.port)
+                world.case(size, conduct, dice, archive_known=kind.archive_known, port=setting.proxy.port)
                 for conduct in kind.conducts
                 for size in sizes
             ]
@@ -132,9 +133,8 @@ def trial(
             if kind.strangers:
                 # What the receivers may see under these names is the stranger's file, and nothing of ours.
                 expected[-1] = {case.name: _strangers_sha256(setting, case) for case in setting.cases}
-    seen = world.seen()
     for result, names in zip(faults.kinds, expected, strict=True):
-        result.verdict = judge(names, told, seen)
+        result.verdict = world.judge(names, told)
     return faults
 
 
@@ -187,6 +187,35 @@ def _stranger(before: bytes) -> Callable[[Setting[Server]], None]:
             unfinished.rename(unfinished.with_name(case.name))
 
     return place
+
+
+def with_temporary_files_removed(kind: Kind[Server]) -> Kind[Server]:
+    """The same; and before the next run, somebody cleans up the inbox."""
+
+    def end(setting: Setting[Server]) -> None:
+        kind.end(setting)
+        for conduct in kind.conducts:
+            for file in setting.world.inbox_folder(conduct).glob(".*.tmp"):
+                file.unlink()
+
+    return replace(kind, name=f"{kind.name}; then the temporary files are removed", end=end)
+
+
+def with_stranger(kind: Kind[Server]) -> Kind[Server]:
+    """The same, and somebody else's files have the names: they are held, and stay as they are."""
+
+    def begin(setting: Setting[Server]) -> None:
+        _stranger(b"a stranger's\n")(setting)
+        kind.begin(setting)
+
+    return replace(
+        kind,
+        name=f"{kind.name}; the name is there already",
+        begin=begin,
+        ends="held",
+        strangers=True,
+        conducts=("ignore",),
+    )
 
 
 def _leave(setting: Setting[Server]) -> None:

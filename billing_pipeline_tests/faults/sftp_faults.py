@@ -6,11 +6,17 @@ import asyncio
 import errno
 import os
 import secrets
+from dataclasses import replace
 from typing import Any, Final
 
 import asyncssh
 
-from billing_pipeline_tests.faults.server_faults import Kind, Setting, any_servers_kinds
+from billing_pipeline_tests.faults.server_faults import (
+    Kind,
+    Setting,
+    any_servers_kinds,
+    with_temporary_files_removed,
+)
 from billing_pipeline_tests.faults.world import Account
 from billing_pipeline_tests.support.asyncssh_server import USERNAME, Call, Hook, SftpServer
 
@@ -49,6 +55,15 @@ async def slowly(call: Call) -> Any:
 async def say_it_is_done(call: Call) -> int:
     """Confirms a write and drops it."""
     return len(call.data)
+
+
+async def say_it_is_renamed(_: Call) -> None:
+    """Confirms a rename and does not do it."""
+
+
+async def late(call: Call) -> Any:
+    await asyncio.sleep(0.05)
+    return await call.perform()
 
 
 async def lose_the_end(call: Call) -> None:
@@ -146,6 +161,12 @@ KINDS: Final[tuple[Kind[SftpServer], ...]] = (
     hooked("connection cut before the rename", rename=cut),
     hooked("rename denied", rename=fail(DENIED)),
     hooked("rename fails", rename=fail(FAILURE)),
+    with_temporary_files_removed(hooked("rename denied", rename=fail(DENIED))),
+    with_temporary_files_removed(
+        replace(hooked("rename fails, no archive known", rename=fail(FAILURE)), archive_known=False)
+    ),
+    hooked("rename confirmed, not done", rename=say_it_is_renamed),
+    hooked("rename done late, the look comes first", rename=late),
     hooked("rename not known", rename=fail(asyncssh.SFTPOpUnsupported("Operation unsupported"))),
     hooked("connection reset after open", open=do_and_cut),
     hooked("connection reset in a write", write=cut),

@@ -17,7 +17,7 @@ from threading import Barrier
 from billing_pipeline.delivery.transports.protocol import DeliveryError, InboxConnection, Transport
 from billing_pipeline_tests.faults.children import MACHINE, outcome_of
 from billing_pipeline_tests.faults.controls import CONTROLS
-from billing_pipeline_tests.faults.judge import Verdict, judge
+from billing_pipeline_tests.faults.judge import Verdict
 from billing_pipeline_tests.faults.world import CONDUCTS, SIZES, Case, World
 
 RUNS = 3
@@ -69,7 +69,7 @@ def trial(world: World, rounds: int, *, seed: int, how: str = MACHINE) -> Togeth
         if any(word.startswith("held") for word in words):
             held.add(case.name)
     together.outcomes = dict(outcomes)
-    together.verdict = judge({case.name: case.parcel.export.sha256 for case in cases}, held, world.seen())
+    together.verdict = world.judge({case.name: case.parcel.export.sha256 for case in cases}, held)
     return together
 
 

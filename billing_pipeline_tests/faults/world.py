@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerContext
@@ -16,10 +16,12 @@ from pathlib import Path
 
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.records import Export, Parcel
+from billing_pipeline.delivery.transports.folder import FolderTransport
 from billing_pipeline.delivery.transports.ftps import FtpsTransport
 from billing_pipeline.delivery.transports.protocol import Transport
 from billing_pipeline.delivery.transports.sftp import SftpTransport
 from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline_tests.faults.judge import Verdict, judge
 from billing_pipeline_tests.support.openssh import HOST, OpenSshServer
 from billing_pipeline_tests.support.pollers import Conduct, Seen, Watch, polling, seen_by
 from billing_pipeline_tests.support.vsftpd import Vsftpd
@@ -33,7 +35,10 @@ CONDUCTS: tuple[Conduct, ...] = ("archive", "delete", "ignore")
 
 @dataclass(frozen=True)
 class Account:
-    """How to reach a server: what a transport is made of. `password` None: by the key."""
+    """How to reach a server: what a transport is made of. `password` None: by the key.
+
+    `two_steps`: the folder (`trust`) is on a file system like NFS, where a rename that does not overwrite is two steps.
+    """
 
     kind: str
     port: int
@@ -41,8 +46,11 @@ class Account:
     trust: Path
     key: Path | None = None
     password: str | None = None
+    two_steps: bool = False
 
     def transport(self, timeout_s: float) -> Transport:
+        if self.kind == "folder":
+            return FolderTransport(self.trust)
         if self.kind == "ftps":
             return FtpsTransport(
                 host=HOST,
@@ -65,6 +73,10 @@ class Account:
 
 def openssh_account(server: OpenSshServer, port: int | None = None) -> Account:
     return Account("sftp", port or server.port, server.username, server.known_hosts, key=server.client_key)
+
+
+def folder_account(folder: Path, *, two_steps: bool) -> Account:
+    return Account("folder", 0, "", folder, two_steps=two_steps)
 
 
 def vsftpd_account(server: Vsftpd) -> Account:
@@ -145,6 +157,18 @@ class World:
 
     def seen(self) -> list[Seen]:
         return seen_by(self.home / "seen.log")
+
+    def judge(self, expected: Mapping[str, str], told: Iterable[str]) -> Verdict:
+        """As `judge`, where nothing is told to be held of which `status` says that it was delivered."""
+        return judge(expected, set(told) - self.said_delivered(), self.seen())
+
+    def said_delivered(self) -> set[str]:
+        """The files that `status` calls delivered, whatever the runs said."""
+        return {
+            row.export.file_name
+            for row in self.ledger.months.customers(MONTH)
+            if row.delivery_outcome in {"delivered", "unchanged"}
+        }
 
     @property
     def expected(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from billing_pipeline_tests.faults.children import MACHINE, Blow, Job, start
-from billing_pipeline_tests.faults.judge import Verdict, judge
+from billing_pipeline_tests.faults.judge import Verdict
 from billing_pipeline_tests.faults.kills import FIRST_RUN_POINTS, IN_WRITE
 from billing_pipeline_tests.faults.world import CONDUCTS, SIZES, Case, World
 from billing_pipeline_tests.support.pollers import Conduct
@@ -71,7 +71,7 @@ def trial(world: World, plans: Sequence[Plan], *, seed: int, at_once: int = 2) -
     held = {
         case.name for (_, case), outcome in zip(cases, outcomes, strict=True) if outcome.startswith("held")
     }
-    zombies.verdict = judge({case.name: case.parcel.export.sha256 for _, case in cases}, held, world.seen())
+    zombies.verdict = world.judge({case.name: case.parcel.export.sha256 for _, case in cases}, held)
     return zombies
 
 

@@ -65,7 +65,9 @@ def test_a_thousand_customers_are_looked_up_and_confirmed_in_at_most_ten_list_ca
     parcels = [parcel_of(a_document(customer_number=str(number)), store) for number in ALL]
     ledger.months.record_exports([parcel.export for parcel in parcels], "run")
     transport = FakeTransport(FakeServer())
-    inbox = Inbox(transport, Places("/import"), load_rules(), connections=1, timeout_s=5)
+    inbox = Inbox(
+        transport, Places("/import"), load_rules(), BlobStore(tmp_path / "store"), connections=1, timeout_s=5
+    )
     context = DeliveryContext(ledger, store, inbox.destination, Unchecked(), "run")
     sending = Sending(inbox, easybill, load_rules(), context)
 

@@ -78,6 +78,18 @@ def test_doctor_names_the_file_and_a_run_sends_nothing_to_anybody(
     assert {one["problems"][0]["code"] for one in run.json()["customers"]} == {"LEDGER_BEHIND"}
 
 
+def test_our_own_files_are_known_whatever_prefix_there_is_today(installation: Installation) -> None:
+    """By the store's hashes: the file's order number says nothing of today's rules."""
+    rules = installation.folder / "rules.toml"
+    rules.write_text('order_number_prefix = "NEW-"\n', encoding="utf-8")
+    installation.environment["BILLING_RULES"] = str(rules)
+    before = installation.files()
+    run = installation.command("run", MONTH, "--json")
+    assert run.status == 3
+    assert outcomes_in(run.json()) == {"10023": "failed", "10024": "failed"}
+    assert installation.files() == before
+
+
 @pytest.mark.parametrize(("directory", "state"), [("import", State.PUBLISHED), ("archive", State.CONSUMED)])
 def test_after_reconcile_the_same_bytes_are_unchanged_and_the_others_are_sent(
     installation: Installation, directory: str, state: State

@@ -38,7 +38,7 @@ class Month:
         self.ledger.months.record_exports([one.export for one in self.parcels], "run")
         transport = FakeTransport(self.server)
         rules = load_rules(folder / "rules.toml")
-        inbox = Inbox(transport, Places("/import", "/archive"), rules, connections=1, timeout_s=1)
+        inbox = Inbox(transport, Places("/import", "/archive"), rules, self.store, connections=1, timeout_s=1)
         context = DeliveryContext(self.ledger, self.store, inbox.destination, Unchecked(), "run")
         easybill = EasyBillAccount("https://api.invalid", None, 60, folder)
         self.sending = Sending(inbox, easybill, rules, context)

@@ -65,7 +65,7 @@ def context_over(
     return DeliveryContext(
         ledger,
         store,
-        Inbox(transport, places, load_rules(), timeout_s=timeout_s).destination,
+        Inbox(transport, places, load_rules(), store, timeout_s=timeout_s).destination,
         Unchecked(),
         run_id,
         clock=clock,

@@ -70,8 +70,12 @@ class DraftChannel:
         return "it is a draft in EASY Bill"
 
     def find(self, delivery: Delivery) -> Found:
-        """No file was sent."""
+        """No file was sent; EASY Bill itself is asked by whoever has its key."""
         return Found()
+
+    def note_rejected(self, ledger: Ledger) -> list[Delivery]:
+        """None: there is no error directory."""
+        return []
 
     def orphans(self, ledger: Ledger) -> list[OrphanFile]:
         """None: there is no inbox."""

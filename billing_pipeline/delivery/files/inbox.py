@@ -13,18 +13,20 @@ from billing_pipeline.delivery.context import DeliveryContext, Destination, Plac
 from billing_pipeline.delivery.files.orphans import find_orphans, first_of_ours, with_hashes
 from billing_pipeline.delivery.files.pool import deadline_of, deliver_all
 from billing_pipeline.delivery.files.recovery import find
+from billing_pipeline.delivery.files.rejections import note_rejected
 from billing_pipeline.delivery.files.withdraw import take_back, withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
 from billing_pipeline.delivery.transports.protocol import DeliveryError, NameTaken, Transport
 from billing_pipeline.problems import PipelineError
+from billing_pipeline.store.blobs import BlobStore
 
 _TRIAL_DATA = b"billing-pipeline doctor\n" * 100
 
 
 @dataclass(frozen=True)
 class Inbox:
-    """Where the importer looks for files. `rules` say which order numbers are ours.
+    """Where the importer looks for files. `rules` and `blobs` say which files are ours.
 
     `connections`: files in flight at once, each over a connection of its own as the transport gives them; `timeout_s`:
     the transport's.
@@ -33,6 +35,7 @@ class Inbox:
     transport: Transport
     places: Places
     rules: Rules
+    blobs: BlobStore
     connections: int = 4
     timeout_s: float = 30.0
 
@@ -54,7 +57,7 @@ class Inbox:
         """Files that this pipeline wrote and the ledger does not know; or that nobody could look for any."""
         try:
             orphans = self.orphans(ledger)
-            ours = first_of_ours(orphans, self.transport, self.rules, timeout_s=self.timeout_s)
+            ours = first_of_ours(orphans, self.transport, self.rules, self.blobs, timeout_s=self.timeout_s)
         except DeliveryError as error:
             return error
         return behind(orphans, self.transport.address) if ours else None
@@ -73,9 +76,14 @@ class Inbox:
         return take_back(delivery, self.transport, context, timeout_s=self.timeout_s, why=why)
 
     def find(self, delivery: Delivery) -> Found:
+        if delivery.endpoint != self.transport.address:
+            return Found()
         with self.transport.connect() as inbox:
             inbox.finish_by(deadline_of(self.timeout_s, delivery.size_bytes))
             return find(delivery, inbox, self.places)
+
+    def note_rejected(self, ledger: Ledger) -> list[Delivery]:
+        return note_rejected(self.transport, self.places, ledger, timeout_s=self.timeout_s)
 
     def orphans(self, ledger: Ledger) -> list[OrphanFile]:
         return find_orphans(self.transport, self.places, ledger, timeout_s=self.timeout_s)

@@ -30,8 +30,9 @@ from billing_pipeline.delivery.transports.protocol import (
     Transport,
 )
 from billing_pipeline.easybill.document import customer_number_in_file_name, file_name
-from billing_pipeline.store.blobs import sha256_of
+from billing_pipeline.store.blobs import BlobStore, sha256_of
 
+_ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be")
 _NAME: Final = re.compile(r"easybill_(\d{4}-\d{2})_(.+?)(?:_r([2-9]|[1-9]\d{1,8}))?\.csv")
 
 
@@ -46,9 +47,12 @@ def find_orphans(
 
 
 def first_of_ours(
-    orphans: Sequence[OrphanFile], transport: Transport, rules: Rules, *, timeout_s: float
+    orphans: Sequence[OrphanFile], transport: Transport, rules: Rules, blobs: BlobStore, *, timeout_s: float
 ) -> OrphanFile | None:
-    """The first that this pipeline has written, by its order number, or that may not be read; None if all are others'.
+    """The first that this pipeline has written, or that may not be read; None if all are others'.
+
+    The store has whatever was written, under its hash: so a file is known by it, whatever prefix, format or encoding
+    the rules name today. Of a store that was restored too, the order number that the rules make today tells.
 
     A file that somebody else put under one of our names says nothing of the ledger: it is held by itself, when its
     customer's turn comes. Raises: DeliveryError.
@@ -59,7 +63,10 @@ def first_of_ours(
         for orphan in orphans:
             inbox.finish_by(deadline_of(timeout_s, MOST_BYTES))
             try:
-                if rules.order_number(*orphan.key).encode() in inbox.read(orphan.path):
+                data = inbox.read(orphan.path)
+                if blobs.knows("csv", sha256_of(data)) or _has_order_number(
+                    data, rules.order_number(*orphan.key)
+                ):
                     return orphan
             except NotFound:
                 continue
@@ -94,6 +101,10 @@ def key_of(name: str) -> FileKey | None:
     month, key, revision = match[1], match[2], int(match[3] or 1)
     customer_number = customer_number_in_file_name(key)
     return (month, customer_number, revision) if file_name(month, customer_number, revision) == name else None
+
+
+def _has_order_number(data: bytes, order_number: str) -> bool:
+    return any(order_number.encode(encoding) in data for encoding in _ENCODINGS)
 
 
 def _files(transport: Transport, places: Places, deadline: Deadline) -> list[OrphanFile]:

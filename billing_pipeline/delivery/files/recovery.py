@@ -83,10 +83,10 @@ def inspect(delivery: Delivery, inbox: InboxConnection, places: Places) -> FileS
     is not there: a share that is not mounted must not look like one whose files were all taken.
     """
     states = FileStates(
-        temporary=_state_of(delivery, inbox, delivery.temporary_path),
-        inbox=_state_of(delivery, inbox, delivery.remote_path),
-        archive=_state_of(delivery, inbox, join(places.archive_dir, delivery.file_name)),
-        error=_state_of(delivery, inbox, join(places.error_dir, delivery.file_name)),
+        temporary=state_of(delivery, inbox, delivery.temporary_path),
+        inbox=state_of(delivery, inbox, delivery.remote_path),
+        archive=state_of(delivery, inbox, join(places.archive_dir, delivery.file_name)),
+        error=state_of(delivery, inbox, join(places.error_dir, delivery.file_name)),
     )
     if states.temporary is FileState.GONE and states.inbox is FileState.GONE:
         _prove_there(inbox, delivery)
@@ -94,16 +94,14 @@ def inspect(delivery: Delivery, inbox: InboxConnection, places: Places) -> FileS
 
 
 def find(delivery: Delivery, inbox: InboxConnection, places: Places) -> Found:
-    """Where the file of a delivery is now. Raises: as `inspect`; InboxUnavailable where nobody may look."""
+    """Where the file of a delivery is now; where nobody may look, it may be there. Raises: as `inspect`."""
     states = inspect(delivery, inbox, places)
-    if FileState.HIDDEN in (states.inbox, states.archive):
-        raise InboxUnavailable(
-            f"{delivery.remote_path}: the account may not look whether the file is there; grant it the right to list"
-        )
-    there = (FileState.SAME, FileState.OTHER, FileState.UNREADABLE)
+    # What somebody else's file in the archive says of ours is nothing, and it cannot be taken away from there.
     return Found(
-        delivery.remote_path if states.inbox in there else "",
-        join(places.archive_dir, delivery.file_name) if states.archive in there else "",
+        delivery.remote_path if states.inbox is not FileState.GONE else "",
+        join(places.archive_dir, delivery.file_name)
+        if states.archive in {FileState.SAME, FileState.UNREADABLE}
+        else "",
     )
 
 
@@ -201,7 +199,8 @@ def _prove_there(inbox: InboxConnection, delivery: Delivery) -> None:
         return
 
 
-def _state_of(delivery: Delivery, inbox: InboxConnection, path: str) -> FileState:
+def state_of(delivery: Delivery, inbox: InboxConnection, path: str) -> FileState:
+    """What is at a path, beside the bytes of the delivery. Raises: DeliveryError."""
     if not path:
         return FileState.UNKNOWN
     try:

@@ -101,6 +101,20 @@ class Deliveries:
         with self._db.reading() as connection:
             return frozenset(connection.execute(query).scalars())
 
+    def maybe_rejected(self, endpoint: str) -> dict[tuple[str, str, int], Delivery]:
+        """What was published at that inbox and may still be rejected: by month, customer number and revision.
+
+        Neither what EASY Bill has shown as a draft, nor what a person has accepted.
+        """
+        query = sa.select(deliveries).where(
+            deliveries.c.state.in_((State.PUBLISHED, State.CONSUMED)),
+            deliveries.c.endpoint == endpoint,
+            deliveries.c.released_as != "delivered",
+        )
+        with self._db.reading() as connection:
+            found = map(delivery_of, connection.execute(query))
+            return {(one.month, one.customer_number, one.revision): one for one in found}
+
     def unconfirmed(self) -> list[Delivery]:
         """What was sent, and whose draft has not been seen, or is not right: the last revision of each customer's
         month, by month and customer number.

@@ -147,6 +147,15 @@ class Transitions:
         """PUBLISHED → CONSUMED: it left the inbox."""
         return self._move(delivery, from_states=(State.PUBLISHED,), to={"state": State.CONSUMED}, note=note)
 
+    def rejected(self, delivery: Delivery, reason: str, note: Note) -> Delivery | None:
+        """PUBLISHED or CONSUMED → HELD: the receiver has moved the file to its error directory."""
+        return self._move(
+            delivery,
+            from_states=(State.PUBLISHED, State.CONSUMED),
+            to={"state": State.HELD, "held_code": Code.REJECTED_BY_RECEIVER, "held_reason": reason},
+            note=note,
+        )
+
     def created(self, delivery: Delivery, note: Note, *, draft_id: int, link: str) -> Delivery | None:
         """COMMITTING(token) → PUBLISHED: EASY Bill has the draft that was made under this token.
 
