@@ -174,7 +174,7 @@ def _print_status(month: str, as_json: bool, settings: Settings, ledger: Ledger,
         warnings = warnings_since_billed(month, ledger, frames)
     except (StoreError, FrameMissing) as error:
         # The ledger alone knows the outcomes; what has changed since is told as well as it can be.
-        typer.echo(f"what has changed since, and what was warned of, is not told: {error}", err=True)
+        typer.echo(f"what has changed since is not told, nor any warning: {error}", err=True)
         drift, warnings = [], []
     customers, deliveries = ledger.months.customers(month), ledger.deliveries.of_month(month)
     told = month_status(month, customers, deliveries, drift, warnings)

@@ -47,9 +47,9 @@ def test_an_adjustment_is_a_row_on_the_invoice_and_lowers_the_total(installation
 def test_a_customer_with_nothing_but_an_adjustment_is_billed_with_their_address(
     installation: Installation,
 ) -> None:
-    add(installation, "10024")
+    add(installation, "10024", "--price", "10")
     result = installation.run_json(MONTH)
-    assert customer_in(result, "10024")["gross"] == -1190
+    assert customer_in(result, "10024")["gross"] == 1190
     assert '"Only a discount GmbH"' in installation.files()["easybill_2026-10_10024.csv"]
 
 

@@ -42,10 +42,12 @@ def test_a_month_that_is_none_is_a_usage_error(installation: Installation, month
         assert_refused(installation.command(command, month), 2, "YYYY-MM")
 
 
-def test_a_month_that_is_not_over_is_refused_with_its_code_and_force_bills_it(
+def test_a_month_that_is_not_over_is_refused_with_its_code_and_force_does_not_bill_it(
     installation: Installation,
 ) -> None:
-    assert_refused(installation.command("run", "2999-01"), 2, "MONTH_NOT_SETTLED", "2999-01", "--force")
+    for options in ((), ("--force",), ("--force", "--dry-run")):
+        answer = installation.command("run", "2999-01", *options)
+        assert_refused(answer, 2, "MONTH_NOT_SETTLED", "2999-01", "--before-end")
 
 
 def test_a_month_before_the_first_one_is_refused(installation: Installation) -> None:

@@ -171,7 +171,7 @@ def test_a_service_is_billed_in_its_month_in_the_billing_time_zone(
     installation.oms.customer("10023")
     installation.oms.service("S-1", "10023", completed_at=instant)
     for candidate in ("2026-05", "2026-06", "2026-10", "2026-11"):
-        answer = installation.command("run", candidate, "--json", "--force")
+        answer = installation.command("run", candidate, "--json", "--before-end")
         expected = {"10023": "delivered"} if candidate == month else {}
         assert outcomes_in(answer.json()) == expected, (candidate, answer.err)
     assert list(installation.files()) == [f"easybill_{month}_10023.csv"]

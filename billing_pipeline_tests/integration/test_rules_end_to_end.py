@@ -45,7 +45,7 @@ def drafts_of(installation: Installation) -> dict[str, Draft]:
 def test_the_draft_is_the_files_amount_in_every_currency(
     tmp_path: Path, currency: str, price: str, vat: str, quantity: str, net: int, gross: int
 ) -> None:
-    installation = Installation(tmp_path)
+    installation = Installation(tmp_path, rules='vat_rates = "any"')
     installation.oms.customer("10023", currency=currency)
     installation.oms.service(
         "S-1", currency=currency, unit_price_net=price, vat_percent=vat, quantity=quantity
@@ -65,7 +65,7 @@ def test_a_third_decimal_needs_a_layout_that_has_it(tmp_path: Path) -> None:
             'source = "line.file_price", decimals = 2', 'source = "line.file_price", decimals = 3'
         )
     )
-    rules = f'[customers."with"]\nlayout = "{tmp_path / "three.toml"}"\n'
+    rules = f'vat_rates = "any"\n[customers."with"]\nlayout = "{tmp_path / "three.toml"}"\n'
     installation = Installation(tmp_path, rules=rules)
     for number in ("with", "without"):
         installation.oms.customer(number, currency="KWD")
@@ -155,13 +155,13 @@ def test_settling_hours_of_the_rules_hold_for_a_run_and_force_overrides(tmp_path
     installation.oms.service("S-1", "10023")
     end = datetime(2026, 11, 1, tzinfo=ZoneInfo("Europe/Berlin"))
 
-    def outcome_at(now: datetime, *, force: bool = False) -> str:
+    def outcome_at(now: datetime, *, before_end: bool = False) -> str:
         run = installation.do(
-            lambda settings: run_month(settings, MONTH, now=now, progress=NoProgress(), force=force)
+            lambda settings: run_month(settings, MONTH, now=now, progress=NoProgress(), before_end=before_end)
         )
         return run.status.customers[0].outcome
 
     with pytest.raises(MonthNotSettled, match=r"2026-10 has not settled \(settling_hours = 48\)"):
         outcome_at(end + timedelta(hours=47))
-    assert outcome_at(end + timedelta(hours=47), force=True) == "delivered"
+    assert outcome_at(end + timedelta(hours=47), before_end=True) == "delivered"
     assert outcome_at(end + timedelta(hours=48)) == "unchanged"

@@ -13,7 +13,7 @@ SELECT
     email,
     phone,
     vat_id,
-    tax_type,         -- NULL, 'intra-community-trade' or 'export'
+    tax_type,         -- NULL, 'intra-community-trade', 'export', or a vat_option of EASY Bill's API
     currency,         -- ISO 4217: EUR
     payment_type,
     is_test           -- test customers are never billed
