@@ -110,11 +110,25 @@ class ParcelDelivery:
         elif self._parcel.export.sha256 in {found.sha256, found.accepted_sha256}:
             outcome: Outcome = "delivered" if self.published_here else "unchanged"
             self._end(outcome, remote_path=found.remote_path)
+        elif found.billing_id is None and self._is_worded_otherwise(found):
+            # Release 0.1 sent it, and wrote some titles otherwise: what was sent stands.
+            self._end("unchanged", remote_path=found.remote_path)
         else:
             problem = _changed(self._parcel, found, self._context.store)
             note = Note("hold", problem.message, outcome="failure", kind="decision")
             self._context.ledger.events.record_exchange(found, note, run_id=self._context.run_id)
             self._end("held", (problem,))
+
+    def _is_worded_otherwise(self, found: Delivery) -> bool:
+        """Whether the parcel says the same of the same rows as what was sent, in other words."""
+        try:
+            before, after = (
+                Document.from_json(self._context.store.get("document", sha256))
+                for sha256 in (found.document_sha256, self._parcel.export.document_sha256)
+            )
+        except (StoreError, ValueError):
+            return False
+        return difference(before, after).is_of_words
 
     def _end(self, outcome: Outcome, problems: tuple[Problem, ...] = (), *, remote_path: str = "") -> None:
         self._result = result_of(

@@ -68,6 +68,18 @@ class Difference:
         ]
         return ", ".join(totals) or "the totals are the same"
 
+    @property
+    def is_of_words(self) -> bool:
+        """Whether nothing but titles differ, of lines that come from the very same rows."""
+        return not self.fields and all(
+            line.fields == ("title",)
+            and line.before is not None
+            and line.after is not None
+            and [source.fingerprint for source in line.before.sources]
+            == [source.fingerprint for source in line.after.sources]
+            for line in self.lines
+        )
+
     def text(self) -> str:
         """One line: the totals first, then each line of the document, then the other fields."""
         parts = [self.totals, *(line.text(self.after.currency) for line in self.lines)]

@@ -13,7 +13,7 @@ from billing_pipeline.delivery.context import DeliveryContext, Destination, Plac
 from billing_pipeline.delivery.files.orphans import find_orphans, first_of_ours, with_hashes
 from billing_pipeline.delivery.files.pool import deadline_of, deliver_all
 from billing_pipeline.delivery.files.recovery import find
-from billing_pipeline.delivery.files.rejections import note_rejected
+from billing_pipeline.delivery.files.error_directory import note_rejected
 from billing_pipeline.delivery.files.withdraw import take_back, withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
