@@ -100,7 +100,7 @@ def status(month: Month, as_json: AsJson = False) -> None:
     from billing_pipeline.report.month import month_status
     from billing_pipeline.settings import load_settings
     from billing_pipeline.steps.current_billing import changed_since_billed
-    from billing_pipeline.steps.rejections import notice_by
+    from billing_pipeline.steps.notice_rejected import notice_by
     from billing_pipeline.store.frames import FrameMissing, FrameStore
     from billing_pipeline.store.store_files import StoreError
 
