@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,11 @@ def unavailable(where: str, error: sa.exc.SQLAlchemyError) -> LedgerUnavailable:
 def _sqlite(url: sa.URL) -> sa.Engine:
     file = database_file(url)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        if file.stat().st_mode & 0o077:
+            with suppress(PermissionError):
+                file.chmod(0o600)
     except OSError as error:
         raise LedgerUnavailable(
             f"the ledger's folder {file.parent} cannot be made: {error.strerror}; check BILLING_LEDGER_URL"
