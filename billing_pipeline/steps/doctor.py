@@ -105,9 +105,9 @@ def _remote_files(wiring: Wiring) -> str:
     obstacle = channel.obstacle(wiring.ledger.open())
     if obstacle is not None:
         raise obstacle
-    named = ", ".join(orphan.path for orphan in orphans[:_NAMED])
+    named = ", ".join(orphan.path for orphan in orphans[:_NAMED]) + (" …" if len(orphans) > _NAMED else "")
     return (
-        f"{len(orphans)} files have names of ours and were not written here ({named}{' …' if len(orphans) > _NAMED else ''}): "
+        f"{len(orphans)} files have names of ours and were not written here ({named}): "
         "each holds its own customer when their turn comes, and nobody else; remove them, or have `billing-pipeline "
         "reconcile` note them"
     )
