@@ -130,8 +130,8 @@ def status(
     from billing_pipeline.billing.rules import load_rules
     from billing_pipeline.delivery.ledger import open_ledger
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.notice_rejected import notice_by
     from billing_pipeline.steps.open_list import open_list
-    from billing_pipeline.steps.rejections import notice_by
 
     settings = load_settings()
     try:

@@ -24,6 +24,7 @@ from billing_pipeline.report.alert_text import (
     FailedCheck,
     RunNews,
     digest,
+    in_short,
     overdue_alert,
     run_alert,
 )
@@ -171,9 +172,14 @@ def _sent(notifier: Notifier, alert: Alert, context: dg.SensorEvaluationContext,
         for name in notifier.send(alert):
             context.log.warning(f"{name} did not take {alert.title!r}; another did")
     except AlertNotSent:
-        if not sent_before:
-            raise
-        return False
+        # What no target takes for its own sake must not silence all that comes after it.
+        try:
+            notifier.send(in_short(alert))
+        except AlertNotSent:
+            if not sent_before:
+                raise
+            return False
+        context.log.error(f"{alert.title!r} was sent in short: no target took the whole of it")
     return True
 
 
@@ -190,6 +196,7 @@ def _ended_runs(
         for ended in (
             dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=after),
             dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_SUCCESS, after_storage_id=after),
+            dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_CANCELED, after_storage_id=after),
         )
         for record in instance.fetch_run_status_changes(
             ended, limit=limit, ascending=after is not None
@@ -223,6 +230,8 @@ def _news(
         if standing:
             told[month] = standing
     failure = _failure(instance, run) if run.status == dg.DagsterRunStatus.FAILURE else None
+    if run.status == dg.DagsterRunStatus.CANCELED:
+        failure = "it was cancelled; what was not delivered by then stays so until the month is run again"
     checks = _failed_checks(instance, run)
     return RunNews(run.job_name, months, failure, checks, customers), told
 

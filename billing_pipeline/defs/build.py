@@ -21,7 +21,7 @@ from billing_pipeline.defs.schedules import build_audit_schedule, build_schedule
 from billing_pipeline.defs.sensors import build_sensors
 from billing_pipeline.report.notify import Notifier
 from billing_pipeline.settings import Settings
-from billing_pipeline.steps.rejections import can_be_noticed
+from billing_pipeline.steps.notice_rejected import can_be_noticed
 from billing_pipeline.steps.wiring import build_wiring
 
 

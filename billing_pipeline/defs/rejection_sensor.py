@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from billing_pipeline.steps.rejections import notice_rejected
+from billing_pipeline.steps.notice_rejected import notice_rejected
 from billing_pipeline.steps.wiring import ChannelAt, LedgerAt
 
 INTERVAL_S = 900

@@ -31,6 +31,7 @@ from billing_pipeline.easybill.api_errors import (
     RequestRefused,
     ResourceLocked,
 )
+from billing_pipeline.easybill.bounded_network import bound_answers
 from billing_pipeline.easybill.layout import cut, shortened
 from billing_pipeline.easybill.rate_limit import RateLimit
 from billing_pipeline.problems import UsageError
@@ -39,6 +40,9 @@ MOST_REQUEST_LINE_BYTES: Final = 4094
 _LONGEST_PAUSE_S: Final = 60.0
 _MOST_DURATION: Final = 10
 """A large page may take longer than one time-out to arrive, but an answer that drips ends after so many."""
+
+_MOST_ANSWER_BYTES: Final = 64 * 1024 * 1024
+"""More than any page of documents or PDF has."""
 
 
 class Endpoint(Enum):
@@ -116,6 +120,7 @@ class ApiHttp:
             # A proxy of the environment cannot reach this machine's own sandbox.
             trust_env=not is_local,
         )
+        bound_answers(self._client, timeout_s * _MOST_DURATION)
         self._timeout_s = timeout_s
         self._rate_limit = rate_limit
         self._log = log
@@ -207,6 +212,8 @@ class ApiHttp:
         with self._client.stream(method, url, content=body, headers=headers) as response:
             for part in response.iter_bytes():
                 answer += part
+                if len(answer) > _MOST_ANSWER_BYTES:
+                    raise httpx.ReadTimeout("the answer does not end", request=response.request)
                 if deadline.is_over:
                     raise httpx.ReadTimeout("the answer does not end", request=response.request)
         return response.status_code, response.headers, bytes(answer)

@@ -13,6 +13,8 @@ from billing_pipeline.report.month import CustomerStatus, MonthStatus
 from billing_pipeline.report.text import WORDS, summary_lines
 
 # A message is read on a telephone; the whole list is in `billing-pipeline status` and in the run.
+MOST_CHARACTERS = 8_000
+MOST_TITLE = 150
 NAMED_CUSTOMERS = 40
 # Longer reasons are a program's, not a person's.
 REASON_LENGTH = 1_000
@@ -64,7 +66,29 @@ def run_alert(news: RunNews, link: str) -> Alert:
         parts.append("\n".join(_customer_lines(news.customers)))
     parts.append(f"The run: {link}")
     about = ", ".join(news.months) or news.job
-    return Alert(f"Billing {about}: {_headline(news)}", "\n\n".join(parts) + "\n")
+    return Alert(_cut(f"Billing {about}: {_headline(news)}", MOST_TITLE), _bounded("\n\n".join(parts), link))
+
+
+def in_short(alert: Alert) -> Alert:
+    """What is sent where no target takes the alert itself: plain words, and nothing of what it says."""
+    return Alert(
+        "Billing: an alert could not be sent whole",
+        "Something needs a person, and no alert target took the message about it. See `billing-pipeline status MONTH` "
+        "and the last runs in Dagster.\n",
+    )
+
+
+def _bounded(body: str, link: str) -> str:
+    """Chat services and mail servers refuse what is too long; the run has all of it."""
+    return (
+        f"{body}\n"
+        if len(body) <= MOST_CHARACTERS
+        else f"{body[:MOST_CHARACTERS]} ...\n\nAll of it: {link}\n"
+    )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} ..."
 
 
 def overdue_alert(status: MonthStatus, link: str = "") -> Alert | None:

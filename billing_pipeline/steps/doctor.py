@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from billing_pipeline.delivery.channel import behind
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.open_list import open_list
 from billing_pipeline.steps.wiring import Wiring, build_wiring
+
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _oms(wiring: Wiring, settings: Settings) -> str:
 
 def _ledger(wiring: Wiring) -> str:
     ledger = wiring.ledger.open()
-    return f"{ledger.where}, {len(ledger.deliveries.of_month())} deliveries"
+    return f"{ledger.where}, {ledger.deliveries.count()} deliveries"
 
 
 def _open(wiring: Wiring, settings: Settings) -> str:
@@ -106,6 +107,14 @@ def _remote_files(wiring: Wiring) -> str:
     """Whether the ledger knows all files of ours that are there. Raises: LedgerBehind."""
     channel = wiring.channel.open()
     orphans = channel.orphans(wiring.ledger.open())
-    if orphans:
-        raise behind(orphans, channel.destination.endpoint)
-    return "there is no file of ours that the ledger does not know"
+    if not orphans:
+        return "there is no file of ours that the ledger does not know"
+    obstacle = channel.obstacle(wiring.ledger.open())
+    if obstacle is not None:
+        raise obstacle
+    named = ", ".join(orphan.path for orphan in orphans[:_NAMED]) + (" …" if len(orphans) > _NAMED else "")
+    return (
+        f"{len(orphans)} files have names of ours and were not written here ({named}): "
+        "each holds its own customer when their turn comes, and nobody else; remove them, or have `billing-pipeline "
+        "reconcile` note them"
+    )

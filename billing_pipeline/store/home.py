@@ -7,7 +7,7 @@ together; ours would merely fail. Both, and the demo's database, are therefore m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,6 +17,15 @@ from billing_pipeline.problems import PipelineError
 
 class HomeUnavailable(PipelineError):
     """The home cannot be created, written or locked."""
+
+
+def owned_by_us(folder: Path) -> None:
+    """Make the folder, or take it away from everybody but its owner: it holds personal data. Raises: OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        # On a mounted volume it may belong to somebody else, who has seen to it.
+        with suppress(PermissionError):
+            folder.chmod(0o700)
 
 
 @contextmanager
@@ -34,7 +43,7 @@ def locked(path: Path, *, timeout_s: float) -> Iterator[None]:
     """Hold an exclusive lock on `path`, whose folder is made if need be. Raises: HomeUnavailable."""
     lock = FileLock(path, timeout=timeout_s)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        owned_by_us(path.parent)
         lock.acquire()
     except Timeout as error:
         raise HomeUnavailable(

@@ -131,6 +131,31 @@ def test_an_alert_that_no_target_took_is_told_later(house: House) -> None:
     assert len(house.received.bodies) == 1
 
 
+def test_an_alert_that_no_target_takes_for_its_own_sake_silences_none_that_come_later(house: House) -> None:
+    house.received.refuses_what_says = "PRICE_MISSING"
+    house.run()
+    house.tick()
+    (body,) = house.received.bodies
+    assert "no alert target took the message" in body
+    assert "billing-pipeline status" in body
+    house.tick()
+    assert len(house.received.bodies) == 1
+    house.installation.oms.file.unlink()
+    house.run()
+    house.tick()
+    assert "monthly_billing failed" in house.received.bodies[1]
+
+
+def test_a_cancelled_run_is_told(house: House) -> None:
+    run = house.instance.create_run_for_job(
+        house.definitions.resolve_job_def("monthly_billing"), tags={"dagster/partition": MONTH}
+    )
+    house.instance.report_run_canceled(run)
+    house.tick()
+    (body,) = house.received.bodies
+    assert "it was cancelled" in body
+
+
 def test_runs_of_other_people_on_the_same_instance_are_not_told(house: House) -> None:
     @dg.asset
     def somebody_elses() -> None:

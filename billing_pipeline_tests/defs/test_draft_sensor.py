@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.defs.draft_sensor import Reading, drafts_to_read
+from billing_pipeline.defs.draft_sensor import Reading, drafts_to_read, first_month_looked_after
 from billing_pipeline.defs.partitions import CustomerRange
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.records import Delivery
@@ -70,3 +70,11 @@ def test_a_draft_is_asked_for_hourly_until_its_deadline_and_then_daily(ledger: L
 
 def test_where_nothing_is_unconfirmed_nothing_is_asked(ledger: Ledger) -> None:
     assert readings([], ["1"]) == []
+
+
+def test_a_key_that_is_set_after_years_asks_for_the_last_months_alone(ledger: Ledger) -> None:
+    for month in ("2024-01", "2026-07", "2026-08", "2026-10"):
+        sent(ledger, month, month)
+    since = first_month_looked_after(datetime(2026, 11, 1, tzinfo=UTC))
+    found = ledger.deliveries.unconfirmed(since=since)
+    assert [delivery.month for delivery in found] == ["2026-08", "2026-10"]

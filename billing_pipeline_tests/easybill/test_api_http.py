@@ -62,7 +62,7 @@ def test_nothing_in_the_room_can_finalise_send_change_or_delete() -> None:
         if path.name.startswith("api"):
             for word in ("PUT", "PATCH", "DELETE", "/done", "/send", "/cancel"):
                 assert word not in source, (path.name, word)
-    assert users == ["api_http.py"]
+    assert users == ["api_http.py", "bounded_network.py"]
 
 
 @pytest.mark.parametrize(("status", "error"), [(429, RateLimitExhausted), (409, ResourceLocked)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from billing_pipeline_tests.faults.bench import Results
@@ -163,5 +163,6 @@ def as_json(results: Results, *, full: bool) -> dict[str, Any]:
         "full": full,
         "holds": all(row.holds for row in rows(results, full=full)),
         "rows": [asdict(row) for row in rows(results, full=full)],
-        "trials": asdict(results),
+        # A Counter's keys are no text to `asdict`.
+        "trials": {**asdict(replace(results, drafts=[])), "drafts": [str(trial) for trial in results.drafts]},
     }

@@ -96,3 +96,11 @@ def test_the_same_need_has_the_same_digest_and_another_reason_another() -> None:
         digest(MONTH, blocked("2")),
     }
     assert len(others - {digest(MONTH, blocked("1"))}) == 3
+
+
+def test_a_message_has_a_bound_and_says_where_all_of_it_is() -> None:
+    checks = [FailedCheck("asset", f"check {number}", "2026-10", "x" * 900) for number in range(100)]
+    alert = run_alert(RunNews("job", ["2026-10"] * 50, checks=checks), "https://dagster.example.com/runs/1")
+    assert len(alert.body) < 9_000
+    assert len(alert.title) < 200
+    assert alert.body.endswith("All of it: https://dagster.example.com/runs/1\n")

@@ -24,6 +24,7 @@ class Received:
 
     url: str = ""
     refuses: bool = False
+    refuses_what_says: str = ""
     titles: list[str] = field(default_factory=list)
     bodies: list[str] = field(default_factory=list)
     recipients: list[list[str]] = field(default_factory=list)
@@ -43,9 +44,10 @@ def webhook(token: str = "t0ken-canary") -> Iterator[Received]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if not received.refuses:
+            poison = bool(received.refuses_what_says) and received.refuses_what_says in said["message"]
+            if not received.refuses and not poison:
                 received.take(said["title"], said["message"], [self.path])
-            self.send_response(503 if received.refuses else 200)
+            self.send_response(503 if received.refuses or poison else 200)
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:

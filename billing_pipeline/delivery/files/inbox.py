@@ -10,17 +10,26 @@ from typing import ClassVar
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.delivery.channel import Found, OrphanFile, Withdrawal, behind
 from billing_pipeline.delivery.context import DeliveryContext, Destination, Places
+from billing_pipeline.delivery.files.error_directory import note_rejected
 from billing_pipeline.delivery.files.orphans import find_orphans, first_of_ours, with_hashes
 from billing_pipeline.delivery.files.pool import deadline_of, deliver_all
 from billing_pipeline.delivery.files.recovery import find
-from billing_pipeline.delivery.files.error_directory import note_rejected
 from billing_pipeline.delivery.files.withdraw import take_back, withdraw_month
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
-from billing_pipeline.delivery.transports.protocol import DeliveryError, NameTaken, Transport
+from billing_pipeline.delivery.transports.protocol import (
+    DeliveryError,
+    InboxConnection,
+    NameTaken,
+    NotFound,
+    PermissionRefused,
+    Transport,
+)
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.store.blobs import BlobStore
 
+_WITHOUT_ARCHIVE = "a file that is gone after a death is only presumed to be delivered"
+_WITHOUT_ERROR = "what the receiver rejects is not noticed"
 _TRIAL_DATA = b"billing-pipeline doctor\n" * 100
 
 
@@ -91,6 +100,24 @@ class Inbox:
     def inspect_orphans(self, ledger: Ledger) -> list[OrphanFile]:
         return with_hashes(self.orphans(ledger), self.transport, timeout_s=self.timeout_s)
 
+    def _try_receivers_directories(self, inbox: InboxConnection) -> list[str]:
+        """What the archive and error directories are good for. Raises: PipelineError for one that is not there."""
+        can = []
+        for setting, directory, without in (
+            ("BILLING_REMOTE_ARCHIVE_DIR", self.places.archive_dir, _WITHOUT_ARCHIVE),
+            ("BILLING_REMOTE_ERROR_DIR", self.places.error_dir, _WITHOUT_ERROR),
+        ):
+            if directory is None:
+                can.append(f"{setting} is not set: {without}")
+                continue
+            try:
+                can.append(f"list {directory} ({len(inbox.list(directory))} names)")
+            except NotFound as error:
+                raise PipelineError(f"{setting}: {error}") from error
+            except PermissionRefused as error:
+                can.append(f"{setting}: {directory} may not be listed ({error}): {without}")
+        return can
+
     def try_out(self) -> str:
         """Connect, write, read back, rename, refuse to overwrite, remove, list; under names that importers ignore."""
         directory = self.places.remote_dir.rstrip("/")
@@ -120,4 +147,5 @@ class Inbox:
                 inbox.remove(second)
             names = inbox.list(directory or "/")
             can.append(f"remove, list ({len(names)} names in {directory or '/'})")
+            can += self._try_receivers_directories(inbox)
         return f"{self.transport.address}: {', '.join(can)}"

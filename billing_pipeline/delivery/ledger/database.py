@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,11 @@ def unavailable(where: str, error: sa.exc.SQLAlchemyError) -> LedgerUnavailable:
 def _sqlite(url: sa.URL) -> sa.Engine:
     file = database_file(url)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        if file.stat().st_mode & 0o077:
+            with suppress(PermissionError):
+                file.chmod(0o600)
     except OSError as error:
         raise LedgerUnavailable(
             f"the ledger's folder {file.parent} cannot be made: {error.strerror}; check BILLING_LEDGER_URL"
@@ -142,10 +146,14 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
+    # psycopg2 takes a moment to import, and most ledgers are SQLite's.
+    from billing_pipeline.delivery.ledger import silence
+
     # A run that is stopped inside a transaction must not block the others for good.
     options = (
         "-c synchronous_commit=on -c timezone=UTC "
-        f"-c lock_timeout={_LOCK_WAIT_S * 1000} -c idle_in_transaction_session_timeout={_LOCK_WAIT_S * 2000}"
+        f"-c lock_timeout={_LOCK_WAIT_S * 1000} -c statement_timeout={_LOCK_WAIT_S * 2000} "
+        f"-c idle_in_transaction_session_timeout={_LOCK_WAIT_S * 2000}"
     )
     return sa.create_engine(
         url,
@@ -153,5 +161,15 @@ def _postgresql(url: sa.URL) -> sa.Engine:
         pool_size=8,
         max_overflow=24,
         pool_pre_ping=True,
-        connect_args={"options": options, "connect_timeout": 10},
+        connect_args={
+            "options": options,
+            "connect_timeout": 10,
+            # A host that is gone, and one that lives and says nothing.
+            "tcp_user_timeout": _LOCK_WAIT_S * 1000,
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "connection_factory": silence.BoundedConnection,
+            "cursor_factory": silence.BoundedCursor,
+        },
     )

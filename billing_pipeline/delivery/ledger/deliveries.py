@@ -48,6 +48,11 @@ class Deliveries:
         with self._db.reading() as connection:
             return [delivery_of(row) for row in connection.execute(query)]
 
+    def count(self) -> int:
+        """How many there are, of all months."""
+        with self._db.reading() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(deliveries)).scalar_one())
+
     def of_order(self, order_number: str) -> Delivery | None:
         """The delivery with that order number, None if there is none."""
         with self._db.reading() as connection:
@@ -115,14 +120,15 @@ class Deliveries:
             found = map(delivery_of, connection.execute(query))
             return {(one.month, one.customer_number, one.revision): one for one in found}
 
-    def unconfirmed(self) -> list[Delivery]:
+    def unconfirmed(self, *, since: str = "") -> list[Delivery]:
         """What was sent, and whose draft has not been seen, or is not right: the last revision of each customer's
-        month, by month and customer number.
+        month, by month and customer number; of the months from `since` on.
         """
         later = deliveries.alias("later")
         query = (
             sa.select(deliveries)
             .where(
+                deliveries.c.month >= since,
                 deliveries.c.state.in_(SENT_STATES),
                 sa.or_(deliveries.c.state != State.CONFIRMED, deliveries.c.held_code != ""),
                 ~sa.exists().where(
