@@ -56,7 +56,7 @@ def summary_lines(status: MonthStatus, *, language: str = "en") -> Iterator[str]
         amounts = ", ".join(
             f"{name} {format_minor(total[name], currency, language)}" for name in ("net", "vat", "gross")
         )
-        yield f"  delivered or unchanged: {amounts}"
+        yield f"  stands in EASY Bill: {amounts}"
     if status.drift:
         rows = "1 row has" if len(status.drift) == 1 else f"{len(status.drift)} rows have"
         yield f"  {rows} changed in the OMS since being billed:"

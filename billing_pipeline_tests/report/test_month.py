@@ -206,5 +206,5 @@ def test_the_lines_for_people_name_every_customer_every_reason_and_the_sum() -> 
         "    PRICE_MISSING: Service S-1 has no price: enter one",
         "",
         "2026-10: 2 customers = 1 delivered + 1 BLOCKED",
-        "  delivered or unchanged: net 150.00 EUR, vat 28.50 EUR, gross 178.50 EUR",
+        "  stands in EASY Bill: net 150.00 EUR, vat 28.50 EUR, gross 178.50 EUR",
     ]

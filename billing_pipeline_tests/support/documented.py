@@ -34,6 +34,7 @@ _PROGRESS = re.compile(r"^\d{4}-\d\d delivered: \d+ of \d+$")
 _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  "), "TIME  "),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), "TIME"),
+    (re.compile(r"as of \d{4}-\d\d-\d\dT\d\d:\d\dZ"), "as of TIME"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
     (re.compile(r"\.[0-9a-f]{24}\.tmp"), ".TOKEN.tmp"),
 )
