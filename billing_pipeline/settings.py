@@ -85,6 +85,11 @@ class Settings(BaseModel):
     remote_error_dir: str | None = Field(
         None, description="Where the receiver moves rejected files, if known."
     )
+    remote_archive_names: str | None = Field(
+        None,
+        description="How the receiver names what it moved there: a regular expression in which `{stem}` is our name "
+        "without `.csv`. Unset: our name, with or without an appended time stamp.",
+    )
 
     sftp_host: str | None = Field(None, description="Host of the SFTP inbox.")
     sftp_port: Port = Field(22, description="Its port.")
@@ -153,6 +158,19 @@ class Settings(BaseModel):
     @classmethod
     def _without_slash(cls, value: str | None) -> str | None:
         return None if value is None else value.rstrip("/")
+
+    @field_validator("remote_archive_names")
+    @classmethod
+    def _pattern_with_stem(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if value.count("{stem}") != 1:
+            raise ValueError("must have {stem}, once: it stands for our name without .csv")
+        try:
+            re.compile(value.replace("{stem}", "(?P<stem>x)"))
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        return value
 
     @field_validator("remote_dir", "remote_archive_dir", "remote_error_dir")
     @classmethod

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.liveness import is_free, this_process
@@ -15,14 +16,25 @@ from billing_pipeline.easybill.layout import Layout
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.store.blobs import BlobStore
 
+STEM: Final = "{stem}"
+_STAMP: Final = r"(?:[._-]?\d{8}[T._-]?\d{4,9}Z?)?"
+ARCHIVE_NAMES: Final = rf"{STEM}{_STAMP}\.csv{_STAMP}"
+"""Our name, with or without an appended time stamp; `{stem}` is our name without `.csv`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The inbox's directories; None where the receiver's are not known."""
+    """The inbox's directories; None where the receiver's are not known.
+
+    `archive_names`: how the receiver names there what it has taken, as `ARCHIVE_NAMES`. `first_month`: files of months
+    before it are nobody's concern.
+    """
 
     remote_dir: str
     archive_dir: str | None = None
     error_dir: str | None = None
+    archive_names: str = ARCHIVE_NAMES
+    first_month: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from billing_pipeline.billing.rules import Rules, load_rules
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.api.draft_channel import DraftChannel
 from billing_pipeline.delivery.channel import Channel
-from billing_pipeline.delivery.context import Places
+from billing_pipeline.delivery.context import ARCHIVE_NAMES, Places
 from billing_pipeline.delivery.files.inbox import Inbox
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.transports.folder import FolderTransport
@@ -158,7 +158,13 @@ class ChannelAt:
             return DraftChannel(self.easybill, self.rules.draft_template)
         return Inbox(
             transport_of(settings),
-            Places(settings.remote_dir, settings.remote_archive_dir, settings.remote_error_dir),
+            Places(
+                settings.remote_dir,
+                settings.remote_archive_dir,
+                settings.remote_error_dir,
+                settings.remote_archive_names or ARCHIVE_NAMES,
+                settings.first_month,
+            ),
             self.rules,
             BlobStore(settings.store_url_or_default),
             connections=settings.sftp_connections * settings.sftp_channels

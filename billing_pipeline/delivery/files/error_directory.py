@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from billing_pipeline.delivery.context import Places
+from billing_pipeline.delivery.files.archive_names import original_name
 from billing_pipeline.delivery.files.orphans import key_of
 from billing_pipeline.delivery.files.pool import deadline_of
 from billing_pipeline.delivery.files.recovery import FileState, join, state_of
@@ -45,7 +46,8 @@ def note_rejected(
         except (NotFound, PermissionRefused):
             return []
         for name in names:
-            delivery = None if (key := key_of(name)) is None else open_ones.get(key)
+            keys = [key_of(one) for one in (name, original_name(name, places.archive_names)) if one]
+            delivery = next((open_ones[key] for key in keys if key in open_ones), None)
             path = join(places.error_dir, name)
             if delivery is None or not _is_rejected(delivery, path, inbox, timeout_s):
                 continue

@@ -18,6 +18,7 @@ from billing_pipeline.billing.rules import Rules
 from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.channel import OrphanFile
 from billing_pipeline.delivery.context import Places
+from billing_pipeline.delivery.files.archive_names import original_name
 from billing_pipeline.delivery.files.pool import deadline_of, tries_within
 from billing_pipeline.delivery.files.recovery import join
 from billing_pipeline.delivery.ledger import Ledger
@@ -43,7 +44,11 @@ def find_orphans(
     found = tries_within(timeout_s)(_files, transport, places, deadline_of(timeout_s))
     # Asked after the listing: what another run has published meanwhile was committed before it had its name.
     known = ledger.sightings.known_files()
-    return [orphan for orphan in found if orphan.key not in known]
+    return [
+        orphan
+        for orphan in found
+        if orphan.key not in known and _original_key(orphan.name, places) not in known
+    ]
 
 
 def first_of_ours(
@@ -103,6 +108,12 @@ def key_of(name: str) -> FileKey | None:
     return (month, customer_number, revision) if file_name(month, customer_number, revision) == name else None
 
 
+def _original_key(name: str, places: Places) -> FileKey | None:
+    """The key of the file that the receiver has named so."""
+    original = original_name(name, places.archive_names)
+    return None if original is None else key_of(original)
+
+
 def _has_order_number(data: bytes, order_number: str) -> bool:
     return any(order_number.encode(encoding) in data for encoding in _ENCODINGS)
 
@@ -116,7 +127,8 @@ def _files(transport: Transport, places: Places, deadline: Deadline) -> list[Orp
             for directory in (places.remote_dir, places.archive_dir, places.error_dir)
             if directory is not None
             for name in _names(inbox, directory)
-            if (key := key_of(name)) is not None
+            if (key := key_of(name) or _original_key(name, places)) is not None
+            if key[0] >= places.first_month
         ]
 
 

@@ -13,6 +13,7 @@ from enum import Enum, auto
 
 from billing_pipeline.delivery.channel import Found
 from billing_pipeline.delivery.context import Places
+from billing_pipeline.delivery.files.archive_names import changed_names
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.delivery.transports.protocol import (
@@ -85,8 +86,8 @@ def inspect(delivery: Delivery, inbox: InboxConnection, places: Places) -> FileS
     states = FileStates(
         temporary=state_of(delivery, inbox, delivery.temporary_path),
         inbox=state_of(delivery, inbox, delivery.remote_path),
-        archive=state_of(delivery, inbox, join(places.archive_dir, delivery.file_name)),
-        error=state_of(delivery, inbox, join(places.error_dir, delivery.file_name)),
+        archive=_state_in(places.archive_dir, delivery, inbox, places),
+        error=_state_in(places.error_dir, delivery, inbox, places),
     )
     if states.temporary is FileState.GONE and states.inbox is FileState.GONE:
         _prove_there(inbox, delivery)
@@ -185,6 +186,20 @@ def join(directory: str | None, name: str) -> str:
 
 def _collision(what: str) -> Decision:
     return Decision(Action.HOLD, Code.NAME_COLLISION, what)
+
+
+def _state_in(directory: str | None, delivery: Delivery, inbox: InboxConnection, places: Places) -> FileState:
+    """What is in one of the receiver's directories, under our name or one that the receiver has made of it."""
+    state = state_of(delivery, inbox, join(directory, delivery.file_name))
+    if state is not FileState.GONE or directory is None:
+        return state
+    try:
+        names = inbox.list(directory)
+    except (NotFound, PermissionRefused, TooManyNames):
+        return state
+    changed = changed_names(delivery.file_name, names, places.archive_names)
+    same = any(state_of(delivery, inbox, join(directory, name)) is FileState.SAME for name in changed)
+    return FileState.SAME if same else state
 
 
 def _prove_there(inbox: InboxConnection, delivery: Delivery) -> None:

@@ -114,8 +114,8 @@ def withdraw(delivery: Delivery, inbox: InboxConnection, context: DeliveryContex
         delivery,
         token=token,
         temporary_path=join(delivery.remote_dir, f".{delivery.file_name}.{token}.tmp"),
-        reason=f"it was withdrawn from {delivery.remote_path}, because {why}; whether the receiver had read it before "
-        "cannot be known: if EASY Bill has the order, it is delivered",
+        reason=f"its withdrawal from {delivery.remote_path} was begun, because {why}, and is not known to have been "
+        "done: look whether it still lies there, and whether EASY Bill has the order",
     )
     if begun is None:
         return "another run, or a person, was at work on it"
@@ -126,7 +126,12 @@ def withdraw(delivery: Delivery, inbox: InboxConnection, context: DeliveryContex
         return _taken_meanwhile(begun, inbox, context)
     context.at_crash_point("withdrawn")
     note = Note("withdraw", f"{begun.remote_path} → {begun.temporary_path}: {why}")
-    context.ledger.events.record_exchange(begun, note, run_id=context.run_id)
+    reason = (
+        f"it was withdrawn from {begun.remote_path}, because {why}; whether the receiver had read it before "
+        "cannot be known: if EASY Bill has the order, it is delivered"
+    )
+    if context.ledger.transitions.withdrawn(begun, reason, note) is None:
+        context.ledger.events.record_exchange(begun, note, run_id=context.run_id)
     return ""
 
 

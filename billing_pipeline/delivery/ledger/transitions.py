@@ -254,6 +254,10 @@ class Transitions:
             },
         )
 
+    def withdrawn(self, delivery: Delivery, reason: str, note: Note) -> Delivery | None:
+        """HELD(token) stays so: the file has been moved to the temporary path."""
+        return self._move(delivery, from_states=(State.HELD,), to={"held_reason": reason}, note=note)
+
     def not_withdrawn(self, delivery: Delivery, note: Note) -> Delivery | None:
         """HELD(token) → PUBLISHED: the receiver has the file."""
         return self._move(

@@ -148,6 +148,6 @@ def test_what_may_not_be_looked_at_is_not_taken_for_absent(delivery: Delivery) -
 
 def test_a_directory_that_has_vanished_is_not_taken_for_an_empty_one(delivery: Delivery) -> None:
     server = FakeServer()
-    server.fail("list", NotFound("/import is not on fake"))
+    server.fail("list", NotFound("/import is not on fake"), times=3)
     with pytest.raises(InboxUnavailable, match="has no directory /import any more"):
         seen(server, delivery)

@@ -1,0 +1,70 @@
+"""Names that the receiver's archive changes are known, and nothing of ours there is read to find that out."""
+
+from __future__ import annotations
+
+import pytest
+
+from billing_pipeline.delivery.context import ARCHIVE_NAMES, Places
+from billing_pipeline.delivery.files.archive_names import changed_names, original_name
+from billing_pipeline.delivery.files.orphans import find_orphans
+from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.records import State
+from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline_tests.support.delivering import Bench
+from billing_pipeline_tests.support.inbox import FakeTransport
+from billing_pipeline_tests.support.parcels import parcel
+
+NAME = "easybill_2026-10_10023.csv"
+PLACES = Places("/import", "/archive", "/error")
+
+
+@pytest.mark.parametrize(
+    "archived",
+    [
+        NAME,
+        "easybill_2026-10_10023_20261101T061000.csv",
+        "easybill_2026-10_10023-20261101-061000.csv",
+        "easybill_2026-10_10023.csv.20261101061000",
+        "easybill_2026-10_10023.csv_20261101T061000Z",
+    ],
+)
+def test_our_name_is_known_with_a_time_stamp_and_without(archived: str) -> None:
+    assert original_name(archived, ARCHIVE_NAMES) == NAME
+    assert changed_names(NAME, [archived], ARCHIVE_NAMES) == ([] if archived == NAME else [archived])
+
+
+def test_another_customers_name_is_not_ours() -> None:
+    assert changed_names(NAME, ["easybill_2026-10_100231.csv", "other.csv"], ARCHIVE_NAMES) == []
+    assert original_name("other.csv", ARCHIVE_NAMES) is None
+
+
+def test_an_archive_of_changed_names_has_no_orphans_and_none_is_read(
+    sqlite_ledger: Ledger, store: BlobStore
+) -> None:
+    bench = Bench(sqlite_ledger, store)
+    for number in range(30):
+        one = parcel(str(number), f"file {number}".encode(), store=store)
+        assert bench.send(one).outcome == "delivered"
+        data = bench.server.files.pop(f"/import/{one.export.file_name}")
+        bench.server.files[f"/archive/{one.export.file_name.removesuffix('.csv')}_20261101T061000.csv"] = data
+    bench.server.calls.clear()
+    assert find_orphans(FakeTransport(bench.server), PLACES, sqlite_ledger, timeout_s=1) == []
+    assert {operation for operation, _ in bench.server.calls} == {"list"}
+
+
+def test_a_death_is_recovered_from_such_an_archive(sqlite_ledger: Ledger, store: BlobStore) -> None:
+    one = parcel(data=b"ours", store=store)
+    bench = Bench(sqlite_ledger, store)
+    bench.send_and_die_at("renamed", one)
+    bench.server.files["/archive/easybill_2026-10_10023_20261101T061000.csv"] = bench.server.files.pop(
+        f"/import/{NAME}"
+    )
+    assert bench.send(one).outcome == "delivered"
+    assert bench.row(one).state is State.CONSUMED
+
+
+def test_files_of_months_before_the_first_are_nobodys(sqlite_ledger: Ledger, store: BlobStore) -> None:
+    bench = Bench(sqlite_ledger, store)
+    bench.server.files["/archive/easybill_2019-03_10023.csv"] = b"of a former system"
+    places = Places("/import", "/archive", "/error", first_month="2025-01")
+    assert find_orphans(FakeTransport(bench.server), places, sqlite_ledger, timeout_s=1) == []
