@@ -60,7 +60,9 @@ class LookBack:
     @classmethod
     def of_frame(cls, first_month: str, frame: pd.DataFrame) -> LookBack:
         """What `as_frame` gave."""
-        rows = frame.to_dict("records")
+        rows: list[dict[str, Any]] = [
+            {str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")
+        ]
         return cls(first_month, tuple(MonthLook(**_of_cells(row)) for row in rows))
 
 
@@ -108,6 +110,7 @@ def look_back(
     wanted = _to_read_anyway(ledger, before)
     last_looks = ledger.looks.of([*earlier, month])
     whole, looks = [], []
+    twice: dict[str, set[str]] = {kind: set() for kind in wanted}
     for one in (*earlier, month):
         last, now = last_looks.get(one), heads[one]
         look = MonthLook(one, now.count, now.digest, before.billed_states[one], (), before.at)
@@ -116,7 +119,8 @@ def look_back(
         else:
             billed = ledger.deliveries.ids_billed_of(one)
             look = replace(look, absent=tuple(_absent(billed, now)))
-            _add(wanted, _unbilled(billed, now))
+            if last is not None and one != month:
+                _add(wanted, _unbilled(billed, now))
         looks.append(look)
         _add(wanted, look.absent)
         if one == month:
@@ -125,11 +129,15 @@ def look_back(
             whole.append(one)
         else:
             _add(wanted, _changed_since(now, last.looked_at - COMMITTED_LATER))
-            _add(wanted, _in_both(now, heads[month]))
+            _add(twice, _in_both(now, heads[month]))
     return (
         reading.extract(
             whole=whole,
-            ids={name: wanted[kind] for name, kind in _KINDS.items()},
+            # Those of the month itself are read already.
+            ids={
+                name: wanted[kind].difference(heads[month].ids[name].to_pylist()) | twice[kind]
+                for name, kind in _KINDS.items()
+            },
             also=also,
         ),
         LookBack(before.first_month, tuple(looks)),

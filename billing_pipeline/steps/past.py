@@ -75,10 +75,8 @@ def past_of(
     with_adjustments = sorted({*months, *(one.month for one in adjustments)})
     finished = ledger.months.finished(with_adjustments)
     ids = _ids(extract)
-    asked = {
-        kind: sorted({*of_kind, *(look_back.absent.get(kind, ()) if look_back else ())})
-        for kind, of_kind in ids.items()
-    }
+    absent = look_back.absent if look_back else {}
+    asked = {kind: sorted({*of_kind, *absent.get(kind, ())}) for kind, of_kind in ids.items()}
     billed = ledger.deliveries.billed_sources(
         () if look_back else months, asked | {ADJUSTMENT: [str(one.id) for one in adjustments]}
     )

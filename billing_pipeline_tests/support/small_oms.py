@@ -41,7 +41,7 @@ class SmallOms:
 
     def change_service(self, service_id: str, /, **cells: Cell) -> None:
         """Other cells in a service that is there, and the time of the change, unless it is among them."""
-        cells = {"updated_at": _now()} | cells
+        cells = {"updated_at": _now(), **cells}
         changes = ", ".join(f"{column} = ?" for column in cells)
         self._execute(f"UPDATE services SET {changes} WHERE service_id = ?", [*cells.values(), service_id])
 
