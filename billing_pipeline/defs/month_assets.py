@@ -25,6 +25,7 @@ from billing_pipeline.steps.bill_month import (
     extract_of_month,
     keep_billed,
     keep_extract,
+    kept_look_back,
     month_size,
     require_plausible,
 )
@@ -99,10 +100,8 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         month = context.partition_key
         with plain_failures():
-            extract, first = extract_of_month(oms, ledger.open(), month, billing)
-            kept = keep_extract(
-                extract, frames, ledger.open(), month, "complete", context.run.run_id, first_month=first
-            )
+            extract, looked = extract_of_month(oms, ledger.open(), month, billing)
+            kept = keep_extract(extract, looked, frames, ledger.open(), month, "complete", context.run.run_id)
         for key, relation in EXTRACTED.items():
             yield dg.MaterializeResult(
                 asset_key=key,
@@ -154,6 +153,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
                 extract,
                 month,
                 first_month_read=read.first_month or month,
+                look_back=kept_look_back(read, frames),
                 frames=frames,
                 billing=billing,
             )

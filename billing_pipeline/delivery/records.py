@@ -324,6 +324,22 @@ class OmissionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MonthLook:
+    """A look at all rows of a month. `row_count`, `digest`: of the ids that the OMS had; see `oms.heads`. UTC.
+
+    `billed_state`: what was billed of them then, "" where rows were neither billed nor noted otherwise. `absent`:
+    (kind, id) of rows that are billed as the month's own, and that it did not have.
+    """
+
+    month: str
+    row_count: int
+    digest: str
+    billed_state: str
+    absent: tuple[tuple[str, str], ...]
+    looked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RowStanding:
     """What became of an OMS row that is not simply billed, as it was last seen; see `billing.standing`. UTC.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -22,8 +23,23 @@ from billing_pipeline.oms.contract import (
     Relation,
     frame_of_table,
 )
+from billing_pipeline.oms.heads import (
+    WITH_HEADS,
+    Heads,
+    head_of,
+    heads_by_month,
+    no_heads,
+    unreadable_ids,
+)
 from billing_pipeline.oms.oms_errors import OmsShapeWrong
-from billing_pipeline.oms.period import Period, months_of
+from billing_pipeline.oms.period import (
+    Period,
+    months_between,
+    months_of,
+    next_month,
+    period_of,
+    previous_month,
+)
 from billing_pipeline.oms.row_rules import (
     RowRule,
     customer_rules,
@@ -33,7 +49,7 @@ from billing_pipeline.oms.row_rules import (
     task_rules,
     validate,
 )
-from billing_pipeline.oms.source import OmsSource
+from billing_pipeline.oms.source import OmsSource, Snapshot
 
 # SQLite compares instants in milliseconds, so its queries ask for one second more on each side. A row farther out
 # was not selected by the period at all.
@@ -125,30 +141,162 @@ class Window:
         return True, f"{local_time:%Y-%m}"
 
 
+class MonthReading:
+    """A month's rows and, in the same snapshot, the heads of those of earlier months, of which some are read in full.
+
+    For the duration of `reading_month`.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        period: Period,
+        first: Period,
+        timezone: str,
+        billable_statuses: Collection[str] = (),
+    ) -> None:
+        self._snapshot, self._period, self._first, self._timezone = snapshot, period, first, timezone
+        self._window = Window(period, first.start, timezone, frozenset(billable_statuses))
+        self._text = {
+            name: snapshot.read(relation, period.start, period.end) for name, relation in RELATIONS.items()
+        }
+        self._unreadable: dict[str, pa.Array] = {}
+
+    def heads(self) -> dict[str, Heads]:
+        """The heads of each month from the first to the last one. Raises the errors of `extract_month`."""
+        earlier = months_between(self._first.month, previous_month(self._period.month))
+        found: dict[str, Heads] = {}
+        if earlier:
+            text = {
+                relation.name: self._snapshot.heads(relation, self._first.start, self._period.start)
+                for relation in WITH_HEADS
+            }
+            for relation in WITH_HEADS:
+                validate_keys(head_of(relation), text[relation.name])
+            found = heads_by_month(text, self._timezone)
+            self._unreadable = unreadable_ids(text)
+        for relation in WITH_HEADS:
+            validate_keys(relation, self._text[relation.name])
+        own = heads_by_month(
+            {relation.name: self._text[relation.name] for relation in WITH_HEADS}, self._timezone
+        )
+        return {month: found.get(month, no_heads()) for month in earlier} | {
+            self._period.month: own.get(self._period.month, no_heads())
+        }
+
+    def extract(
+        self,
+        *,
+        whole: Collection[str] = (),
+        ids: Mapping[str, Collection[str]] | None = None,
+        also: Collection[str] = (),
+    ) -> Extract:
+        """The month's extract with, of the earlier months, all rows of those that are `whole`, and those of the `ids`.
+
+        `ids`: by relation; where they do not exist, nothing comes of it. Rows with an unreadable instant come anyway.
+        Raises the errors of `extract_month`.
+        """
+        parts = [self._text]
+        for first, last in _spans(whole):
+            start, end = (
+                period_of(first, self._timezone).start,
+                period_of(last, self._timezone).end,
+            )
+            parts.append({name: self._snapshot.read(RELATIONS[name], start, end) for name in _OF_SERVICES})
+        wanted = {
+            relation.name: {
+                *(ids or {}).get(relation.name, ()),
+                *(self._unreadable[relation.name].to_pylist() if self._unreadable else ()),
+            }
+            for relation in WITH_HEADS
+        }
+        if any(wanted.values()):
+            parts.append(self._rows_of(wanted))
+        text = {CUSTOMERS.name: self._text[CUSTOMERS.name]} | {
+            name: _without_twice(RELATIONS[name], [part[name] for part in parts if name in part])
+            for name in _OF_SERVICES
+        }
+        return _extract_of_text(text, self._window, also=also)
+
+    def _rows_of(self, wanted: Mapping[str, Collection[str]]) -> dict[str, pa.Table]:
+        names = {SERVICES.name: SERVICES.name, SERVICE_TASKS.name: SERVICES.name} | {
+            CANCELLATION_FEES.name: CANCELLATION_FEES.name
+        }
+        return {
+            name: self._snapshot.read_ids(
+                RELATIONS[name], self._first.start, self._period.start, sorted(wanted[of])
+            )
+            for name, of in names.items()
+            if wanted[of]
+        }
+
+
+_OF_SERVICES: Final = (SERVICES.name, SERVICE_TASKS.name, CANCELLATION_FEES.name)
+
+
+@contextmanager
+def reading_month(
+    source: OmsSource,
+    month: str,
+    *,
+    timezone: str,
+    first_month: str,
+    billable_statuses: Collection[str] = (),
+) -> Iterator[MonthReading]:
+    """Reads the month, and keeps its snapshot to look back as far as `first_month`. Raises as `extract_month`."""
+    period, first = period_of(month, timezone), period_of(first_month, timezone)
+    with source.snapshot() as snapshot:
+        yield MonthReading(snapshot, period, first, timezone, billable_statuses)
+
+
 def extract_month(
     source: OmsSource,
     period: Period,
     *,
     timezone: str,
-    lookback_start: datetime | None = None,
     also: Collection[str] = (),
     billable_statuses: Collection[str] = (),
 ) -> Extract:
-    """The month's extract; with `lookback_start`, also the rows since then, among which late rows are looked for.
-
-    Services and fees with an instant in [lookback_start or period.start, period.end), whatever their status; fees
-    without an instant, and services without one that have a status of `billable_statuses`; the tasks of these services;
-    the customers of these rows, and those customers of `also` that exist. What is wrong with a row is in its `faults`.
+    """The month's extract: services and fees with an instant in the period, whatever their status; fees without an
+    instant, and services without one that have a status of `billable_statuses`; the tasks of these services; the
+    customers of these rows, and those customers of `also` that exist. What is wrong with a row is in its `faults`.
 
     Raises OmsUnavailable; OmsShapeWrong where a relation does not match the contract: a column missing, a key
     empty, rows from outside the window.
     """
-    window = Window(period, lookback_start or period.start, timezone, frozenset(billable_statuses))
     with source.snapshot() as snapshot:
-        text = {
-            name: snapshot.read(relation, window.start, period.end) for name, relation in RELATIONS.items()
-        }
-    return _extract_of_text(text, window, also=also)
+        reading = MonthReading(snapshot, period, period, timezone, billable_statuses)
+    return reading.extract(also=also)
+
+
+def _spans(months: Collection[str]) -> list[tuple[str, str]]:
+    """The first and last month of each unbroken run of months."""
+    spans: list[tuple[str, str]] = []
+    for month in sorted(months):
+        if spans and next_month(spans[-1][1]) == month:
+            spans[-1] = (spans[-1][0], month)
+        else:
+            spans.append((month, month))
+    return spans
+
+
+def _without_twice(relation: Relation, parts: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all these reads, each once: a row that an earlier read has is left out of a later one.
+
+    Rows that have the same key within one read stay: that is a fault, to be reported.
+    """
+    columns = [relation.key[0], *([relation.instant] if relation.instant else [])]
+    kept: list[pa.Table] = []
+    seen: list[pa.Array] = []
+    for part in parts:
+        cells = [pc.fill_null(part[column], "") for column in columns]
+        names = pc.binary_join_element_wise(*cells, "\0")
+        if kept:
+            known = pa.chunked_array([chunk for one in seen for chunk in one.chunks], TEXT)
+            part = part.filter(pc.invert(pc.is_in(names, value_set=known)))
+        kept.append(part)
+        seen.append(names)
+    return pa.concat_tables(kept)
 
 
 def _extract_of_text(text: Mapping[str, pa.Table], window: Window, *, also: Collection[str] = ()) -> Extract:

@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL
 
 from billing_pipeline.oms.conform import instant_text, text_schema
 from billing_pipeline.oms.contract import Relation
+from billing_pipeline.oms.heads import head_of
 from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.queries import Query
 from billing_pipeline.oms.row_rules import FLOAT_MARK
@@ -39,6 +40,7 @@ _CONNECTION_DEFAULTS: Final[Mapping[str, object]] = {
 # Arrow needs a whole row within one block.
 _BLOCK_BYTES: Final = 64 * 1024 * 1024
 _FLOAT_TYPES: Final = frozenset({700, 701})  # float4, float8 in pg_type
+_TEXT_TYPES: Final = frozenset({25, 1043})  # text, varchar in pg_type
 # SQLSTATE classes for a faulty query or faulty tables; all others mean that the server cannot be read.
 _STATEMENT_FAULTS: Final = ("0A", "21", "22", "25", "26", "42")
 _INSUFFICIENT_PRIVILEGE: Final = "42501"
@@ -83,13 +85,24 @@ class _Snapshot:
     queries: Mapping[str, Query]
 
     def read(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
+        return self._read(relation, start, end)
+
+    def heads(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
+        return self._read(head_of(relation), start, end)
+
+    def read_ids(self, relation: Relation, start: datetime, end: datetime, ids: Collection[str]) -> pa.Table:
+        return self._read(relation, start, end, ids)
+
+    def _read(
+        self, relation: Relation, start: datetime, end: datetime, ids: Collection[str] | None = None
+    ) -> pa.Table:
         query = self.queries[relation.name]
         parameters = {
             name: f"'{instant_text(instant)}'::timestamptz"
             for name, instant in (("period_start", start), ("period_end", end))
         }
         try:
-            return self._copy(query, sql.SQL(query.with_parameters(parameters)))
+            return self._copy(query, relation, sql.SQL(query.with_parameters(parameters)), ids)
         except psycopg2.Error as error:
             state = error.pgcode or ""
             if state == _INSUFFICIENT_PRIVILEGE:
@@ -100,28 +113,40 @@ class _Snapshot:
         except pa.ArrowInvalid as error:
             raise query.failed(f"its text cannot be read: {one_line(error)}") from error
 
-    def _copy(self, query: Query, select: sql.SQL) -> pa.Table:
+    def _copy(
+        self, query: Query, relation: Relation, select: sql.SQL, ids: Collection[str] | None
+    ) -> pa.Table:
         text = io.BytesIO()
         with self.connection.cursor() as cursor:
             cursor.execute(sql.SQL("SELECT * FROM (\n{}\n) AS relation LIMIT 0").format(select))
             description = cursor.description or ()
-            names = {column.name for column in description}
             query.validate_columns([column.name for column in description])
+            types = {column.name: column.type_code for column in description}
             wanted = sql.SQL(", ").join(
-                sql.Identifier(name) for name in query.relation.column_names if name in names
+                sql.Identifier(name) for name in relation.column_names if name in types
             )
+            among = sql.SQL("") if ids is None else _among(relation.key[0], types, ids)
             cursor.copy_expert(
-                sql.SQL("COPY (SELECT {} FROM (\n{}\n) AS relation) TO STDOUT (FORMAT csv, HEADER)").format(
-                    wanted, select
+                sql.SQL("COPY (SELECT {} FROM (\n{}\n) AS relation{}) TO STDOUT (FORMAT csv, HEADER)").format(
+                    wanted, select, among
                 ),
                 text,
             )
-        floats = {column.name for column in description if column.type_code in _FLOAT_TYPES}
-        found = _parsed(query.relation, text)
-        for index, name in enumerate(query.relation.column_names):
-            if name not in names:
+        floats = {name for name, type_code in types.items() if type_code in _FLOAT_TYPES}
+        found = _parsed(relation, text)
+        for index, name in enumerate(relation.column_names):
+            if name not in types:
                 found = found.add_column(index, name, pa.nulls(len(found), pa.string()))
-        return _in_contract_notation(query.relation, found, floats)
+        return _in_contract_notation(relation, found, floats)
+
+
+def _among(column: str, types: Mapping[str, int], ids: Collection[str]) -> sql.Composable:
+    """That the column is one of these texts, which are as COPY writes it."""
+    name: sql.Composable = sql.Identifier(column)
+    if types[column] not in _TEXT_TYPES:
+        # A cast to text is not always what COPY writes: it cuts the blanks off a CHAR.
+        name = sql.SQL("format('%s', {})").format(name)
+    return sql.SQL(" WHERE {} = ANY({}::text[])").format(name, sql.Literal(list(ids)))
 
 
 def _unavailable(url: URL, error: psycopg2.Error) -> OmsUnavailable:

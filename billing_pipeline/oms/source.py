@@ -5,6 +5,7 @@ Only reads: a read-only role is enough. SQLite and PostgreSQL each have a module
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,12 @@ class Snapshot(Protocol):
 
         Raises OmsShapeWrong or OmsUnavailable.
         """
+
+    def heads(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
+        """Of the same rows, the columns of `heads.head_of(relation)` alone. Raises the errors of `read`."""
+
+    def read_ids(self, relation: Relation, start: datetime, end: datetime, ids: Collection[str]) -> pa.Table:
+        """Those of the same rows whose first key column is one of `ids`, however many. Raises the errors of `read`."""
 
 
 class OmsSource(Protocol):

@@ -5,8 +5,9 @@ SQLite stores a type with each value, not with the column: so text is exact, and
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from sqlalchemy.engine import URL
 
 from billing_pipeline.oms.conform import decode, instant_text, table_of_rows
 from billing_pipeline.oms.contract import Relation
+from billing_pipeline.oms.heads import head_of
 from billing_pipeline.oms.oms_errors import OmsSettingWrong, OmsUnavailable, one_line
 from billing_pipeline.oms.queries import Query
 
@@ -64,9 +66,20 @@ class _Snapshot:
     queries: Mapping[str, Query]
 
     def read(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
+        return self._read(relation, start, end)
+
+    def heads(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
+        return self._read(head_of(relation), start, end)
+
+    def read_ids(self, relation: Relation, start: datetime, end: datetime, ids: Collection[str]) -> pa.Table:
+        return self._read(relation, start, end, ids)
+
+    def _read(
+        self, relation: Relation, start: datetime, end: datetime, ids: Collection[str] | None = None
+    ) -> pa.Table:
         query = self.queries[relation.name]
         try:
-            return self._fetch(query, start, end)
+            return self._fetch(query, relation, start, end, ids)
         except sqlite3.Error as error:
             # Errors of the Python module itself (an unbound parameter, two statements) have no result code.
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -74,20 +87,34 @@ class _Snapshot:
                 raise query.failed(one_line(error)) from error
             raise _unavailable(self.file, error) from error
 
-    def _fetch(self, query: Query, start: datetime, end: datetime) -> pa.Table:
+    def _fetch(
+        self, query: Query, relation: Relation, start: datetime, end: datetime, ids: Collection[str] | None
+    ) -> pa.Table:
         bound = {"period_start": instant_text(start), "period_end": instant_text(end)}
-        sql = query.with_parameters({name: f":{name}" for name in bound})
+        select = query.with_parameters({name: f":{name}" for name in bound})
+        sql = select
+        if ids is not None:
+            # As text: a column may hold numbers, and all of them are read as text.
+            sql = (
+                f"SELECT * FROM (\n{select}\n) AS relation WHERE CAST({relation.key[0]} AS TEXT) IN"  # noqa: S608
+                " (SELECT value FROM json_each(:wanted_ids))"
+            )
+            bound["wanted_ids"] = json.dumps(list(ids))
+        elif relation != query.relation:
+            columns = ", ".join(relation.column_names)
+            sql = f"SELECT {columns} FROM (\n{select}\n) AS relation"  # noqa: S608
         cursor = self.connection.execute(sql, bound)
         names = [column[0] for column in cursor.description or ()]
-        query.validate_columns(names)
+        if relation == query.relation:
+            query.validate_columns(names)
         try:
-            return table_of_rows(query.relation, names, cursor)
+            return table_of_rows(relation, names, cursor)
         except sqlite3.OperationalError as error:
             if "decode to UTF-8" not in str(error):
                 raise
         # Decoding in Python takes as long as all the rest, so it is done only where needed.
         self.connection.text_factory = decode
-        return table_of_rows(query.relation, names, self.connection.execute(sql, bound))
+        return table_of_rows(relation, names, self.connection.execute(sql, bound))
 
 
 def _unavailable(file: Path, error: sqlite3.Error) -> OmsUnavailable:

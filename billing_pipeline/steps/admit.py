@@ -199,7 +199,6 @@ def _read(wiring: Wiring, month: str) -> _MonthNow:
         wiring.ledger.open(),
         extract,
         month,
-        first_month_read=month,
         frames=wiring.frames,
         billing=wiring.billing,
     )

@@ -120,7 +120,7 @@ def _account(wiring: Wiring, month: str, run_id: str) -> _Account:
     extract = wiring.oms.extract(
         month, also=sorted({one.customer_number for one in ledger.adjustments.up_to(month)})
     )
-    past = past_of(ledger, extract, month, first_month_read=month, frames=wiring.frames, billing=billing)
+    past = past_of(ledger, extract, month, frames=wiring.frames, billing=billing)
     standings = bill_extract(
         extract, month, past, ledger=ledger, billing=billing, of_every_row=True
     ).standings

@@ -17,22 +17,23 @@ from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_size
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.adjustment_records import as_adjustment
-from billing_pipeline.delivery.records import Billing, BillingKind, Export, ExtractRecord
+from billing_pipeline.delivery.records import Billing, BillingKind, Export, ExtractRecord, MonthLook
 from billing_pipeline.easybill.export import block_unfit
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.period import months_back, period_of
 from billing_pipeline.problems import PipelineError, Problem, UsageError, problems_of
 from billing_pipeline.steps.current_billing import current_billing
-from billing_pipeline.steps.past import (
-    Past,
-    ended_admissions,
+from billing_pipeline.steps.look_back import (
+    LookBack,
+    before_reading,
     first_month_to_read,
-    past_of,
-    require_same_identity,
+    look_back,
+    looks_to_keep,
 )
+from billing_pipeline.steps.past import Past, ended_admissions, past_of, require_same_identity
 from billing_pipeline.steps.wiring import BillingSettings, Oms, Wiring
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline.store.frames import TOTALS, FrameStore, write_billed, write_extract
+from billing_pipeline.store.frames import LOOK_BACK, TOTALS, FrameStore, write_billed, write_extract
 
 
 class MonthSuspicious(PipelineError):
@@ -54,20 +55,18 @@ class Billed:
         return self.month.of_customers(self.customers) if self.customers else self.month
 
 
-def extract_of_month(oms: Oms, ledger: Ledger, month: str, billing: BillingSettings) -> tuple[Extract, str]:
-    """The month's rows, those of earlier months among which late ones may be, and the adjustments' customers.
-
-    And the oldest month of which all rows were read.
+def extract_of_month(
+    oms: Oms, ledger: Ledger, month: str, billing: BillingSettings
+) -> tuple[Extract, LookBack]:
+    """The month's rows, those of earlier months that must be read with them, and the adjustments' customers.
 
     Raises: the errors of reading the OMS; LedgerUnavailable.
     """
     first = first_month_to_read(ledger, month, billing.rules.late_months, billing.first_month)
-    read = oms.extract(
-        month,
-        lookback_month=first,
-        also=sorted({one.customer_number for one in ledger.adjustments.up_to(month)}),
-    )
-    return read, first or month
+    before = before_reading(ledger, month, first)
+    also = sorted({one.customer_number for one in ledger.adjustments.up_to(month)})
+    with oms.reading(month, first) as reading:
+        return look_back(reading, before, ledger, also=also)
 
 
 def bill_extract(
@@ -144,10 +143,8 @@ def bill_part(
     errors of `extract_of_month`, `bill_extract`.
     """
     ledger = wiring.ledger.open()
-    extract, first = extract_of_month(wiring.oms, ledger, month, wiring.billing)
-    past = past_of(
-        ledger, extract, month, first_month_read=first, frames=wiring.frames, billing=wiring.billing
-    )
+    extract, looked = extract_of_month(wiring.oms, ledger, month, wiring.billing)
+    past = past_of(ledger, extract, month, look_back=looked, frames=wiring.frames, billing=wiring.billing)
     if not accept_new_ids:
         require_same_identity(past, ledger)
     for number in reopened:
@@ -164,15 +161,9 @@ def bill_part(
 
 def keep(billed: Billed, wiring: Wiring, month: str, *, kind: BillingKind, run_id: str) -> Billing:
     """Stores what was billed as a billing of its own. Raises: StoreError, LedgerUnavailable."""
-    extract = keep_extract(
-        billed.extract,
-        wiring.frames,
-        wiring.ledger.open(),
-        month,
-        kind,
-        run_id,
-        first_month=billed.past.months[0],
-    )
+    looked = billed.past.look_back
+    assert looked is not None
+    extract = keep_extract(billed.extract, looked, wiring.frames, wiring.ledger.open(), month, kind, run_id)
     return keep_billed(
         billed,
         extract,
@@ -186,18 +177,26 @@ def keep(billed: Billed, wiring: Wiring, month: str, *, kind: BillingKind, run_i
 
 def keep_extract(
     extract: Extract,
+    looked: LookBack,
     frames: FrameStore,
     ledger: Ledger,
     month: str,
     kind: BillingKind,
     run_id: str,
-    *,
-    first_month: str,
 ) -> ExtractRecord:
-    """Stores one read of the OMS, with all rows since `first_month`. Raises: StoreError, LedgerUnavailable."""
-    return ledger.billings.record_extract(
-        month, kind, write_extract(frames, month, extract), run_id, first_month=first_month
-    )
+    """Stores one read of the OMS, and how it looked back. Raises: StoreError, LedgerUnavailable."""
+    hashes = write_extract(frames, month, extract) | {
+        LOOK_BACK: frames.write(LOOK_BACK, month, looked.as_frame())
+    }
+    return ledger.billings.record_extract(month, kind, hashes, run_id, first_month=looked.first_month)
+
+
+def kept_look_back(read: ExtractRecord, frames: FrameStore) -> LookBack | None:
+    """How a stored read looked back; None where it read every row. Raises: StoreError."""
+    if LOOK_BACK not in read.frames:
+        return None
+    frame = frames.read(LOOK_BACK, read.month, read.frames[LOOK_BACK])
+    return LookBack.of_frame(read.first_month or read.month, frame)
 
 
 def keep_billed(
@@ -237,8 +236,13 @@ def keep_billed(
             run_id,
             judged=month,
             customers=billed.customers or None,
+            looks=_looks_to_keep(billed, kept.kind),
         )
-        ledger.admissions.end(ended_admissions(billed.past, billed.extract, billed.month.standings, ledger))
+        ledger.admissions.end(
+            ended_admissions(
+                billed.past, billed.extract, billed.month.standings, ledger, customers=billed.customers
+            )
+        )
     return kept
 
 
@@ -274,6 +278,14 @@ def require_plausible(month: str, size: SizeVerdict) -> None:
             "whether rules and filters are right; `--force`, or `force: true` for the op billed_month in the UI's "
             "launchpad, bills it as it is"
         )
+
+
+def _looks_to_keep(billed: Billed, kind: BillingKind) -> list[MonthLook]:
+    """The looks at months of which the standings of all rows are recorded."""
+    past = billed.past
+    if kind != "complete" or billed.customers or past.look_back is None:
+        return []
+    return looks_to_keep(past.look_back, billed.extract, past.view.billed, billed.month.standings)
 
 
 def _owners_in(billed: BilledMonth, extract: Extract, month: str, services: Collection[str]) -> set[str]:

@@ -19,8 +19,9 @@ from billing_pipeline.billing.set_aside import likenesses
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import AdjustmentRecord, ExtractRecord
 from billing_pipeline.oms.extract import Extract
-from billing_pipeline.oms.period import months_back, months_between
+from billing_pipeline.oms.period import months_between
 from billing_pipeline.problems import Code, PipelineError
+from billing_pipeline.steps.look_back import LookBack
 from billing_pipeline.steps.wiring import BillingSettings
 from billing_pipeline.store.frames import EXTRACTED, FrameMissing, FrameStore
 
@@ -36,29 +37,19 @@ class OmsIdentityChanged(PipelineError):
 
 @dataclass(frozen=True)
 class Past:
-    """What is known of the past of a month. `months`: those of which every row was read, the month itself last."""
+    """What is known of the past of a month. `months`: those of which every row was looked at, the month itself last.
+
+    `look_back`: how, where earlier months were looked at.
+    """
 
     view: LedgerView
     months: tuple[str, ...]
     adjustments: tuple[AdjustmentRecord, ...]
+    look_back: LookBack | None = None
 
     def reopened(self, customer_number: str, month: str) -> Past:
         """As if this customer's month had not been delivered."""
         return replace(self, view=self.view.reopened(customer_number, month))
-
-
-def first_month_to_read(ledger: Ledger, month: str, late_months: int, first_month: str) -> str | None:
-    """The oldest month from which rows are read with those of `month`; None where there is nothing to look for.
-
-    Late rows are looked for `late_months` back, as far as months were billed here at all. Rows of older months that
-    this month bills already, or that a person has admitted, are read however old they are.
-    """
-    oldest = max(months_back(month, late_months), first_month)
-    billed = set(ledger.months.known())
-    wanted = {past for past in billed if oldest <= past < month}
-    wanted |= ledger.deliveries.months_of_rows_billed_by(month)
-    wanted |= {one.month for one in ledger.admissions.current()}
-    return min((past for past in wanted if past < month), default=None)
 
 
 def past_of(
@@ -66,23 +57,28 @@ def past_of(
     extract: Extract,
     month: str,
     *,
-    first_month_read: str,
     frames: FrameStore,
     billing: BillingSettings,
+    first_month_read: str | None = None,
+    look_back: LookBack | None = None,
 ) -> Past:
-    """What the ledger knows of the rows of `extract`, and of those that it should have since `first_month_read`.
+    """What the ledger knows of the rows of `extract`, and of those that it should have.
 
-    A customer of whose
-    month a correction is planned, and not sent yet, is billed as if it had not been delivered: by the next revision.
+    `look_back`: how earlier months were looked at; without it, all rows since `first_month_read` (or of the month
+    alone) were read. A customer of whose month a correction is planned, and not sent yet, is billed as if it had not
+    been delivered: by the next revision.
     Raises: LedgerUnavailable, StoreError.
     """
-    months = tuple(months_between(first_month_read, month))
+    first = look_back.first_month if look_back else first_month_read or month
+    months = tuple(months_between(first, month))
     adjustments = tuple(ledger.adjustments.up_to(month))
     with_adjustments = sorted({*months, *(one.month for one in adjustments)})
     finished = ledger.months.finished(with_adjustments)
     ids = _ids(extract)
+    absent = look_back.absent if look_back else {}
+    asked = {kind: sorted({*of_kind, *absent.get(kind, ())}) for kind, of_kind in ids.items()}
     billed = ledger.deliveries.billed_sources(
-        months, ids | {ADJUSTMENT: [str(one.id) for one in adjustments]}
+        () if look_back else months, asked | {ADJUSTMENT: [str(one.id) for one in adjustments]}
     )
     present = {kind: pa.array(of_kind, TEXT) for kind, of_kind in ids.items()}
     present[ADJUSTMENT] = pa.array([str(one.id) for one in adjustments], TEXT)
@@ -98,7 +94,7 @@ def past_of(
         admitted=ledger.admissions.in_force(),
         gone=_with_content(gone, ledger, frames, billing),
     )
-    past = Past(view, months, adjustments)
+    past = Past(view, months, adjustments, look_back)
     for number in ledger.deliveries.open_corrections(month):
         past = past.reopened(number, month)
     return past
@@ -120,8 +116,10 @@ def require_same_identity(past: Past, ledger: Ledger) -> None:
         )
         if pair not in known and accepted != GONE
     ]
-    billed = int(past.view.billed["month"].isin(list(past.months)).sum())
-    if len(gone) >= IDENTITY_ROWS and len(gone) * IDENTITY_SHARE > billed:
+    if len(gone) < IDENTITY_ROWS:
+        return
+    billed = ledger.deliveries.count_billed(past.months)
+    if len(gone) * IDENTITY_SHARE > billed:
         kind, source_id = gone[0]
         raise OmsIdentityChanged(
             f"{Code.OMS_IDENTITY_CHANGED}: {len(gone)} of {billed} rows billed since {past.months[0]} are no longer in "
@@ -132,10 +130,18 @@ def require_same_identity(past: Past, ledger: Ledger) -> None:
         )
 
 
-def ended_admissions(past: Past, extract: Extract, standings: pd.DataFrame, ledger: Ledger) -> list[int]:
+def ended_admissions(
+    past: Past,
+    extract: Extract,
+    standings: pd.DataFrame,
+    ledger: Ledger,
+    *,
+    customers: Collection[str] = (),
+) -> list[int]:
     """The ids of the admissions whose rows have gone, or are not as they were admitted.
 
-    `standings`: `ROW_STANDINGS` of what was billed just now, with the view of this past.
+    `standings`: `ROW_STANDINGS` of what was billed just now, with the view of this past. `customers`: those it was
+    asked of; () for everybody. Of others nothing is recorded, so that their rows would be in no standing.
     """
     present = {(kind, one) for kind, ids in _ids(extract).items() for one in ids}
     looks = dict(
@@ -149,6 +155,7 @@ def ended_admissions(past: Past, extract: Extract, standings: pd.DataFrame, ledg
         one.id
         for one in ledger.admissions.current()
         if one.month in past.months
+        and (not customers or one.customer_number in customers)
         and (
             (one.source_kind, one.source_id) not in present
             or looks.get((one.source_kind, one.source_id), one.fingerprint) != one.fingerprint

@@ -5,6 +5,7 @@ no network, and a test puts its own in their place: `build_defs(resources={"oms"
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -24,7 +25,13 @@ from billing_pipeline.delivery.transports.ftps import FtpsTransport
 from billing_pipeline.delivery.transports.protocol import Transport
 from billing_pipeline.delivery.transports.sftp import SftpTransport
 from billing_pipeline.easybill.layout import Layout, load_layout
-from billing_pipeline.oms.extract import Extract, customer_numbers, extract_month
+from billing_pipeline.oms.extract import (
+    Extract,
+    MonthReading,
+    customer_numbers,
+    extract_month,
+    reading_month,
+)
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.oms.source import open_source
 from billing_pipeline.settings import Settings, SettingsInvalid
@@ -37,13 +44,11 @@ Item = TypeVar("Item")
 class Oms(Protocol):
     """Where a month's rows come from."""
 
-    def extract(
-        self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
-    ) -> Extract:
-        """The rows of a month, and of the months from `lookback_month` on before it, in one snapshot.
+    def extract(self, month: str, *, also: Collection[str] = ()) -> Extract:
+        """The rows of a month, in one snapshot, with the customers who own them, and those of the numbers in `also`."""
 
-        With the customers who own them, and those of the numbers in `also`.
-        """
+    def reading(self, month: str, first_month: str) -> AbstractContextManager[MonthReading]:
+        """Reads the rows of a month, and keeps the snapshot to look back as far as `first_month`."""
 
     def customer_numbers(self) -> list[str]:
         """Every customer number, test customers aside."""
@@ -58,17 +63,23 @@ class OmsDatabase:
     timezone: str
     billable_statuses: tuple[str, ...]
 
-    def extract(
-        self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
-    ) -> Extract:
+    def extract(self, month: str, *, also: Collection[str] = ()) -> Extract:
         """Reads the month; raises the errors of `oms.source`."""
-        lookback_start = period_of(lookback_month, self.timezone).start if lookback_month else None
         return extract_month(
             open_source(self.url, self.queries),
             period_of(month, self.timezone),
             timezone=self.timezone,
-            lookback_start=lookback_start,
             also=also,
+            billable_statuses=self.billable_statuses,
+        )
+
+    def reading(self, month: str, first_month: str) -> AbstractContextManager[MonthReading]:
+        """Reads the month; raises the errors of `oms.source`."""
+        return reading_month(
+            open_source(self.url, self.queries),
+            month,
+            timezone=self.timezone,
+            first_month=first_month,
             billable_statuses=self.billable_statuses,
         )
 
@@ -81,9 +92,11 @@ class OmsDatabase:
 class NoOms:
     """Where `BILLING_OMS_URL` is not set: whatever reads the OMS is refused. The demo names its own database."""
 
-    def extract(
-        self, month: str, *, lookback_month: str | None = None, also: Collection[str] = ()
-    ) -> Extract:
+    def extract(self, month: str, *, also: Collection[str] = ()) -> Extract:
+        """Raises: SettingsInvalid."""
+        raise _oms_not_set()
+
+    def reading(self, month: str, first_month: str) -> AbstractContextManager[MonthReading]:
         """Raises: SettingsInvalid."""
         raise _oms_not_set()
 

@@ -149,6 +149,9 @@ EXTRACTED: Mapping[str, str] = {
 }
 """Asset → relation of the extract."""
 
+LOOK_BACK = "oms_look_back"
+"""How an extract looked back, beside its relations; releases before 0.2 read every row."""
+
 ROSTER = "month_roster"
 DRIFT = "month_drift"
 STANDINGS = "row_standings"

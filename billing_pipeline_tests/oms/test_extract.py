@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pyarrow as pa
 
 from billing_pipeline.oms.contract import RELATIONS
-from billing_pipeline.oms.extract import Extract, extract_month
-from billing_pipeline.oms.period import period_of
+from billing_pipeline.oms.extract import Extract, extract_month, reading_month
+from billing_pipeline.oms.period import months_between, period_of
 from billing_pipeline.oms.source import OmsSource
 from billing_pipeline_tests.support.oms_database import customer, fee, problems_in_extract, service, task
 
@@ -22,6 +21,12 @@ def months_by_id(extract: Extract) -> dict[str, str | None]:
     """The month of each service."""
     months = extract.services["month"].astype(object).where(extract.services["month"].notna(), None)
     return dict(zip(extract.services["service_id"], months, strict=True))
+
+
+def all_since(first_month: str, source: OmsSource) -> Extract:
+    """All rows of October 2026 and of the months from the first one on."""
+    with reading_month(source, "2026-10", timezone=BERLIN, first_month=first_month) as reading:
+        return reading.extract(whole=months_between(first_month, "2026-09"))
 
 
 MONTH_OF_INSTANT = {
@@ -100,12 +105,7 @@ def test_looking_back_adds_the_rows_of_earlier_months(any_oms: Oms) -> None:
         ],
     )
 
-    extract = extract_month(
-        source,
-        period_of("2026-10", BERLIN),
-        timezone=BERLIN,
-        lookback_start=period_of("2026-08", BERLIN).start,
-    )
+    extract = all_since("2026-08", source)
     assert months_by_id(extract) == {"S1": "2026-10", "S2": "2026-08"}
     assert extract.customers["customer_number"].tolist() == ["10023", "2"]
 
@@ -143,12 +143,7 @@ def test_looking_back_ascribes_a_time_without_zone_to_the_month_that_it_reads(sq
         ],
     )
 
-    extract = extract_month(
-        source,
-        period_of("2026-10", BERLIN),
-        timezone=BERLIN,
-        lookback_start=period_of("2026-08", BERLIN).start,
-    )
+    extract = all_since("2026-08", source)
     assert months_by_id(extract) == {"S1": "2026-08", "S2": "2026-10"}
 
 
@@ -164,12 +159,7 @@ def test_a_month_without_rows_has_empty_frames_of_the_contracts_types(any_oms: O
 def test_the_start_of_the_look_back_may_lie_years_before(sqlite_oms: Oms) -> None:
     source = sqlite_oms(customers=[customer()], services=[service(completed_at="2016-02-29T08:00:00Z")])
 
-    extract = extract_month(
-        source,
-        period_of("2026-10", BERLIN),
-        timezone=BERLIN,
-        lookback_start=datetime(2016, 1, 1, tzinfo=UTC),
-    )
+    extract = all_since("2016-01", source)
     assert months_by_id(extract) == {"S1": "2016-02"}
 
 

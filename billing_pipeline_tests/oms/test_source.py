@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -171,6 +171,14 @@ class CountingSnapshot:
     def read(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
         self.names.append(relation.name)
         return self.inner.read(relation, start, end)
+
+    def heads(self, relation: Relation, start: datetime, end: datetime) -> pa.Table:
+        self.names.append(f"heads of {relation.name}")
+        return self.inner.heads(relation, start, end)
+
+    def read_ids(self, relation: Relation, start: datetime, end: datetime, ids: Collection[str]) -> pa.Table:
+        self.names.append(f"{len(ids)} of {relation.name}")
+        return self.inner.read_ids(relation, start, end, ids)
 
 
 def test_a_month_is_read_in_one_snapshot(sqlite_oms: Oms) -> None:

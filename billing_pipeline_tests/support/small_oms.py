@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
+from billing_pipeline.oms.conform import instant_text
 from billing_pipeline.oms.contract import CANCELLATION_FEES, CUSTOMERS, SERVICE_TASKS, SERVICES, Relation
 from billing_pipeline_tests.support import oms_database
 from billing_pipeline_tests.support.oms_database import Cell, Row, insert_row, stored_names, write_sqlite
@@ -38,15 +40,16 @@ class SmallOms:
         self._insert(CANCELLATION_FEES, oms_database.fee(fee_id, customer_number, **cells))
 
     def change_service(self, service_id: str, /, **cells: Cell) -> None:
-        """Other cells in a service that is there."""
+        """Other cells in a service that is there, and the time of the change, unless it is among them."""
+        cells = {"updated_at": _now(), **cells}
         changes = ", ".join(f"{column} = ?" for column in cells)
         self._execute(f"UPDATE services SET {changes} WHERE service_id = ?", [*cells.values(), service_id])
 
     def price_if_missing(self, service_id: str, price: str) -> None:
         """A price, where the service has none."""
         self._execute(
-            "UPDATE services SET unit_price_net = ? WHERE service_id = ? AND unit_price_net IS NULL",
-            [price, service_id],
+            "UPDATE services SET unit_price_net = ?, updated_at = ? WHERE service_id = ? AND unit_price_net IS NULL",
+            [price, _now(), service_id],
         )
 
     def change_customer(self, customer_number: str, /, **cells: Cell) -> None:
@@ -70,3 +73,7 @@ class SmallOms:
     def _execute(self, statement: str, values: list[Cell]) -> None:
         with closing(sqlite3.connect(self.file)) as connection, connection:
             connection.execute(statement, values)
+
+
+def _now() -> str:
+    return instant_text(datetime.now(UTC))

@@ -20,6 +20,7 @@ from billing_pipeline.delivery.ledger.database import (
 from billing_pipeline.delivery.ledger.deliveries import Deliveries
 from billing_pipeline.delivery.ledger.events import Events, Note
 from billing_pipeline.delivery.ledger.migrate import migrate
+from billing_pipeline.delivery.ledger.month_looks import MonthLooks
 from billing_pipeline.delivery.ledger.months import Months
 from billing_pipeline.delivery.ledger.omission_records import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
@@ -65,6 +66,8 @@ class Ledger:
         self.adjustments = Adjustments(database)
         self.rows = RowStandings(database)
         """What became of the rows that are not simply billed, and the account of each month's rows."""
+        self.looks = MonthLooks(database)
+        """The last look at each month, so that the next one may be short."""
         self.admissions = Admissions(database)
         """Rows that were set aside, and that people let be billed."""
         self.sightings = Sightings(database)

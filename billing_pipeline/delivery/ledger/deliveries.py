@@ -7,6 +7,7 @@ from typing import Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from billing_pipeline.billing.late import BILLED
@@ -220,20 +221,44 @@ class Deliveries:
         frame: pd.DataFrame = found.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
-    def months_of_rows_billed_by(self, month: str) -> frozenset[str]:
-        """The months of the rows that deliveries of this month bill, late ones among them."""
+    def rows_billed_by(self, month: str) -> dict[str, list[tuple[str, str]]]:
+        """(kind, id) of the rows that deliveries of this month bill, by the rows' own month, without adjustments."""
         query = (
-            sa.select(billed_rows.c.month)
+            sa.select(billed_rows.c.month, billed_rows.c.source_kind, billed_rows.c.source_id)
             .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
             .where(
                 deliveries.c.month == month,
+                billed_rows.c.month != month,
                 billed_rows.c.released_at.is_(None),
                 billed_rows.c.source_kind != "adjustment",
             )
-            .distinct()
         )
+        found: dict[str, list[tuple[str, str]]] = {}
         with self._db.reading() as connection:
-            return frozenset(connection.execute(query).scalars())
+            for own, kind, source_id in connection.execute(query):
+                found.setdefault(own, []).append((kind, source_id))
+        return found
+
+    def ids_billed_of(self, month: str) -> dict[str, pa.Array]:
+        """By source kind, the ids of the month's own rows that are billed for good."""
+        query = (
+            _BILLED_FOR_GOOD.where(billed_rows.c.month == month)
+            .with_only_columns(billed_rows.c.source_kind, billed_rows.c.source_id)
+            .execution_options(yield_per=_ROWS_PER_PORTION)
+        )
+        found = {"kind": [pa.array([], pa.string())], "id": [pa.array([], pa.string())]}
+        with self._db.reading() as connection:
+            for rows in connection.execute(query).partitions():
+                for name, column in zip(found, zip(*rows, strict=True), strict=True):
+                    found[name].append(pa.array(column, pa.string()))
+        kinds, ids = (pa.concat_arrays(arrays) for arrays in found.values())
+        return {kind: ids.filter(pc.equal(kinds, kind)) for kind in pc.unique(kinds).to_pylist()}
+
+    def count_billed(self, months: Collection[str]) -> int:
+        """How many rows that have one of these months as their own are billed for good."""
+        query = _BILLED_FOR_GOOD.where(billed_rows.c.month.in_(months)).with_only_columns(sa.func.count())
+        with self._db.reading() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def billings_of_orders(self, order_numbers: Sequence[str]) -> dict[int, list[str]]:
         """Which of these orders each billing made; of an order of a release before 0.2 none is known."""
@@ -267,7 +292,7 @@ _REPLACED = sa.exists().where(
 STANDS = (deliveries.c.committed_at.is_not(None), deliveries.c.state != State.WITHDRAWN, ~_REPLACED)
 """What was committed for sending, and neither replaced by a later revision nor withdrawn."""
 # A correction takes its rows over from a file that was committed.
-_IS_COMMITTED = sa.or_(deliveries.c.committed_at.is_not(None), deliveries.c.revision > 1)
+IS_COMMITTED = sa.or_(deliveries.c.committed_at.is_not(None), deliveries.c.revision > 1)
 _BILLED = (
     sa.select(
         billed_rows.c.source_kind,
@@ -277,12 +302,12 @@ _BILLED = (
         billed_rows.c.month,
         deliveries.c.month.label("delivery_month"),
         deliveries.c.order_number,
-        _IS_COMMITTED.label("committed"),
+        IS_COMMITTED.label("committed"),
     )
     .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
     .where(billed_rows.c.released_at.is_(None))
 )
-_BILLED_FOR_GOOD = _BILLED.where(_IS_COMMITTED).with_only_columns(
+_BILLED_FOR_GOOD = _BILLED.where(IS_COMMITTED).with_only_columns(
     billed_rows.c.source_kind,
     billed_rows.c.source_id,
     billed_rows.c.customer_number,

@@ -17,9 +17,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from billing_pipeline.billing.late import CENSUS
 from billing_pipeline.billing.standing import ROW_STANDINGS
 from billing_pipeline.delivery.ledger.database import Database
+from billing_pipeline.delivery.ledger.month_looks import record_looks
 from billing_pipeline.delivery.ledger.plans import portions
 from billing_pipeline.delivery.ledger.tables import audits, row_standings
-from billing_pipeline.delivery.records import MonthAudit, RowStanding
+from billing_pipeline.delivery.records import MonthAudit, MonthLook, RowStanding
 from billing_pipeline.problems import Problem, problem_of
 
 _PRESENT = row_standings.c.ended_at.is_(None)
@@ -39,12 +40,14 @@ class RowStandings:
         *,
         judged: str,
         customers: Collection[str] | None = None,
+        looks: Sequence[MonthLook] = (),
     ) -> None:
         """Note the `standing.ROW_STANDINGS` of these months, all rows of which were looked at.
 
         What was known of them before, and is not among them any more, has ended: the row is billed now, or gone. With
         `customers`, of these customers only. `judged`: the month that was billed; why a row of another month is blocked
-        there stays as it was told by that month. How long a row has had its standing is kept.
+        there stays as it was told by that month. How long a row has had its standing is kept. `looks`: at these months;
+        noted together with the entries, for what has none counts as simply billed from then on.
         """
         at = self._db.now()
         covered = None if customers is None else set(customers)
@@ -88,6 +91,7 @@ class RowStandings:
                 connection.execute(end, ended)
             if entries:
                 connection.execute(self._upsert(), entries)
+            record_looks(connection, looks, is_postgresql=self._db.is_postgresql)
 
     def note(self, standings: pd.DataFrame, run_id: str) -> None:
         """Note these `standing.ROW_STANDINGS`, and leave all others as they are."""

@@ -363,6 +363,18 @@ audits = Table(
     comment="The last account of each month's rows: how many have which standing, and their money",
 )
 
+month_looks = Table(
+    "month_looks",
+    metadata,
+    Column("month", Text, primary_key=True),
+    _number("row_count"),
+    _text("digest"),
+    _text("billed_state"),
+    Column("absent", JSON, nullable=False),
+    _time("looked_at"),
+    comment="The last look at each month: which rows the OMS had, what of them was billed, and what had gone",
+)
+
 adjustment_versions = Table(
     "adjustment_versions",
     metadata,

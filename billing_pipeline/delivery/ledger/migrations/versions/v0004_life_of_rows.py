@@ -16,7 +16,7 @@ depends_on = None
 # SQLite counts up only an INTEGER primary key.
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
-NEVER_DELETED = ("row_standings", "admissions", "audits")
+NEVER_DELETED = ("row_standings", "admissions", "audits", "month_looks")
 
 
 def upgrade() -> None:
@@ -70,6 +70,17 @@ def upgrade() -> None:
         sa.Column("at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("month", name=op.f("pk_audits")),
         comment="The last account of each month's rows: how many have which standing, and their money",
+    )
+    op.create_table(
+        "month_looks",
+        sa.Column("month", sa.Text(), nullable=False),
+        sa.Column("row_count", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("billed_state", sa.Text(), nullable=False),
+        sa.Column("absent", sa.JSON(), nullable=False),
+        sa.Column("looked_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("month", name=op.f("pk_month_looks")),
+        comment="The last look at each month: which rows the OMS had, what of them was billed, and what had gone",
     )
     op.add_column("extracts", sa.Column("first_month", sa.Text(), nullable=True))
     op.add_column("omissions", sa.Column("fee_id", sa.Text(), nullable=False, server_default=sa.text("''")))
