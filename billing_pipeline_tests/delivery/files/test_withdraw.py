@@ -156,3 +156,13 @@ def test_corrections_and_what_a_person_accepted_are_left_alone(bench: Bench) -> 
         ("2026-10-10022-r2", State.PUBLISHED),
         ("2026-10-10023", State.HELD),
     ]
+
+
+def test_a_refused_withdrawal_is_not_told_as_done(bench: Bench) -> None:
+    bench.server.fail("rename", PermissionRefused("fake: rename"), times=-1)
+    withdrawn(bench)
+    held = [one for one in bench.ledger.deliveries.of_month(MONTH) if one.state is State.HELD]
+    assert held
+    for delivery in held:
+        assert "it was withdrawn" not in delivery.held_reason
+        assert "is not known to have been done" in delivery.held_reason
