@@ -73,7 +73,8 @@ def test_late_rows_whose_file_was_not_sent_are_read_until_it_is(months: PlainMon
     months.oms.service("late", completed_at="2026-08-20T08:00:00Z", updated_at=LONG_AGO)
     months.bill(OCTOBER)
     months.bill(OCTOBER)
-    assert read_of_earlier_months(months, NOVEMBER) == ["late"]
+    own = {f"{OCTOBER}-{number}" for number in range(10)}
+    assert set(read_of_earlier_months(months, NOVEMBER)) - own == {"late"}
     months.run(OCTOBER)
     assert months.billed()["late"] == "2026-10-10023"
     assert read_of_earlier_months(months, OCTOBER) == ["late"], "the file of October has it"

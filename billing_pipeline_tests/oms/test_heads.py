@@ -14,18 +14,8 @@ Oms = Callable[..., OmsSource]
 BERLIN = "Europe/Berlin"
 OCTOBER = period_of("2026-10", BERLIN)
 HOSTILE = (
-    "O'Brien",
-    'a"b',
-    "back\\slash",
-    "{1,2}",
-    "NULL",
-    "new\nline",
-    "Größe 😀",
-    " blank ",
-    "%s",
-    ":name",
-    "$1",
-    "a,b",
+    *("O'Brien", 'a"b', "back\\slash", "{1,2}", "NULL", "new\nline", "Größe 😀", " blank "),
+    *("%s", ":name", "$1", "a,b"),
 )
 
 
