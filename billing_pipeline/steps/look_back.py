@@ -60,9 +60,7 @@ class LookBack:
     @classmethod
     def of_frame(cls, first_month: str, frame: pd.DataFrame) -> LookBack:
         """What `as_frame` gave."""
-        rows: list[dict[str, Any]] = [
-            {str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")
-        ]
+        rows = ({str(name): cell for name, cell in row.items()} for row in frame.to_dict("records"))
         return cls(first_month, tuple(MonthLook(**_of_cells(row)) for row in rows))
 
 
