@@ -16,6 +16,7 @@ from xdist.scheduler import LoadFileScheduling
 
 # By measured time. A file that is missing here costs nothing but a longer wait at the end.
 LONGEST = (
+    "integration/test_random_lives.py",
     "e2e/test_backfills.py",
     "delivery/files/test_upload_faults.py",
     "integration/test_celery.py",
