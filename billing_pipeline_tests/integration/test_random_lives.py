@@ -15,8 +15,8 @@ from billing_pipeline.delivery.ledger import releases
 from billing_pipeline.problems import PipelineError
 from billing_pipeline_tests.support.lives import live
 
-CUSTOMERS, STEPS = 30, 12
-WORLDS = 170 if os.environ.get("FULL_TESTS") == "1" else 10
+CUSTOMERS, STEPS = 75, 12
+WORLDS = 68 if os.environ.get("FULL_TESTS") == "1" else 4
 
 
 @pytest.mark.parametrize("seed", range(WORLDS))
@@ -29,7 +29,7 @@ def test_a_replaced_row_that_is_not_set_aside_is_found_out(
 ) -> None:
     monkeypatch.setattr(set_aside, "_replacements", lambda *_: iter(()))
     with pytest.raises(AssertionError, match="in 2 drafts"):
-        live(tmp_path, 1, customers=30, steps=12)
+        live(tmp_path, 1, customers=25, steps=10)
 
 
 def test_rows_that_a_withdrawal_does_not_free_are_found_out(
@@ -37,4 +37,4 @@ def test_rows_that_a_withdrawal_does_not_free_are_found_out(
 ) -> None:
     monkeypatch.setattr(releases, "release_rows", lambda *_, **__: None)
     with pytest.raises((AssertionError, PipelineError)):
-        live(tmp_path, 1, customers=30, steps=12)
+        live(tmp_path, 1, customers=15, steps=8)

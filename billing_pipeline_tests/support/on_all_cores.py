@@ -56,6 +56,9 @@ ALONE = (
     "sandbox/test_gate.py::test_a_stop_does_not_wait_for_slow_answers",
 )
 
+# Their tests share nothing, and each takes long.
+ONE_BY_ONE = ("integration/test_random_lives.py",)
+
 _TESTS = Path(__file__).parents[1].name
 
 
@@ -73,8 +76,11 @@ def turn_of(nodeid: str) -> int:
 
 
 def share_of(nodeid: str) -> str:
-    """What one worker takes at a time: a file, or all that run alone."""
-    return "alone" if runs_alone(nodeid) else nodeid.partition("::")[0]
+    """What one worker takes at a time: a file, or all that run alone; of the random lives, one test."""
+    if runs_alone(nodeid):
+        return "alone"
+    file = nodeid.partition("::")[0]
+    return nodeid if file.removeprefix(f"{_TESTS}/") in ONE_BY_ONE else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
