@@ -235,7 +235,8 @@ class Delivery:
     token's temporary file at `endpoint`, `leftovers` those of earlier tokens that may still be there. `holder`
     is the process at work on it, "" if nobody is.
     `accepted_sha256`: other bytes that a person has accepted as already delivered; `released_as`: what a
-    person last decided about it. `gone_at`: since when its file and draft are known not to be in EASY Bill any more.
+    person last decided about it. `gone_at`: since when its file and draft are known not to be in EASY Bill any more;
+    `presumed_at`: since when it is taken for delivered although nobody has seen it arrive.
     Draft amounts are minor units, None until read back. `held_code` and
     `held_reason` say why it is HELD, or, where it was sent, what is wrong with its draft.
     """
@@ -281,6 +282,7 @@ class Delivery:
     draft_gross: int | None
     confirmed_at: datetime | None
     gone_at: datetime | None = None
+    presumed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,24 @@ def draft_items(replaced: Iterable[Delivery]) -> Iterator[OpenItem]:
         )
 
 
+def presumed_items(presumed: Iterable[Delivery]) -> Iterator[OpenItem]:
+    """The deliveries that nobody has seen arrive."""
+    for one in presumed:
+        yield OpenItem(
+            one.month,
+            one.customer_number,
+            Code.PRESUMED_DELIVERED,
+            f"{one.file_name} is most likely delivered, and nobody has seen it arrive: look into EASY Bill. If it has "
+            f"the order, `billing-pipeline release {one.order_number} --as delivered --reason TEXT --by NAME`; if not, "
+            f"`billing-pipeline release {one.order_number} --as withdrawn --reason TEXT --by NAME`, and run {one.month} "
+            "again",
+            one.presumed_at or one.updated_at,
+            order_number=one.order_number,
+            net=one.net,
+            currency=one.currency,
+        )
+
+
 def open_lines(items: Iterable[OpenItem], now: datetime) -> Iterator[str]:
     """Each item in two lines: what and how much, then the words."""
     for item in items:

@@ -15,6 +15,7 @@ from billing_pipeline.report.open_items import (
     adjustment_items,
     customer_items,
     draft_items,
+    presumed_items,
     row_items,
 )
 
@@ -66,5 +67,6 @@ def open_list(ledger: Ledger, rules: Rules, first_month: str) -> OpenList:
     )
     items += adjustment_items(ledger.adjustments.unbilled(), finished=finished, with_item=with_item)
     items += draft_items(ledger.deliveries.to_remove())
+    items += presumed_items(ledger.deliveries.presumed())
     items.sort(key=lambda item: (item.month, item.customer_number, item.source_kind, item.source_id))
     return OpenList(tuple(items), max((row.seen_at for row in standings), default=None))

@@ -53,16 +53,20 @@ class Reader:
 def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -> Iterator[DraftRead]:
     """One for each of these customers to whom something was sent in the month, by customer number.
 
-    The ledger has each before it is yielded: CONFIRMED, or what is wrong. Raises: ApiError, before any; StoreError;
-    LedgerUnavailable.
+    The ledger has each before it is yielded: CONFIRMED, or what is wrong. What these have replaced is looked for, too:
+    once EASY Bill shows no document of it, its draft need not be removed any more.
+    Raises: ApiError, before any; StoreError; LedgerUnavailable.
     """
     sent = _sent(month, customer_numbers, reader.ledger)
     if not sent:
         return
-    expected = [_expected(delivery, reader.blobs) for delivery in sent]
+    replaced = _replaced(month, customer_numbers, reader.ledger)
+    expected = [_expected(delivery, reader.blobs) for delivery in (*sent, *replaced)]
     with reader.easybill.open_logged(reader.ledger, month=month, run_id=reader.run_id) as api:
-        results = _look(expected, sent, month, reader.now.date(), api)
-        for delivery, result in zip(sent, results, strict=True):
+        results = _look(expected, (*sent, *replaced), month, reader.now.date(), api)
+        for delivery, result in zip(replaced, results[len(sent) :], strict=True):
+            _note_if_gone(delivery, result, reader)
+        for delivery, result in zip(sent, results, strict=False):
             link = api.link(result.document) if result.document else ""
             yield _recorded(delivery, result, link, reader)
 
@@ -75,6 +79,24 @@ def _sent(month: str, customer_numbers: Collection[str], ledger: Ledger) -> list
         for number, delivery in sorted(ledger.deliveries.latest(month).items())
         if number in wanted and delivery.state in SENT_STATES
     ]
+
+
+def _replaced(month: str, customer_numbers: Collection[str], ledger: Ledger) -> list[Delivery]:
+    """What was sent to these customers, and replaced, and whose draft is still to be removed."""
+    wanted = set(customer_numbers)
+    return [
+        delivery
+        for delivery in ledger.deliveries.to_remove()
+        if delivery.month == month and delivery.customer_number in wanted
+    ]
+
+
+def _note_if_gone(delivery: Delivery, result: Reconciled, reader: Reader) -> None:
+    """A draft that is missing so early may still come."""
+    published_at = delivery.published_at or delivery.created_at
+    if result.outcome == "missing" and reader.now >= published_at + reader.deadline:
+        note = Note("reconcile", "EASY Bill shows no document of this order, which a later one replaces")
+        reader.ledger.transitions.note_gone(delivery, note)
 
 
 def _expected(delivery: Delivery, blobs: BlobStore) -> Expected:

@@ -249,7 +249,8 @@ def _resolve(committed: Delivery, inbox: InboxConnection, context: DeliveryConte
                 consumed = decision.action is Action.CONSUMED
                 action = "presume" if decision.action is Action.PRESUMED else "recover"
                 note = Note(action, f"{decision.action.name.lower()}: {states}")
-                return _published(committed, note, context, consumed=consumed)
+                presumed = decision.action is Action.PRESUMED
+                return _published(committed, note, context, consumed=consumed, presumed=presumed)
     raise InboxBusy(
         f"{context.destination.endpoint} changed {committed.remote_path} each time it was looked at"
     )
@@ -270,8 +271,11 @@ def _published(
     *,
     consumed: bool = False,
     renamed: bool = False,
+    presumed: bool = False,
 ) -> bool:
-    published = context.ledger.transitions.publish(committed, note, consumed=consumed, renamed=renamed)
+    published = context.ledger.transitions.publish(
+        committed, note, consumed=consumed, renamed=renamed, presumed=presumed
+    )
     context.at_crash_point("published")
     if published is None and renamed:
         context.ledger.events.record_exchange(committed, note, run_id=context.run_id)

@@ -178,6 +178,16 @@ class Deliveries:
         with self._db.reading() as connection:
             return [delivery_of(row) for row in connection.execute(query)]
 
+    def presumed(self) -> list[Delivery]:
+        """What stands, and nobody has seen arrive: by month and customer number."""
+        query = (
+            sa.select(deliveries)
+            .where(*STANDS, deliveries.c.presumed_at.is_not(None))
+            .order_by(deliveries.c.month, deliveries.c.customer_number)
+        )
+        with self._db.reading() as connection:
+            return [delivery_of(row) for row in connection.execute(query)]
+
     def first_month(self) -> str | None:
         """The earliest month of which anything was sent or planned; None for an empty ledger."""
         with self._db.reading() as connection:

@@ -38,12 +38,12 @@ class Releases:
         """Carry out a person's decision about a held order, and return the delivery as it is then.
 
         HELD, "send": planned again, from the stored bytes or from a new export; nothing is sent here. HELD,
-        "delivered": PUBLISHED, as the person has seen to it. A difference after delivery
-        (CHANGED_AFTER_DELIVERY), "delivered": what was sent stands, and the bytes that were refused are
-        `unchanged` from now on. Billed rows that have changed or gone since, "delivered": they stand as they were sent,
-        until they change again. A draft that is missing or not as it was sent, "delivered": CONFIRMED, as the person
-        has seen to it. "withdrawn": the caller has looked, and neither file nor draft is there: WITHDRAWN, its rows may
-        be billed anew; of what was replaced already, or withdrawn, only that it is gone.
+        "delivered": PUBLISHED, as the person has seen to it. A difference after delivery (CHANGED_AFTER_DELIVERY),
+        "delivered": what was sent stands, and the bytes that were refused are `unchanged` from now on. Billed rows
+        that have changed or gone since, "delivered": they stand as they were sent, until they change again. What was
+        only presumed to be delivered is so. A draft that is missing or not as it was sent, "delivered": CONFIRMED, as
+        the person has seen to it. "withdrawn": the caller has looked, and neither file nor draft is there: WITHDRAWN,
+        its rows may be billed anew; of what was replaced already, or withdrawn, only that it is gone.
         Raises: NotHeld where none of these applies.
         """
         require_signature(reason, author)
@@ -212,8 +212,8 @@ def _of_difference(
     rows_changed = as_ == "delivered" and _accept_rows(connection, delivery, at=at)
     if told is not None and differs:
         return {"accepted_sha256": told.delivery_sha256}, {**outcome_update, "delivery_outcome": "unchanged"}
-    if rows_changed:
-        return {}, {}
+    if rows_changed or (as_ == "delivered" and delivery.presumed_at is not None):
+        return {"presumed_at": None}, {}
     raise NotHeld(f"order {delivery.order_number} is not held: it was delivered ({delivery.state})")
 
 

@@ -213,6 +213,8 @@ deliveries = Table(
     _time("confirmed_at", nullable=True),
     # When its file or draft was known not to be in EASY Bill any more: taken back, removed, cancelled.
     _time("gone_at", nullable=True),
+    # When it was taken for delivered although nobody has seen it arrive; NULL once somebody has.
+    _time("presumed_at", nullable=True),
     UniqueConstraint("customer_number", "month", "revision"),
     UniqueConstraint("order_number"),
     Index(None, "month"),

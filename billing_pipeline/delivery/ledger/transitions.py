@@ -88,10 +88,17 @@ class Transitions:
         )
 
     def publish(
-        self, delivery: Delivery, note: Note, *, consumed: bool = False, renamed: bool = False
+        self,
+        delivery: Delivery,
+        note: Note,
+        *,
+        consumed: bool = False,
+        renamed: bool = False,
+        presumed: bool = False,
     ) -> Delivery | None:
         """COMMITTING(token) → PUBLISHED, or CONSUMED where the receiver's archive has it already.
 
+        `presumed`: nobody has seen it arrive; it stays on the list until the API, or a person, says that it did.
         `renamed`: the caller has just done the rename itself; what is certain overrules a HELD that another
         one with the same token has entered meanwhile.
         """
@@ -104,6 +111,7 @@ class Transitions:
                 "held_code": "",
                 "held_reason": "",
                 "published_at": self._db.now(),
+                "presumed_at": self._db.now() if presumed else None,
             },
             note=note,
         )
@@ -206,10 +214,15 @@ class Transitions:
                 "draft_net": draft_net,
                 "draft_gross": draft_gross,
                 "confirmed_at": self._db.now(),
+                "presumed_at": None,
                 "run_id": run_id,
             },
             note=note,
         )
+
+    def note_gone(self, delivery: Delivery, note: Note) -> Delivery | None:
+        """The state stays; of a delivery that a later one replaces, EASY Bill shows nothing any more."""
+        return self._move(delivery, from_states=(delivery.state,), to={"gone_at": self._db.now()}, note=note)
 
     def object_to_draft(
         self,

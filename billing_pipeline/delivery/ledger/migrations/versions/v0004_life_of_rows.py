@@ -86,6 +86,7 @@ def upgrade() -> None:
     op.add_column("omissions", sa.Column("fee_id", sa.Text(), nullable=False, server_default=sa.text("''")))
     op.add_column("billed_rows", sa.Column("accepted", sa.Text(), nullable=True))
     op.add_column("deliveries", sa.Column("gone_at", INSTANT, nullable=True))
+    op.add_column("deliveries", sa.Column("presumed_at", INSTANT, nullable=True))
     op.add_column("finished_months", sa.Column("census_at", INSTANT, nullable=True))
     _refuse_deletions()
 
