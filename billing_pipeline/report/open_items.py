@@ -166,8 +166,8 @@ def presumed_items(presumed: Iterable[Delivery]) -> Iterator[OpenItem]:
             Code.PRESUMED_DELIVERED,
             f"{one.file_name} is most likely delivered, and nobody has seen it arrive: look into EASY Bill. If it has "
             f"the order, `billing-pipeline release {one.order_number} --as delivered --reason TEXT --by NAME`; if not, "
-            f"`billing-pipeline release {one.order_number} --as withdrawn --reason TEXT --by NAME`, and run {one.month} "
-            "again",
+            f"`billing-pipeline release {one.order_number} --as withdrawn --reason TEXT --by NAME`, and run "
+            f"{one.month} again",
             one.presumed_at or one.updated_at,
             order_number=one.order_number,
             net=one.net,
