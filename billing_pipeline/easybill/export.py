@@ -25,7 +25,7 @@ from billing_pipeline.easybill.layout import Layout
 from billing_pipeline.easybill.render import render_files
 from billing_pipeline.problems import Code, Problem, problems_frame, problems_of
 
-FILES_VERSION: Final = 1
+FILES_VERSION: Final = 2
 """How layouts and documents become files. Whoever changes which bytes are made of the same layout and document, or
 which are refused (`FIELDS`, `fitness`, `render`, `file_check`), adds one: what is stored is then made anew."""
 

@@ -6,12 +6,14 @@ speaks of bytes that are not stored.
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
 from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.delivery.channel import record_rejected
 from billing_pipeline.delivery.context import DeliveryContext, FileCheck
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import (
@@ -23,6 +25,7 @@ from billing_pipeline.delivery.records import (
     SourceKind,
     failed,
 )
+from billing_pipeline.delivery.transports.protocol import DeliveryError
 from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.steps.current_billing import billings_to_deliver
@@ -142,6 +145,7 @@ def deliver_files(
             run_id=run_id,
         )
     )
+    _notice_rejected(files, channel, book, run_id)
     # Under all_or_nothing what was sent before may be withdrawn yet.
     if billing.rules.delivery_policy != "all_or_nothing":
         known += outcomes_as_sent(files, month, book)
@@ -183,6 +187,16 @@ def _undeliverable(export: Export, error: StoreError) -> DeliveryResult:
     return DeliveryResult(
         export.month, export.customer_number, "failed", (problem,), export.sha256, export.order_number
     )
+
+
+def _notice_rejected(files: Collection[Export], channel: ChannelAt, book: Ledger, run_id: str) -> None:
+    """Before any of these files is said to be as it was sent.
+
+    An inbox that cannot be asked now is told by what is to be sent over it.
+    """
+    if files:
+        with suppress(DeliveryError):
+            record_rejected(channel.open(), book, run_id=run_id)
 
 
 def _has_file(export: Export) -> bool:

@@ -34,9 +34,15 @@ def correct(installation: Installation, *options: str) -> tuple[int, str, str]:
     return answer.status, answer.out, answer.err
 
 
+def taken(installation: Installation, customer_number: str) -> None:
+    """The receiver takes the customer's file."""
+    (installation.inbox / f"easybill_{MONTH}_{customer_number}.csv").unlink()
+
+
 def test_a_correction_is_the_next_revision_and_names_the_draft_to_remove(installation: Installation) -> None:
     installation.oms.change_service("S-1", unit_price_net="160.00")
     installation.oms.remove_service("S-2")
+    taken(installation, "10023")
 
     status, out, _ = correct(installation)
 
@@ -69,6 +75,7 @@ def test_the_others_of_the_month_are_not_touched(installation: Installation) -> 
 
 def test_the_answer_as_json_has_both_totals_and_what_it_replaces(installation: Installation) -> None:
     installation.oms.change_service("S-1", unit_price_net="160.00")
+    taken(installation, "10023")
     answer = installation.command("correct", MONTH, "--customer", "10023", *SIGNED, "--json").json()
     assert answer["customer"]["order_number"] == "2026-10-10023-r2"
     assert answer["difference"]["gross"] == {"before": 21420, "after": 22610}
@@ -77,6 +84,7 @@ def test_the_answer_as_json_has_both_totals_and_what_it_replaces(installation: I
         "file": "easybill_2026-10_10023.csv",
         "draft_id": None,
         "may_be_removed": True,
+        "taken_back": False,
     }
 
 
@@ -190,7 +198,7 @@ def test_a_difference_that_is_accepted_is_unchanged_from_then_on(installation: I
         "release", "2026-10-10023", "--as", "delivered", "--reason", "as agreed", "--by", "Ann"
     )
 
-    assert released.out == "2026-10-10023 is no longer held: it counts as delivered\n"
+    assert released.out == "2026-10-10023 counts as delivered, as it was sent\n"
     result = installation.run_json(MONTH)
     assert (customer_in(result)["outcome"], customer_in(result)["net"]) == ("unchanged", 18000)
     log = installation.command("log", "--customer", "10023").out
@@ -205,6 +213,7 @@ def test_a_customer_whose_rows_all_vanished_is_held_until_a_person_says_so(
     assert (held["outcome"], held["problems"][0]["code"]) == ("held", "CHANGED_AFTER_DELIVERY")
     assert "gone: line 1 (Battery change service), net 150.00" in held["problems"][0]["message"]
     assert customer_in(installation.run_json(MONTH), "10024")["outcome"] == "held"
+    taken(installation, "10024")
     answer = installation.command("correct", MONTH, "--customer", "10024", *SIGNED)
     assert answer.status == 1
     assert "nothing left to bill" in answer.out

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.billing import set_aside
-from billing_pipeline.delivery.ledger import releases
-from billing_pipeline.problems import PipelineError
 from billing_pipeline_tests.support.lives import live
 
 CUSTOMERS, STEPS = 75, 12
@@ -30,11 +28,3 @@ def test_a_replaced_row_that_is_not_set_aside_is_found_out(
     monkeypatch.setattr(set_aside, "_replacements", lambda *_: iter(()))
     with pytest.raises(AssertionError, match="in 2 drafts"):
         live(tmp_path, 1, customers=25, steps=10)
-
-
-def test_rows_that_a_withdrawal_does_not_free_are_found_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(releases, "release_rows", lambda *_, **__: None)
-    with pytest.raises((AssertionError, PipelineError)):
-        live(tmp_path, 1, customers=15, steps=8)

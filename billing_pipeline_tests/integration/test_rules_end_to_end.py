@@ -88,15 +88,16 @@ def test_order_numbers_follow_the_format_and_corrections_are_told_apart(tmp_path
     installation.oms.customer("00123")
     installation.oms.service("S-1", "00123")
     assert customer_in(installation.run_json(MONTH), "00123")["order_number"] == "SF/00123.2026-10"
+    importer = Importer(installation.inbox.parent, Books(tmp_path / "easybill.db"))
+    assert importer.import_now().imported == ("SF/00123.2026-10",)
     installation.oms.change_service("S-1", unit_price_net="160.00")
     corrected = installation.command(
         "correct", MONTH, "--customer", "00123", "--reason", "price", "--by", "Kim"
     )
     assert corrected.out.startswith("SF/00123.2026-10-r2 for SF/00123.2026-10: delivered")
     installation.command("explain", "SF/00123.2026-10-r2")
-    books = Books(tmp_path / "easybill.db")
-    report = Importer(installation.inbox.parent, books).import_now()
-    assert sorted(report.imported) == ["SF/00123.2026-10", "SF/00123.2026-10-r2"]
+    report = importer.import_now()
+    assert report.imported == ("SF/00123.2026-10-r2",)
 
 
 def test_a_format_by_which_two_documents_could_get_one_number_is_refused(tmp_path: Path) -> None:

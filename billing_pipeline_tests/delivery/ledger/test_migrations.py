@@ -19,6 +19,7 @@ from billing_pipeline.delivery.ledger import Ledger, LedgerTooNew, LedgerUnavail
 from billing_pipeline.delivery.ledger.database import make_engine
 from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.ledger.tables import VERSION_TABLE, metadata
+from billing_pipeline.delivery.records import MonthLook
 from billing_pipeline.problems import UsageError
 from billing_pipeline_tests.support.parcels import parcel, rendered
 from billing_pipeline_tests.support.standings import row_standing, standings_frame
@@ -76,7 +77,8 @@ def test_no_row_of_the_ledger_can_be_deleted(ledger: Ledger, ledger_url: str) ->
         ("2026-10", "1", 1), Sighting("/import/x.csv", ""), reason="restored", author="Ann"
     )
     row = row_standing()
-    ledger.rows.record(standings_frame([row]), ["2026-10"], "run", judged="2026-10")
+    look = MonthLook("2026-10", 1, "d", "", (), utc_now())
+    ledger.rows.record(standings_frame([row]), ["2026-10"], "run", judged="2026-10", looks=[look])
     ledger.rows.record_audit("2026-10", {"rows": 1}, {}, (), "run")
     ledger.admissions.add([row], reason="it was done", author="Ann")
     for table in metadata.tables.values():
