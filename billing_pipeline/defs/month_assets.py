@@ -57,6 +57,22 @@ LINE_COLUMNS = (
 )
 
 
+# Whoever reaches the UI reads its metadata, and Dagster keeps it: what names a person is not among it.
+PERSONAL = frozenset(
+    {
+        "company_name",
+        "first_name",
+        "last_name",
+        "street",
+        "zip_code",
+        "city",
+        "state",
+        "email",
+        "phone",
+        "vat_id",
+    }
+)
+
 # Raised by hand when what these assets hold changes its meaning, so that the UI shows which months were made before.
 CODE_VERSION = "1"
 
@@ -196,7 +212,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
 def _extract_metadata(frame: pd.DataFrame, month: str) -> dict[str, Any]:
     own = frame[frame["month"] == month] if "month" in frame else frame
     faulty = int(own["faults"].notna().sum())
-    shown = [column for column in own.columns if column not in {"faults", "month"}]
+    shown = [column for column in own.columns if column not in {"faults", "month", *PERSONAL}]
     return {
         "dagster/row_count": len(own),
         **({"rows_of_earlier_months": len(frame) - len(own)} if len(own) < len(frame) else {}),

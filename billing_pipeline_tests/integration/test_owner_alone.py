@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import dagster as dg
+
 from billing_pipeline_tests.support.installation import Installation
 
 MONTH = "2026-10"
@@ -27,3 +29,17 @@ def test_home_store_and_ledger_are_readable_by_their_owner_alone(tmp_path: Path)
 
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_what_names_a_person_is_not_in_dagsters_metadata(tmp_path: Path) -> None:
+    installation = Installation(tmp_path)
+    installation.oms.customer("10023", last_name="Unverwechselbar", street="Geheimweg 7")
+    installation.oms.service("S-1", "10023")
+    assert installation.command("run", MONTH).status == 0
+    with dg.DagsterInstance.from_config(str(installation.home / "dagster")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("oms_customers"))
+    assert event is not None
+    told = repr(event)
+    assert "10023" in told
+    assert "Unverwechselbar" not in told
+    assert "Geheimweg" not in told
