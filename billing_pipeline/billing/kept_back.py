@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import MINOR, TEXT, array, each_row, where
-from billing_pipeline.money import exponent_of, format_minor, round_half_up
+from billing_pipeline.billing.standing import net_amounts
+from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Code, Problem
 
 SET_ASIDE: Final = "set_aside"
@@ -39,10 +40,11 @@ KEPT_BACK: Final = pa.schema(
 
 def unknown_statuses(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The source rows flagged `is_set_aside`, as `KEPT_BACK`."""
-    for row in each_row(where(rows, array(rows["is_set_aside"]))):
+    found = where(rows, array(rows["is_set_aside"]))
+    for row, net in zip(each_row(found), net_amounts(found), strict=True):
         yield {
             "standing": SET_ASIDE,
-            **_facts(row),
+            **_facts(row, net),
             "code": Code.STATUS_UNKNOWN,
             "field": "status",
             "value": row.unknown_status,
@@ -54,15 +56,16 @@ def blocked_alone(rows: pd.DataFrame, problems: Iterable[Problem]) -> Iterator[d
     """These problems, each of one late row of `rows` that it alone keeps from being billed, as `KEPT_BACK`."""
     listed = list(problems)
     ids = pa.array([problem.source_id for problem in listed], TEXT)
+    found = where(rows, pc.is_in(array(rows["source_id"]), ids))
     known = {
-        (row.customer_number, row.source_id): row
-        for row in each_row(where(rows, pc.is_in(array(rows["source_id"]), ids)))
+        (row.customer_number, row.source_id): (row, net)
+        for row, net in zip(each_row(found), net_amounts(found), strict=True)
     }
     for problem in listed:
-        row = known[problem.customer_number, problem.source_id]
+        row, net = known[problem.customer_number, problem.source_id]
         yield {
             "standing": BLOCKED,
-            **_facts(row),
+            **_facts(row, net),
             "code": problem.code,
             "field": problem.field,
             "value": problem.value,
@@ -126,23 +129,13 @@ def _sums(rows: Iterable[Any]) -> str:
     )
 
 
-def _facts(row: Any) -> dict[str, Any]:
-    """What a source row brings along."""
+def _facts(row: Any, net: int | None) -> dict[str, Any]:
+    """What a source row brings along, and its net."""
     return {
         "source_kind": row.source_kind,
         "source_id": row.source_id,
         "customer_number": row.customer_number,
         "month": row.month,
-        "net": _net(row),
+        "net": net,
         "currency": row.currency or "",
     }
-
-
-def _net(row: Any) -> int | None:
-    if row.quantity is None or row.unit_price is None or not row.currency:
-        return None
-    try:
-        exponent = exponent_of(row.currency)
-    except ValueError:
-        return None
-    return int(round_half_up(row.quantity * row.unit_price, exponent).scaleb(exponent))

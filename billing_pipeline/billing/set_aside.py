@@ -104,10 +104,9 @@ def _by_rule(
     """The places of the rows that only a changed rule or customer makes billable, and why each was left out."""
     guarded = all_of(candidates, any_of(array(rows["is_late"]), array(rows["own_closed"])))
     census = ledger.census
-    known = all_of(
-        pc.is_in(array(census["standing"]), pa.array(["not_billable", "set_aside"], TEXT)),
+    left_out = where(
+        census, pc.is_in(array(census["standing"]), pa.array(["not_billable", "set_aside"], TEXT))
     )
-    left_out = where(census, known)
     place_in_census = index_of(
         *(array(rows["source_kind"]), array(rows["source_id"])),
         *(array(left_out["source_kind"]), array(left_out["source_id"])),

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import TEXT, array, where
+from billing_pipeline.billing.arrow import TEXT, all_of, any_of, array, negation, where
 from billing_pipeline.billing.late import GONE, index_of
 from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, source_rows
 from billing_pipeline.billing.standing import STANDINGS, net_amounts
@@ -99,11 +99,7 @@ def audit(wiring: Wiring, first: str | None = None, last: str | None = None) -> 
     first = first or max(wiring.billing.first_month, min(ledger.months.known(), default=last))
     accounts = [_account(wiring, month, run_id) for month in months_between(first, last)]
     _tell_gone(accounts, wiring, run_id)
-    changed = Counter(
-        row.month
-        for row in ledger.rows.current()
-        if row.code == Code.CHANGED_AFTER_DELIVERY and row.fingerprint != GONE
-    )
+    changed = Counter(row.month for row in ledger.rows.changed() if row.fingerprint != GONE)
     for one in accounts:
         one.counts["changed"] = changed[one.month]
         ledger.rows.record_audit(
@@ -125,14 +121,21 @@ def _account(wiring: Wiring, month: str, run_id: str) -> _Account:
         extract, month, past, ledger=ledger, billing=billing, of_every_row=True
     ).standings
     is_gone = pc.equal(array(standings["fingerprint"]), GONE)
-    ledger.rows.record(where(standings, pc.invert(is_gone)), [month], run_id, judged=month)
+    gone = where(standings, is_gone)
+    ledger.rows.record(
+        where(standings, pc.invert(is_gone)),
+        [month],
+        run_id,
+        judged=month,
+        spared=list(zip(gone["source_kind"], gone["source_id"], strict=True)),
+    )
     counts, amounts = _counted(extract, standings, past, wiring, month)
     return _Account(
         month,
         counts,
         amounts,
         [*_file_findings(wiring, month), *_draft_findings(wiring, month, run_id)],
-        where(standings, is_gone),
+        gone,
         {
             SERVICE: array(extract.services["service_id"]),
             FEE: array(extract.cancellation_fees["fee_id"]),
@@ -169,22 +172,16 @@ def _tell_gone(accounts: Sequence[_Account], wiring: Wiring, run_id: str) -> Non
     """Notes the rows that no month has: one that has only moved to another month is changed, and told of there."""
     ledger = wiring.ledger.open()
     everywhere = {
-        kind: pa.chunked_array([one.ids[kind] for one in accounts] or [pa.array([], TEXT)], TEXT)
-        for kind in (SERVICE, FEE)
+        kind: pa.chunked_array([one.ids[kind] for one in accounts], TEXT) for kind in (SERVICE, FEE)
     }
     for account in accounts:
-        gone = account.gone
-        if not len(gone):
-            continue
-        moved = pc.is_in(array(gone["source_id"]), pa.chunked_array([], TEXT))
-        for kind, ids in everywhere.items():
-            of_kind = pc.equal(array(gone["source_kind"]), kind)
-            moved = pc.or_(moved, pc.and_(of_kind, pc.is_in(array(gone["source_id"]), ids)))
-        lost = where(gone, pc.invert(moved))
-        ledger.rows.note(lost, run_id)
-        account.counts["gone"] = int(
-            pc.sum(pc.not_equal(array(lost["source_kind"]), ADJUSTMENT)).as_py() or 0
+        kinds, ids = array(account.gone["source_kind"]), array(account.gone["source_id"])
+        moved = any_of(
+            *(all_of(pc.equal(kinds, kind), pc.is_in(ids, known)) for kind, known in everywhere.items())
         )
+        lost = where(account.gone, negation(moved))
+        ledger.rows.note(lost, run_id)
+        account.counts["gone"] = int((lost["source_kind"] != ADJUSTMENT).sum())
 
 
 def _file_findings(wiring: Wiring, month: str) -> Iterator[Problem]:

@@ -88,9 +88,9 @@ def bill_extract(
     rules = billing.rules
     bill = partial(
         bill_month,
-        extract,
-        month,
-        rules,
+        extract=extract,
+        month=month,
+        rules=rules,
         timezone=billing.timezone,
         ledger_view=past.view,
         omissions=[
@@ -116,11 +116,13 @@ def bill_extract(
     if unfit:
         # Their rows become no line after all, and stand as those of any other blocked customer.
         numbers = {problem.customer_number for problem in unfit}
-        theirs = bill(also_wrong=unfit).of_customers(numbers).standings
+        theirs = bill(
+            extract=_extract_of(extract, numbers), only_services=only_services, also_wrong=unfit
+        ).of_customers(numbers)
         fit = replace(
             fit,
             standings=pd.concat(
-                [fit.standings[~fit.standings["customer_number"].isin(list(numbers))], theirs]
+                [fit.standings[~fit.standings["customer_number"].isin(list(numbers))], theirs.standings]
             ).sort_values(["customer_number", "source_kind", "source_id"], ignore_index=True),
         )
     return _with_billed_before(fit, ledger.deliveries.revisions(month))
@@ -278,6 +280,19 @@ def require_plausible(month: str, size: SizeVerdict) -> None:
             "whether rules and filters are right; `--force`, or `force: true` for the op billed_month in the UI's "
             "launchpad, bills it as it is"
         )
+
+
+def _extract_of(extract: Extract, customer_numbers: Collection[str]) -> Extract:
+    """The extract, with no rows but those of these customers."""
+    named = list(customer_numbers)
+    return replace(
+        extract,
+        **{
+            name: frame[frame["customer_number"].isin(named)].reset_index(drop=True)
+            for name, frame in vars(extract).items()
+            if "customer_number" in frame
+        },
+    )
 
 
 def _looks_to_keep(billed: Billed, kind: BillingKind) -> list[MonthLook]:

@@ -9,7 +9,7 @@ import pandas as pd
 from billing_pipeline.billing.kept_back import kept_back_frame, kept_back_told
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing, ExtractRecord
-from billing_pipeline.problems import Code, Problem, problems_of
+from billing_pipeline.problems import Problem, problems_of
 from billing_pipeline.store.frames import (
     DRIFT,
     KEPT_BACK,
@@ -119,7 +119,7 @@ def changed_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list
         changed += problems_of(frames.read(DRIFT, month, billing.frames[DRIFT]))
     if all(STANDINGS in billing.frames for billing in billings):
         # What a person has accepted, or a correction has settled, since then is told no more.
-        still = {row.source_id for row in ledger.rows.current() if row.code == Code.CHANGED_AFTER_DELIVERY}
+        still = {row.source_id for row in ledger.rows.changed()}
         changed = [problem for problem in changed if problem.source_id in still]
     return sorted(changed, key=lambda problem: problem.customer_number)
 

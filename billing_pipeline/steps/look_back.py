@@ -170,7 +170,7 @@ def _to_read_anyway(ledger: Ledger, before: Before) -> dict[str, set[str]]:
     months = months_between(before.first_month, before.month)
     wanted: dict[str, set[str]] = {kind: set() for kind in _KINDS.values()}
     _add(wanted, ((one.source_kind, one.source_id) for one in ledger.admissions.current()))
-    entries = ledger.rows.census(months, {})
+    entries = ledger.rows.census(months)
     _add(wanted, zip(entries["source_kind"], entries["source_id"], strict=True))
     for rows in ledger.deliveries.rows_billed_by(before.month).values():
         _add(wanted, rows)

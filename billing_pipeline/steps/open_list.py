@@ -27,14 +27,10 @@ class OpenList:
     items: tuple[OpenItem, ...]
     as_of: datetime | None
 
-    def of_month(self, month: str) -> tuple[OpenItem, ...]:
-        """What is open of one month."""
-        return tuple(item for item in self.items if item.month == month)
-
 
 def open_list(ledger: Ledger, rules: Rules, first_month: str) -> OpenList:
     """Everything that needs a person. Raises: LedgerUnavailable."""
-    standings = ledger.rows.current()
+    standings = ledger.rows.unsettled()
     items: list[OpenItem] = []
     held_orders: set[str] = set()
     for month, numbers in ledger.months.with_open_customers().items():
@@ -69,4 +65,4 @@ def open_list(ledger: Ledger, rules: Rules, first_month: str) -> OpenList:
     items += draft_items(ledger.deliveries.to_remove())
     items += presumed_items(ledger.deliveries.presumed())
     items.sort(key=lambda item: (item.month, item.customer_number, item.source_kind, item.source_id))
-    return OpenList(tuple(items), max((row.seen_at for row in standings), default=None))
+    return OpenList(tuple(items), ledger.rows.last_seen())

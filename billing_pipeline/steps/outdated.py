@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import OmissionRecord, Parcel
+from billing_pipeline.delivery.records import OmissionRecord, Parcel, SourceKind
 from billing_pipeline.problems import Code, Problem
 
 
@@ -52,23 +52,21 @@ def billing_orders(ledger: Ledger, omission: OmissionRecord) -> list[str]:
             for one in ledger.deliveries.standing(omission.month)
             if one.customer_number == omission.customer_number
         )
-    kind, name = ("service", omission.service_id) if omission.service_id else ("fee", omission.fee_id)
+    kind, name = _row_of(omission)
     billed = ledger.deliveries.billed_sources([], {kind: [name]})
     return sorted(set(billed["order_number"]))
 
 
 def _decided_since(ledger: Ledger, month: str, at: datetime, parcels: Sequence[Parcel]) -> Mapping[str, str]:
     """By customer number what was decided about their month after this instant: the first of it, in words."""
-    owners = _owners(ledger, parcels)
     found: dict[str, str] = {}
     for omission in ledger.omissions.since(at):
-        if omission.month not in (None, month) and omission.customer_number:
-            continue
-        if omission.customer_number:
+        if not omission.customer_number:
+            numbers = _owners(ledger, parcels, *_row_of(omission))
+        elif omission.month in (None, month):
             numbers = {omission.customer_number}
         else:
-            name = ("service", omission.service_id) if omission.service_id else ("fee", omission.fee_id)
-            numbers = owners.get(name, set())
+            numbers = set()
         for number in numbers:
             found.setdefault(number, f"omission {omission.id} ({omission.reason})")
     for version in ledger.adjustments.since(at):
@@ -81,12 +79,17 @@ def _decided_since(ledger: Ledger, month: str, at: datetime, parcels: Sequence[P
     return found
 
 
-def _owners(ledger: Ledger, parcels: Iterable[Parcel]) -> Mapping[tuple[str, str], set[str]]:
-    """Whose the rows are that the parcels bill, and those that are known and not billed."""
-    owners: dict[tuple[str, str], set[str]] = {}
-    for parcel in parcels:
-        for row in parcel.billed:
-            owners.setdefault((row.source_kind, row.source_id), set()).add(parcel.export.customer_number)
-    for standing in ledger.rows.current():
-        owners.setdefault((standing.source_kind, standing.source_id), set()).add(standing.customer_number)
-    return owners
+def _row_of(omission: OmissionRecord) -> tuple[SourceKind, str]:
+    """The source kind and id of the row that an omission names."""
+    return ("service", omission.service_id) if omission.service_id else ("fee", omission.fee_id)
+
+
+def _owners(ledger: Ledger, parcels: Iterable[Parcel], kind: SourceKind, source_id: str) -> set[str]:
+    """Whose the row is: a parcel bills it, or it is known and not billed."""
+    owners = {
+        parcel.export.customer_number
+        for parcel in parcels
+        if any((row.source_kind, row.source_id) == (kind, source_id) for row in parcel.billed)
+    }
+    standing = ledger.rows.of_row(kind, source_id)
+    return owners if standing is None else owners | {standing.customer_number}

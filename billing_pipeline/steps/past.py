@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import pyarrow as pa
 
-from billing_pipeline.billing.arrow import TEXT, array, with_columns
+from billing_pipeline.billing.arrow import TEXT, array, each_row, with_columns
 from billing_pipeline.billing.late import GONE, LedgerView, gone_of, index_of
 from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, source_rows
 from billing_pipeline.billing.set_aside import likenesses
@@ -89,7 +89,7 @@ def past_of(
         billed,
         finished=finished,
         staying=ledger.months.staying(finished),
-        census=ledger.rows.census(months, {}),
+        census=ledger.rows.census(months),
         without_census=ledger.months.without_census(finished),
         admitted=ledger.admissions.in_force(),
         gone=_with_content(gone, ledger, frames, billing),
@@ -102,19 +102,13 @@ def past_of(
 
 def require_same_identity(past: Past, ledger: Ledger) -> None:
     """Raises: OmsIdentityChanged, where too many billed rows have gone that no run has told of before."""
-    known = {
-        (one.source_kind, one.source_id)
-        for one in ledger.rows.current(past.months)
-        if one.fingerprint == GONE
-    }
+    if len(past.view.gone) < IDENTITY_ROWS:
+        return
+    known = {(one.source_kind, one.source_id) for one in ledger.rows.changed() if one.fingerprint == GONE}
     gone = [
-        pair
-        for pair, accepted in zip(
-            zip(past.view.gone["source_kind"], past.view.gone["source_id"], strict=True),
-            array(past.view.gone["accepted"]).to_pylist(),
-            strict=True,
-        )
-        if pair not in known and accepted != GONE
+        (one.source_kind, one.source_id)
+        for one in each_row(past.view.gone)
+        if one.accepted != GONE and (one.source_kind, one.source_id) not in known
     ]
     if len(gone) < IDENTITY_ROWS:
         return

@@ -11,28 +11,20 @@ from billing_pipeline.problems import Code
 from billing_pipeline.steps.admit import admit_renamed, admit_rows
 from billing_pipeline.steps.past import OmsIdentityChanged
 from billing_pipeline_tests.support.plain_months import PlainMonths
-
-AUGUST, SEPTEMBER, OCTOBER, NOVEMBER = "2026-08", "2026-09", "2026-10", "2026-11"
+from billing_pipeline_tests.support.sent_september import (
+    AUGUST,
+    NOVEMBER,
+    OCTOBER,
+    SEPTEMBER,
+    codes,
+    sent_september,
+    service,
+)
 
 
 @pytest.fixture
 def months(tmp_path: Path) -> PlainMonths:
-    """September of one customer, with two services, sent."""
-    months = PlainMonths(tmp_path)
-    months.oms.customer("10023")
-    service(months, "S-1", SEPTEMBER, 10)
-    service(months, "S-2", SEPTEMBER, 11, unit_price_net="20.00")
-    months.run(SEPTEMBER)
-    return months
-
-
-def service(months: PlainMonths, service_id: str, month: str, day: int = 15, **cells: str | None) -> None:
-    number = cells.pop("customer_number", None) or "10023"
-    months.oms.service(service_id, number, **({"completed_at": f"{month}-{day:02d}T08:00:00Z"} | cells))
-
-
-def codes(months: PlainMonths) -> list[tuple[str, str]]:
-    return [(item.code, item.source_id) for item in months.open()]
+    return sent_september(tmp_path)
 
 
 def test_a_row_that_replaces_a_billed_one_is_not_billed_again_until_a_person_says_so(

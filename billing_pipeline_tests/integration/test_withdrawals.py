@@ -12,28 +12,20 @@ from billing_pipeline.steps.audit import audit
 from billing_pipeline.steps.make_files import stored_exports
 from billing_pipeline.steps.withdrawal import StillThere, withdraw_order
 from billing_pipeline_tests.support.plain_months import PlainMonths
-
-AUGUST, SEPTEMBER, OCTOBER, NOVEMBER = "2026-08", "2026-09", "2026-10", "2026-11"
+from billing_pipeline_tests.support.sent_september import (
+    AUGUST,
+    NOVEMBER,
+    OCTOBER,
+    SEPTEMBER,
+    codes,
+    sent_september,
+    service,
+)
 
 
 @pytest.fixture
 def months(tmp_path: Path) -> PlainMonths:
-    """September of one customer, with two services, sent."""
-    months = PlainMonths(tmp_path)
-    months.oms.customer("10023")
-    service(months, "S-1", SEPTEMBER, 10)
-    service(months, "S-2", SEPTEMBER, 11, unit_price_net="20.00")
-    months.run(SEPTEMBER)
-    return months
-
-
-def service(months: PlainMonths, service_id: str, month: str, day: int = 15, **cells: str | None) -> None:
-    number = cells.pop("customer_number", None) or "10023"
-    months.oms.service(service_id, number, **({"completed_at": f"{month}-{day:02d}T08:00:00Z"} | cells))
-
-
-def codes(months: PlainMonths) -> list[tuple[str, str]]:
-    return [(item.code, item.source_id) for item in months.open()]
+    return sent_september(tmp_path)
 
 
 def taken(months: PlainMonths, name: str) -> None:
@@ -175,3 +167,12 @@ def test_the_file_of_a_withdrawn_order_is_never_sent_again_under_its_number(mont
     customer = months.customer(SEPTEMBER)
     assert (customer.outcome, customer.problems[0].code) == ("failed", Code.EXPORT_OUTDATED)
     assert months.installation.files() == {}
+
+
+def test_the_age_of_what_is_open_is_kept_from_one_audit_to_the_next(months: PlainMonths) -> None:
+    months.oms.remove_service("S-2")
+    account(months)
+    (before,) = months.open()
+    account(months)
+    (after,) = months.open()
+    assert (after.source_id, after.since) == ("S-2", before.since)

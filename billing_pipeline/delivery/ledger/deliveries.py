@@ -188,12 +188,6 @@ class Deliveries:
         with self._db.reading() as connection:
             return [delivery_of(row) for row in connection.execute(query)]
 
-    def first_month(self) -> str | None:
-        """The earliest month of which anything was sent or planned; None for an empty ledger."""
-        with self._db.reading() as connection:
-            found: str | None = connection.execute(sa.select(sa.func.min(deliveries.c.month))).scalar()
-        return found
-
     def billed_rows(self, months: Collection[str]) -> list[RowInFile]:
         """The rows of these months (their own) that a delivery bills, of whatever month; by kind and id."""
         query = _BILLED.where(billed_rows.c.month.in_(months)).order_by(

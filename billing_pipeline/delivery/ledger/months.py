@@ -124,8 +124,7 @@ class Months:
     ) -> None:
         """Record how each customer's month ended, and log a failure; their exports are recorded already.
 
-        With `close_months`, a customer with nothing to bill is closed for the month: rows that turn up later
-        are late. False for a month that is not over.
+        With `close_months`, it is noted since when a customer has nothing to bill. False for a month that is not over.
         """
         if not results:
             return

@@ -18,9 +18,8 @@ from billing_pipeline.billing.late import CENSUS
 from billing_pipeline.billing.standing import ROW_STANDINGS
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.month_looks import record_looks
-from billing_pipeline.delivery.ledger.plans import portions
 from billing_pipeline.delivery.ledger.tables import audits, row_standings
-from billing_pipeline.delivery.records import MonthAudit, MonthLook, RowStanding
+from billing_pipeline.delivery.records import MonthAudit, MonthLook, RowStanding, SourceKind
 from billing_pipeline.problems import Problem, problem_of
 
 _PRESENT = row_standings.c.ended_at.is_(None)
@@ -41,13 +40,15 @@ class RowStandings:
         judged: str,
         customers: Collection[str] | None = None,
         looks: Sequence[MonthLook] = (),
+        spared: Collection[tuple[str, str]] = (),
     ) -> None:
         """Note the `standing.ROW_STANDINGS` of these months, all rows of which were looked at.
 
         What was known of them before, and is not among them any more, has ended: the row is billed now, or gone. With
         `customers`, of these customers only. `judged`: the month that was billed; why a row of another month is blocked
         there stays as it was told by that month. How long a row has had its standing is kept. `looks`: at these months;
-        noted together with the entries, for what has none counts as simply billed from then on.
+        noted together with the entries, for what has none counts as simply billed from then on. `spared`: (kind, id) of
+        rows of which it is not known yet what has become of them; their entries stay.
         """
         at = self._db.now()
         covered = None if customers is None else set(customers)
@@ -56,7 +57,7 @@ class RowStandings:
             for entry in _records(standings)
             if covered is None or entry["customer_number"] in covered
         ]
-        named = {(entry["source_kind"], entry["source_id"]) for entry in entries}
+        named = {(entry["source_kind"], entry["source_id"]) for entry in entries} | set(spared)
         of_months = sa.select(
             row_standings.c.source_kind,
             row_standings.c.source_id,
@@ -104,44 +105,49 @@ class RowStandings:
             with self._db.writing() as connection:
                 connection.execute(self._upsert(), entries)
 
-    def census(self, months: Collection[str], ids: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-        """`late.CENSUS` of the rows of these months, and of those of the `ids`, by source kind; no row twice."""
-        columns = [row_standings.c[name] for name in CENSUS.names]
-        of_months = row_standings.c.month.in_(sorted(months))
-        found: list[tuple[Any, ...]] = []
-        with self._db.reading() as connection:
-            found += map(tuple, connection.execute(sa.select(*columns).where(_PRESENT, of_months)))
-            for kind, of_kind in ids.items():
-                for portion in portions(of_kind):
-                    query = sa.select(*columns).where(
-                        _PRESENT,
-                        ~of_months,
-                        row_standings.c.source_kind == kind,
-                        row_standings.c.source_id.in_(portion),
-                    )
-                    found += map(tuple, connection.execute(query))
-        table = pa.Table.from_pylist(
-            [dict(zip(CENSUS.names, row, strict=True)) for row in found], schema=CENSUS
+    def census(self, months: Collection[str]) -> pd.DataFrame:
+        """`late.CENSUS` of the rows of these months."""
+        query = sa.select(*(row_standings.c[name] for name in CENSUS.names)).where(
+            _PRESENT, row_standings.c.month.in_(sorted(months))
         )
-        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+        with self._db.reading() as connection:
+            found = [dict(row._mapping) for row in connection.execute(query)]
+        frame: pd.DataFrame = pa.Table.from_pylist(found, schema=CENSUS).to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
     def current(self, months: Collection[str] | None = None) -> list[RowStanding]:
         """The present entries, of these months or of all: by month, customer, kind and id."""
-        query = sa.select(row_standings).where(_PRESENT)
-        if months is not None:
-            query = query.where(row_standings.c.month.in_(sorted(months)))
-        query = query.order_by(
-            *(row_standings.c[name] for name in ("month", "customer_number", "source_kind", "source_id"))
-        )
-        with self._db.reading() as connection:
-            return [_standing(row) for row in connection.execute(query)]
+        return self._found() if months is None else self._found(row_standings.c.month.in_(sorted(months)))
 
-    def of_order(self, order_number: str) -> list[RowStanding]:
-        """The present entries of rows that this order bills: what has changed, or gone, since."""
-        query = sa.select(row_standings).where(_PRESENT, row_standings.c.order_number == order_number)
+    def unsettled(self) -> list[RowStanding]:
+        """The present entries, of all months, of rows that may need a person; in the order of `current`.
+
+        Without those that are left out for good, of which there are many, and more with each month.
+        """
+        return self._found(row_standings.c.standing.not_in(("omitted", "not_billable")))
+
+    def changed(self) -> list[RowStanding]:
+        """The present entries, of all months, of billed rows that have changed or gone; in the order of `current`."""
+        return self._found(row_standings.c.standing == "billed")
+
+    def of_row(self, kind: SourceKind, source_id: str) -> RowStanding | None:
+        """The present entry of a row, None where it has none."""
+        found = self._found(row_standings.c.source_kind == kind, row_standings.c.source_id == source_id)
+        return found[0] if found else None
+
+    def last_seen(self) -> datetime | None:
+        """When a row was last looked at, None for never."""
         with self._db.reading() as connection:
-            return [_standing(row) for row in connection.execute(query)]
+            return connection.execute(
+                sa.select(sa.func.max(row_standings.c.seen_at)).where(_PRESENT)
+            ).scalar()
+
+    def _found(self, *which: sa.ColumnElement[bool]) -> list[RowStanding]:
+        order = ("month", "customer_number", "source_kind", "source_id")
+        query = sa.select(row_standings).where(_PRESENT, *which)
+        with self._db.reading() as connection:
+            rows = connection.execute(query.order_by(*(row_standings.c[name] for name in order)))
+            return [_standing(row) for row in rows]
 
     def record_audit(
         self,
