@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from billing_pipeline.delivery.channel import Found
 from billing_pipeline.delivery.context import DeliveryContext, FileCheck
-from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.easybill.api_models import EasyBillDocument
 from billing_pipeline.easybill.draft_comparison import days_of_documents
@@ -49,7 +48,7 @@ def withdraw_order(wiring: Wiring, order_number: str, *, reason: str, author: st
     """
     ledger = wiring.ledger.open()
     delivery = ledger.deliveries.of_order(order_number)
-    if delivery is not None and delivery.committed_at is not None and _stands(delivery, ledger):
+    if delivery is not None and ledger.deliveries.stands(order_number):
         found = whereabouts(wiring, delivery)
         if found.words:
             raise StillThere(
@@ -129,9 +128,3 @@ def documents_of(wiring: Wiring, delivery: Delivery) -> list[EasyBillDocument]:
         if document.cancel_id is None
         and delivery.order_number in (document.external_id, document.order_number)
     ]
-
-
-def _stands(delivery: Delivery, ledger: Ledger) -> bool:
-    return any(
-        one.order_number == delivery.order_number for one in ledger.deliveries.standing(delivery.month)
-    )

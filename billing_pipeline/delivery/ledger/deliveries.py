@@ -163,6 +163,12 @@ class Deliveries:
         with self._db.reading() as connection:
             return [delivery_of(row) for row in connection.execute(query)]
 
+    def stands(self, order_number: str) -> bool:
+        """Whether the order was committed for sending, and is neither replaced nor withdrawn."""
+        query = sa.select(deliveries.c.id).where(deliveries.c.order_number == order_number, *STANDS)
+        with self._db.reading() as connection:
+            return connection.execute(query).scalar() is not None
+
     def to_remove(self) -> list[Delivery]:
         """What a later revision has replaced, and of which it is not known that its draft is gone."""
         query = (

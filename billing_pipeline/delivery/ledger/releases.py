@@ -12,6 +12,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
+from billing_pipeline.delivery.ledger.deliveries import STANDS
 from billing_pipeline.delivery.ledger.events import Note, about, append, require_signature
 from billing_pipeline.delivery.ledger.plans import delivery_of, new_token, release_corrected, release_rows
 from billing_pipeline.delivery.ledger.row_standings import end_accepted
@@ -144,28 +145,27 @@ def _withdraw(
             f"order {delivery.order_number} was never sent ({delivery.state}), so there is nothing to withdraw: run "
             f"{delivery.month} again, or leave the customer out with `billing-pipeline omit`"
         )
-    gone = {"gone_at": delivery.gone_at or at, "held_code": "", "held_reason": "", "holder": ""}
-    gone["released_as"] = "withdrawn"
-    if delivery.state is State.WITHDRAWN:
+    gone = {
+        "gone_at": delivery.gone_at or at,
+        "held_code": "",
+        "held_reason": "",
+        "holder": "",
+        "released_as": "withdrawn",
+    }
+    stands = sa.select(deliveries.c.id).where(deliveries.c.id == delivery.id, *STANDS)
+    if connection.execute(stands).scalar() is None:
         return gone, {}
-    if is_replaced(connection, delivery):
-        return gone, {}
+    if delivery.state is State.COMMITTING:
+        # Its file may be renamed in this very moment: whoever looked for it just now has not seen it.
+        raise NotHeld(
+            f"order {delivery.order_number} is on its way ({delivery.state}): run {delivery.month} again first, which "
+            "finds out what became of it"
+        )
     released = sa.select(billed_rows.c.id).where(billed_rows.c.delivery_id == delivery.id)
     release_rows(connection, released, at=at)
     end_accepted(connection, delivery.order_number, at=at)
     spoken: dict[str, Any] = {"delivery_outcome": None, "delivery_problems": [], "delivered_at": None}
     return {**gone, "state": State.WITHDRAWN, "token": new_token()}, spoken
-
-
-def is_replaced(connection: sa.Connection, delivery: Delivery) -> bool:
-    """Whether a later revision was committed for sending."""
-    later = sa.select(deliveries.c.id).where(
-        deliveries.c.customer_number == delivery.customer_number,
-        deliveries.c.month == delivery.month,
-        deliveries.c.revision > delivery.revision,
-        deliveries.c.committed_at.is_not(None),
-    )
-    return connection.execute(later.limit(1)).scalar() is not None
 
 
 def _accept_rows(connection: sa.Connection, delivery: Delivery, *, at: datetime) -> bool:

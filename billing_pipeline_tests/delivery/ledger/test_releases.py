@@ -208,3 +208,13 @@ def test_an_adjustment_may_change_until_its_file_is_committed(ledger: Ledger) ->
     committed(ledger, taken(ledger, delivery))
     with pytest.raises(UsageError, match="is billed by order 2026-10-10023 and can no longer change"):
         ledger.adjustments.undo(one.id, reason="r", author="Ann")
+
+
+def test_what_is_on_its_way_cannot_be_withdrawn_for_its_file_may_come_in_this_very_moment(
+    ledger: Ledger,
+) -> None:
+    sending = committed(ledger, taken(ledger, planned(ledger, parcel("10023"))))
+    assert sending is not None
+    with pytest.raises(NotHeld, match=r"is on its way .*run 2026-10 again first"):
+        ledger.releases.release(sending.order_number, as_="withdrawn", reason="it is not there", author="Ann")
+    assert published(ledger, sending) is not None
