@@ -63,7 +63,20 @@ def explain(
         print_lines(explained.lines())
 
 
-def correct(month: Month, customer: Customer, reason: Reason, by: By, as_json: AsJson = False) -> None:
+def correct(
+    month: Month,
+    customer: Customer,
+    reason: Reason,
+    by: By,
+    remove_draft: Annotated[
+        bool,
+        typer.Option(
+            "--remove-draft",
+            help="First delete the draft that is replaced, over EASY Bill's API, if it is ours.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Send a customer's month again, from what the OMS says now, as the next revision of what was sent."""
     from billing_pipeline.launch.correct import correct_month
     from billing_pipeline.progress import progress_on
@@ -71,7 +84,13 @@ def correct(month: Month, customer: Customer, reason: Reason, by: By, as_json: A
 
     with progress_on(sys.stderr) as progress:
         corrected = correct_month(
-            load_settings(), month, customer, reason=reason, author=by, progress=progress
+            load_settings(),
+            month,
+            customer,
+            reason=reason,
+            author=by,
+            progress=progress,
+            remove_drafts=remove_draft,
         )
     if as_json:
         print_json(corrected.as_json())

@@ -20,7 +20,9 @@ from pydantic import ValidationError
 
 from billing_pipeline.easybill.api_errors import (
     AnswerUnexpected,
+    ApiTransient,
     ApiUnavailable,
+    NotFound,
     OutcomeUnknown,
     SeveralDocuments,
 )
@@ -148,6 +150,27 @@ class EasyBillApi:
             raise OutcomeUnknown(
                 f"{fault}; the draft is there: look for it before creating it again"
             ) from fault
+
+    def delete_document(self, document_id: int, may_go: Callable[[EasyBillDocument], None]) -> bool:
+        """Deletes a document that `may_go` lets go, which raises what speaks against it; False where it was not there.
+
+        It is looked at right before each try: deleted by a try whose answer was lost, it is simply gone.
+        Raises: what `may_go` raises; ApiError, and then the document may be there or not.
+        """
+        tries = self._http.tries()
+        while True:
+            # Both turns first: between the look and the deed nobody is to wait, for people finish drafts.
+            self._http.wait_for_turn()
+            self._http.wait_for_turn()
+            try:
+                answer = self._http.ask_once(Endpoint.GET_DOCUMENT, document_id=document_id)
+                may_go(_read(Endpoint.GET_DOCUMENT, EasyBillDocument, _json(Endpoint.GET_DOCUMENT, answer)))
+                self._http.ask_once(Endpoint.DELETE_DOCUMENT, document_id=document_id)
+                return True
+            except NotFound:
+                return False
+            except ApiTransient as fault:
+                tries.pause_after(fault)
 
     def link(self, document: EasyBillDocument) -> str:
         """Where a person sees the document; for the sandbox, where a program does."""

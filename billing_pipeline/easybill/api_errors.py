@@ -53,6 +53,10 @@ class RequestRefused(ApiPermanent):
     """EASY Bill refuses what was asked, and says why (400, 404, 414 …)."""
 
 
+class NotFound(RequestRefused):
+    """EASY Bill has not, or no longer, what was named (404)."""
+
+
 class AnswerUnexpected(ApiPermanent):
     """EASY Bill's answer is not as its description says; nothing was taken from it."""
 

@@ -1,7 +1,7 @@
 """One exchange with EASY Bill's API: credentials, the account's limits, time-outs, tries, and refusals as errors.
 
-`Endpoint` is everything that can be asked. What is not among it cannot be called: nothing here finalises, sends,
-changes or deletes a document. What an answer means is `api`'s business.
+`Endpoint` is everything that can be asked. What is not among it cannot be called: nothing here finalises, sends or
+changes a document, and what deletes one is asked through `api` alone. What an answer means is `api`'s business.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from billing_pipeline.easybill.api_errors import (
     ApiTransient,
     ApiUnavailable,
     KeyRefused,
+    NotFound,
     OutcomeUnknown,
     RateLimitExhausted,
     RequestRefused,
@@ -54,6 +55,7 @@ class Endpoint(Enum):
     GET_DOCUMENT = ("GET", "/documents/{id}")
     GET_PDF = ("GET", "/documents/{id}/pdf")
     CREATE_DOCUMENT = ("POST", "/documents")
+    DELETE_DOCUMENT = ("DELETE", "/documents/{id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,8 @@ def _refusal(endpoint: Endpoint, path: str, status: int, headers: httpx.Headers,
         return KeyRefused(
             f"{said}: check BILLING_EASYBILL_API_KEY, and that the account's plan includes the API"
         )
+    if status == 404:
+        return NotFound(f"{said}: EASY Bill has no such thing, or no longer")
     if status == 429:
         return RateLimitExhausted(
             f"{said}: others use the account's requests too; run again later",

@@ -41,6 +41,8 @@ CREATE TABLE IF NOT EXISTS imports (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, file_name TEXT NOT NULL, sha256 TEXT NOT NULL,
   size_bytes INTEGER NOT NULL, outcome TEXT NOT NULL CHECK (outcome IN ('imported', 'skipped', 'error')),
   order_number TEXT NOT NULL, document_id INTEGER, message TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS deleted_documents (
+  document_id INTEGER PRIMARY KEY REFERENCES documents (id), at TEXT NOT NULL);
 CREATE TRIGGER IF NOT EXISTS imports_are_never_changed BEFORE UPDATE ON imports
   BEGIN SELECT RAISE(ABORT, 'imports is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS imports_are_never_deleted BEFORE DELETE ON imports
@@ -48,7 +50,8 @@ CREATE TRIGGER IF NOT EXISTS imports_are_never_deleted BEFORE DELETE ON imports
 """
 _DOCUMENTS = (
     "SELECT d.*, coalesce(c.number, '') AS customer_number FROM documents d"
-    " LEFT JOIN customers c ON c.id = d.customer_id ORDER BY d.id"
+    " LEFT JOIN customers c ON c.id = d.customer_id"
+    " WHERE d.id NOT IN (SELECT document_id FROM deleted_documents) ORDER BY d.id"
 )
 
 
@@ -142,6 +145,16 @@ class Books:
                 " number = coalesce(number, (SELECT 'RE-' || (1 + count(number)) FROM documents)) WHERE id = ?",
                 (_now(), document_id),
             )
+
+    def delete_document(self, document_id: int) -> None:
+        """Shows the document no more; the number of its order stays taken, as after an import."""
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO deleted_documents VALUES (?, ?)", (document_id, _now()))
+
+    def deleted(self) -> list[int]:
+        """The documents that were deleted, in that order."""
+        with self._connection() as db:
+            return [row[0] for row in db.execute("SELECT document_id FROM deleted_documents ORDER BY at")]
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

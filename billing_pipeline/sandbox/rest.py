@@ -62,6 +62,7 @@ class RestApi:
             Route("/documents", self.documents),
             Route("/documents", self.create_document, methods=["POST"]),
             Route("/documents/{id:int}", self.document),
+            Route("/documents/{id:int}", self.delete_document, methods=["DELETE"]),
             Route("/documents/{id:int}/pdf", self.pdf),
             Route("/documents/{id:int}/done", self.finalise, methods=["PUT"]),
         ]
@@ -130,6 +131,14 @@ class RestApi:
     async def document(self, request: Request) -> Response:
         """One document."""
         return JSONResponse(self._shown(self._document_of(_id(request)))[0])
+
+    async def delete_document(self, request: Request) -> Response:
+        """Removes a draft. Of a finished invoice the description says nothing; here it is refused, as the law would."""
+        document = self._document_of(_id(request))
+        if not document.is_draft:
+            raise Invalid(f"document: {document.number} is finished, and can only be cancelled")
+        self._books.delete_document(document.id)
+        return Response(status_code=204)
 
     async def pdf(self, request: Request) -> Response:
         """One document to look at."""

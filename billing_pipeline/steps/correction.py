@@ -19,6 +19,7 @@ from billing_pipeline.problems import Code, PipelineError, Problem, UsageError
 from billing_pipeline.report.month import CustomerStatus
 from billing_pipeline.report.text import WORDS
 from billing_pipeline.steps.bill_month import Billed, bill_part, keep
+from billing_pipeline.steps.remove_draft import RemovedDraft
 from billing_pipeline.steps.wiring import Wiring
 
 OF_EVERY_REVISION = frozenset({"order_number", "file_name"})
@@ -35,6 +36,7 @@ class Corrected:
     `replaced`: the delivery whose draft is to be removed once the correction has arrived. `difference` and `status`
     are None where the correction could not be made, for the reasons in `problems`. `error` ended the delivery.
     `taken_back`: the old file was taken back from the inbox before anybody read it, and nothing of it is left.
+    `removed`: the drafts that `--remove-draft` removed. `is_unchanged`: there was nothing to do but that.
     """
 
     replaced: Delivery
@@ -43,11 +45,20 @@ class Corrected:
     problems: tuple[Problem, ...] = ()
     error: PipelineError | None = None
     taken_back: bool = False
+    removed: tuple[RemovedDraft, ...] = ()
+    is_unchanged: bool = False
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing of the correction is left to do but to remove an old draft."""
-        return self.has_arrived or (self.status is None and self.taken_back)
+        return self.has_arrived or self.is_unchanged or (self.status is None and self.is_gone)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is left of what the correction replaces."""
+        return self.taken_back or self.replaced.order_number in {
+            one.delivery.order_number for one in self.removed
+        }
 
     @property
     def has_arrived(self) -> bool:
@@ -57,8 +68,11 @@ class Corrected:
     def lines(self) -> Iterator[str]:
         """For people: what became of it, the difference per line and in total, and the draft to remove."""
         old = self.replaced
-        if self.status is None and self.taken_back:
-            yield f"{old.order_number} was taken back, and {old.month} has nothing left to bill {old.customer_number}"
+        if self.is_unchanged:
+            yield f"{old.month}, customer {old.customer_number}: {old.order_number} stands, as the OMS has it"
+        elif self.status is None and self.is_gone:
+            done = "was taken back" if self.taken_back else "is withdrawn"
+            yield f"{old.order_number} {done}, and {old.month} has nothing left to bill {old.customer_number}"
         elif self.status is None or self.difference is None:
             yield f"{old.month}, customer {old.customer_number}: not corrected, {old.order_number} stands"
         else:
@@ -71,12 +85,18 @@ class Corrected:
             yield f"  total: {self.difference.totals}"
         for problem in self.problems:
             yield f"  {problem.code}: {problem.message}"
+        yield from (one.line() for one in self.removed)
         if self.taken_back:
             yield f"{old.file_name} was taken back from the inbox before: no draft of it is to be removed."
-        elif self.has_arrived:
+        elif self.is_gone and self.status is not None and not self.has_arrived:
+            yield (
+                f"{old.order_number} is withdrawn, and nothing stands in its place yet: `billing-pipeline run "
+                f"{old.month} --customer {old.customer_number}` goes on with the correction."
+            )
+        elif self.has_arrived and not self.is_gone:
             draft = f" {old.draft_id}" if old.draft_id is not None else ""
             yield f"Remove the draft{draft} of {old.order_number} ({old.file_name}) in EASY Bill: it is replaced."
-        elif self.status is not None:
+        elif self.status is not None and not self.is_gone:
             yield (
                 f"Do not remove the draft of {old.order_number} yet: `billing-pipeline run {old.month} --customer "
                 f"{old.customer_number}` goes on with the correction."
@@ -94,8 +114,9 @@ class Corrected:
                 "order_number": old.order_number,
                 "file": old.file_name,
                 "draft_id": old.draft_id,
-                "may_be_removed": self.has_arrived and not self.taken_back,
+                "may_be_removed": self.has_arrived and not self.is_gone,
                 "taken_back": self.taken_back,
+                "removed": [one.delivery.order_number for one in self.removed],
             },
             "difference": change
             and {

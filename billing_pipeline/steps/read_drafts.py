@@ -61,7 +61,7 @@ def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -
     if not sent:
         return
     replaced = _replaced(month, customer_numbers, reader.ledger)
-    expected = [_expected(delivery, reader.blobs) for delivery in (*sent, *replaced)]
+    expected = [expected_of(delivery, reader.blobs) for delivery in (*sent, *replaced)]
     with reader.easybill.open_logged(reader.ledger, month=month, run_id=reader.run_id) as api:
         results = _look(expected, (*sent, *replaced), month, reader.now.date(), api)
         for delivery, result in zip(replaced, results[len(sent) :], strict=True):
@@ -99,7 +99,8 @@ def _note_if_gone(delivery: Delivery, result: Reconciled, reader: Reader) -> Non
         reader.ledger.transitions.note_gone(delivery, note)
 
 
-def _expected(delivery: Delivery, blobs: BlobStore) -> Expected:
+def expected_of(delivery: Delivery, blobs: BlobStore) -> Expected:
+    """What EASY Bill is to show of a delivery. Raises: StoreError."""
     document = Document.from_json(blobs.get("document", delivery.document_sha256))
     return Expected(
         customer_number=delivery.customer_number,

@@ -114,6 +114,11 @@ def take_back(wiring: Wiring, delivery: Delivery, *, reason: str, author: str) -
 
 def documents_of(wiring: Wiring, delivery: Delivery) -> list[EasyBillDocument]:
     """The documents in EASY Bill that have this order number and are not cancelled. Raises: ApiError."""
+    return [document for document in all_documents_of(wiring, delivery) if document.cancel_id is None]
+
+
+def all_documents_of(wiring: Wiring, delivery: Delivery) -> list[EasyBillDocument]:
+    """The documents in EASY Bill that have this order number, cancelled ones too. Raises: ApiError."""
     ledger = wiring.ledger.open()
     first, last = days_of_documents(delivery.month)
     with wiring.easybill.open_logged(ledger, month=delivery.month, run_id="") as api:
@@ -125,6 +130,5 @@ def documents_of(wiring: Wiring, delivery: Delivery) -> list[EasyBillDocument]:
     return [
         document
         for document in found.values()
-        if document.cancel_id is None
-        and delivery.order_number in (document.external_id, document.order_number)
+        if delivery.order_number in (document.external_id, document.order_number)
     ]

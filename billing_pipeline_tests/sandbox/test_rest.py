@@ -243,10 +243,20 @@ def test_finalising_is_answered_and_is_a_violation(api: httpx.Client, api_sandbo
     shown = api.put("/documents/1/done").json()
     assert (shown["is_draft"], shown["number"]) == (False, "RE-1")
     assert api_sandbox.drafts() == []
-    assert api.delete("/documents/1").status_code == 405
+    assert api.delete("/documents/1").status_code == 400, "a finished invoice is cancelled, not deleted"
     assert api.put("/documents/9/done").status_code == 404
     assert [(call.method, call.path) for call in api_sandbox.journal.violations] == [
         ("PUT", "/documents/1/done"),
         ("DELETE", "/documents/1"),
         ("PUT", "/documents/9/done"),
     ]
+
+
+def test_a_deleted_draft_is_gone_for_good_and_is_a_violation_unless_it_was_asked_for(
+    api: httpx.Client, api_sandbox: Sandbox
+) -> None:
+    created(api)
+    assert (api.delete("/documents/1").status_code, len(api_sandbox.journal.violations)) == (204, 1)
+    api_sandbox.journal.may_delete = True
+    assert (api.delete("/documents/1").status_code, api.get("/documents/1").status_code) == (404, 404)
+    assert (api_sandbox.drafts(), len(api_sandbox.journal.violations)) == ([], 1)
