@@ -8,7 +8,7 @@ from billing_pipeline.launch.run_month import deliver_in_process, status_now
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.correction import Corrected, NothingToCorrect, nothing_left, work_out_correction
-from billing_pipeline.steps.remove_draft import RemovedDraft, drafts_to_remove, remove_draft
+from billing_pipeline.steps.remove_draft import drafts_to_remove, remove_draft
 from billing_pipeline.steps.wiring import Progress, build_wiring
 from billing_pipeline.steps.withdrawal import take_back
 
@@ -40,13 +40,13 @@ def correct_month(
         standing = wiring.ledger.open().deliveries.last_sent(month).get(customer_number)
         if not replaced or standing is None:
             raise
-        removed = [remove_draft(wiring, one, reason=reason, author=author) for one in replaced]
-        return Corrected(standing, removed=tuple(removed), is_unchanged=True)
+        removed = tuple(remove_draft(wiring, one, reason=reason, author=author) for one in replaced)
+        return Corrected(standing, removed=removed, is_unchanged=True)
     if draft.changes is None and not draft.nothing_left:
         return Corrected(draft.replaced, problems=draft.problems)
     # Before the new file is published: two files of one month must never lie in the inbox side by side.
     taken_back = take_back(wiring, draft.replaced, reason=reason, author=author)
-    removed: tuple[RemovedDraft, ...] = ()
+    removed = ()
     if remove_drafts:
         replaced += [] if taken_back else [draft.replaced]
         removed = tuple(remove_draft(wiring, one, reason=reason, author=author) for one in replaced)
