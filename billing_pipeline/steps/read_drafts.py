@@ -18,9 +18,9 @@ from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.draft_comparison import Expected, Reconciled, days_of_documents, reconcile
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Code, Problem
-from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline.store.blobs import BlobStore, StoreDamaged
 
-DraftOutcome = Literal["confirmed", "accepted", "waiting", "mismatch", "missing"]
+DraftOutcome = Literal["confirmed", "accepted", "waiting", "mismatch", "missing", "damaged"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class DraftRead:
     """What EASY Bill shows of one delivery.
 
     "accepted": not as it was sent, and a person has accepted just that. "waiting": none yet, and the deadline has not
-    passed. "mismatch" and "missing" have a `problem`. `link` is where a person sees the document.
+    passed. "mismatch" and "missing" have a `problem`, and so has "damaged": what was sent cannot be read from the
+    store, so no draft can be held against it. `link` is where a person sees the document.
     """
 
     delivery: Delivery
@@ -55,15 +56,18 @@ def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -
 
     The ledger has each before it is yielded: CONFIRMED, or what is wrong. What these have replaced is looked for, too:
     once EASY Bill shows no document of it, its draft need not be removed any more.
-    Raises: ApiError, before any; StoreError; LedgerUnavailable.
+    One damaged stored document costs its customer alone. Raises: ApiError, before any; StoreError where the store is
+    out of reach; LedgerUnavailable.
     """
-    sent = _sent(month, customer_numbers, reader.ledger)
+    sent, damaged = _readable(_sent(month, customer_numbers, reader.ledger), reader.blobs)
+    for delivery, fault in damaged.items():
+        yield _damaged(delivery, fault, reader)
     if not sent:
         return
-    replaced = _replaced(month, customer_numbers, reader.ledger)
-    expected = [expected_of(delivery, reader.blobs) for delivery in (*sent, *replaced)]
+    replaced, _ = _readable(_replaced(month, customer_numbers, reader.ledger), reader.blobs)
+    expected = [*sent.values(), *replaced.values()]
     with reader.easybill.open_logged(reader.ledger, month=month, run_id=reader.run_id) as api:
-        results = _look(expected, (*sent, *replaced), month, reader.now.date(), api)
+        results = _look(expected, [*sent, *replaced], month, reader.now.date(), api)
         for delivery, result in zip(replaced, results[len(sent) :], strict=True):
             _note_if_gone(delivery, result, reader)
         for delivery, result in zip(sent, results, strict=False):
@@ -89,6 +93,30 @@ def _replaced(month: str, customer_numbers: Collection[str], ledger: Ledger) -> 
         for delivery in ledger.deliveries.to_remove()
         if delivery.month == month and delivery.customer_number in wanted
     ]
+
+
+def _readable(
+    found: Sequence[Delivery], blobs: BlobStore
+) -> tuple[dict[Delivery, Expected], dict[Delivery, StoreDamaged]]:
+    """What EASY Bill is to show of each, and those of whom the store has lost what was sent."""
+    expected: dict[Delivery, Expected] = {}
+    damaged: dict[Delivery, StoreDamaged] = {}
+    for delivery in found:
+        try:
+            expected[delivery] = expected_of(delivery, blobs)
+        except StoreDamaged as fault:
+            damaged[delivery] = fault
+    return expected, damaged
+
+
+def _damaged(delivery: Delivery, fault: StoreDamaged, reader: Reader) -> DraftRead:
+    message = f"{fault}; the draft of {delivery.order_number} was not held against it"
+    problem = Problem(
+        Code.STORED_FILE_DAMAGED, delivery.customer_number, message, source_id=delivery.order_number
+    )
+    note = Note("reconcile", f"{problem.code}: {message}", outcome="failure")
+    reader.ledger.events.record_exchange(delivery, note, run_id=reader.run_id)
+    return DraftRead(delivery, "damaged", problem=problem)
 
 
 def _note_if_gone(delivery: Delivery, result: Reconciled, reader: Reader) -> None:

@@ -15,6 +15,7 @@ from billing_pipeline.defs.build import build_defs
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.launch.read_back import read_back
+from billing_pipeline.problems import Code
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.settings import Settings, load_settings
 from billing_pipeline.steps.wiring import LedgerAt, build_wiring
@@ -233,6 +234,26 @@ def test_the_sensor_asks_for_the_drafts_of_what_was_delivered_until_they_are_con
     sandbox.import_now()
     read(installation)
     assert requested(installation) == []
+
+
+def test_a_damaged_stored_document_costs_its_customer_alone(
+    installation: Installation, sandbox: Sandbox
+) -> None:
+    installation.run_json(MONTH)
+    sandbox.import_now()
+    name = delivered(installation, "10024").document_sha256
+    (stored,) = [
+        path for path in installation.home.joinpath("store").rglob("*") if path.name.startswith(name)
+    ]
+    stored.chmod(0o600)
+    stored.write_bytes(b"damaged")
+    read(installation)
+    states = {number: delivered(installation, number).state for number in CUSTOMERS}
+    assert states.pop("10024") is not State.CONFIRMED
+    assert set(states.values()) == {State.CONFIRMED}
+    told = failures_of_checks(installation)
+    assert list(told) == [f"10024|{MONTH}"]
+    assert Code.STORED_FILE_DAMAGED in told[f"10024|{MONTH}"]
 
 
 def test_before_the_deadline_a_missing_draft_is_merely_not_there(installation: Installation) -> None:
