@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -93,6 +93,48 @@ class Problem:
             "value": self.value,
             "message": self.message,
         }
+
+
+PERSONAL_FIELDS = frozenset(
+    [
+        "company_name",
+        "first_name",
+        "last_name",
+        "name",
+        "street",
+        "zip_code",
+        "city",
+        "email",
+        "phone",
+        "vat_id",
+        "recipient",
+        "address",
+    ]
+)
+_SHOWN = re.compile(rf"""\b({"|".join(sorted(PERSONAL_FIELDS))}) ('.*'|".*")""", re.DOTALL)
+
+
+def without_personal_values(problem: Problem) -> Problem:
+    """The problem as it may stand where many can read it, and for long: what a name, address, e-mail or VAT id was is
+    left out; which of them it was, and whose, is not.
+    """
+    message = masked_text(problem.message)
+    if problem.field not in PERSONAL_FIELDS or not problem.value:
+        return replace(problem, message=message)
+    value = _masked(problem.value)
+    if len(problem.value) > 2:
+        message = message.replace(problem.value, value)
+    return replace(problem, message=message, value=value)
+
+
+def masked_text(message: str) -> str:
+    """A message without the values that it quotes of personal fields."""
+    return _SHOWN.sub(lambda shown: f"{shown[1]} '{_masked(shown[2][1:-1])}'", message)
+
+
+def _masked(value: str) -> str:
+    """How long it is, and where it begins: enough to find it in the OMS."""
+    return f"{value[:1]}… ({len(value)} characters)"
 
 
 def problem_of(told: Mapping[str, str]) -> Problem:

@@ -1,4 +1,4 @@
-"""A URL that people are shown has no secret in it, wherever in the URL it stands."""
+"""A URL that people are shown has no secret in it, and a problem no personal value, wherever it stands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.delivery.ledger import LedgerUnavailable, open_ledger
-from billing_pipeline.problems import without_secrets
+from billing_pipeline.problems import Code, Problem, without_personal_values, without_secrets
 from billing_pipeline.store.store_files import StoreFiles
 
 SECRET = "canary-4c1d"
@@ -50,3 +50,20 @@ def test_a_ledger_out_of_reach_is_named_without_the_password_in_its_query() -> N
 
 def test_a_store_is_named_without_the_secrets_of_its_url() -> None:
     assert SECRET not in StoreFiles(f"memory://store?token={SECRET}").url
+
+
+def test_a_problem_is_told_without_the_value_of_a_personal_field_and_with_any_other() -> None:
+    street = Problem(
+        Code.TEXT_TOO_LONG,
+        "7",
+        'Customer 7: street "Main "St" 1" is too long',
+        field="street",
+        value='Main "St" 1',
+    )
+    shown = without_personal_values(street)
+    assert (shown.value, shown.message.startswith("Customer 7: street 'M… (")) == ("M… (11 characters)", True)
+    assert "St" not in shown.message
+    price = Problem(
+        Code.PRICE_INVALID, "7", 'Service S-1: unit_price_net "x" is no number', "S-1", "unit_price_net", "x"
+    )
+    assert without_personal_values(price) == price

@@ -18,7 +18,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import partition_key
-from billing_pipeline.problems import PipelineError, Problem
+from billing_pipeline.problems import PipelineError, Problem, without_personal_values
 
 CSV = dg.AssetKey("easybill_csv")
 UPLOAD = dg.AssetKey("easybill_upload")
@@ -174,5 +174,5 @@ def plain_failures() -> Iterator[None]:
 def _reasons(problems: Sequence[Problem]) -> str:
     return "; ".join(
         f"{problem.code}{f' ({problem.source_id})' if problem.source_id else ''}: {problem.message}"
-        for problem in problems
+        for problem in map(without_personal_values, problems)
     )

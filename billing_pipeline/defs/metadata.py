@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from billing_pipeline.money import format_minor
-from billing_pipeline.problems import PROBLEM_COLUMNS, Problem
+from billing_pipeline.problems import PROBLEM_COLUMNS, Problem, masked_text, without_personal_values
 from billing_pipeline.report.open_items import OpenItem
 
 # The UI shows a table as a whole; more rows than this make the page slow and nobody reads them.
@@ -29,9 +29,12 @@ def table(frame: pd.DataFrame, columns: Iterable[str], *, rows: int = PREVIEW_RO
 
 
 def problems_table(problems: Iterable[Problem]) -> dg.TableMetadataValue:
-    """Problems as a table, in the order given."""
+    """Problems as a table, in the order given, without the values of personal fields: Dagster keeps it for good."""
     return dg.MetadataValue.table(
-        records=[dg.TableRecord(problem.as_json()) for problem in list(problems)[:PROBLEM_ROWS]],
+        records=[
+            dg.TableRecord(without_personal_values(problem).as_json())
+            for problem in list(problems)[:PROBLEM_ROWS]
+        ],
         schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in PROBLEM_COLUMNS]),
     )
 
@@ -43,7 +46,14 @@ def open_table(items: Iterable[OpenItem], language: str) -> dg.TableMetadataValu
     for item in list(items)[:PROBLEM_ROWS]:
         what = f"{item.source_kind} {item.source_id}" if item.source_id else item.order_number
         net = "" if item.net is None else format_minor(item.net, item.currency, language)
-        cells = (item.customer_number, item.code, what, net, f"{item.since:%Y-%m-%d}", item.message)
+        cells = (
+            item.customer_number,
+            item.code,
+            what,
+            net,
+            f"{item.since:%Y-%m-%d}",
+            masked_text(item.message),
+        )
         records.append(dg.TableRecord(dict(zip(columns, cells, strict=True))))
     return dg.MetadataValue.table(
         records=records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in columns])
