@@ -1,0 +1,74 @@
+"""The commands by which it is set up and tried: the examination of all settings, the demo, its UI, the sandbox."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from billing_pipeline.cli.help_text import SET_UP, add_command
+from billing_pipeline.cli.options import ALL_WELL, NEEDS_A_PERSON, AsJson, print_lines
+from billing_pipeline.problems import UsageError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands of this module."""
+    add_command(app, SET_UP, doctor, "doctor")
+    add_command(app, SET_UP, demo, "demo")
+    add_command(app, SET_UP, ui, "ui --port 3001")
+    add_command(app, SET_UP, sandbox, "sandbox --state .billing/sandbox --port 2222")
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Try settings, OMS, ledger, store, inbox and API before it matters, and say what to fix."""
+    from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.doctor import examine
+
+    findings = list(examine(load_settings()))
+    if as_json:
+        typer.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
+    else:
+        print_lines(finding.line() for finding in findings)
+    raise typer.Exit(max((finding.exit_status for finding in findings), default=ALL_WELL))
+
+
+def demo() -> None:
+    """Bill the last complete month of a made-up company into a sandbox of EASY Bill on this machine."""
+    from billing_pipeline.launch.demo import run_demo
+    from billing_pipeline.progress import progress_on
+
+    with progress_on(sys.stderr) as progress:
+        result = run_demo(progress=progress)
+    print_lines(result.lines())
+    if result.error is not None:
+        raise result.error
+    # The demo's faults are deliberate: what is asked here is whether the drafts equal the files.
+    raise typer.Exit(ALL_WELL if result.ties else NEEDS_A_PERSON)
+
+
+def ui(
+    port: Annotated[int, typer.Option("--port", help="Where the UI listens, on this machine.")] = 3000,
+) -> None:
+    """Open Dagster's web UI on the demo, with its sandbox, until Ctrl-C."""
+    from billing_pipeline.launch.demo import serve_ui
+
+    raise typer.Exit(serve_ui(port))
+
+
+def sandbox(
+    directory: Annotated[
+        Path, typer.Option("--state", metavar="DIR", help="Where the sandbox keeps its state.")
+    ] = Path(".billing/sandbox"),
+    port: Annotated[int, typer.Option("--port", help="SFTP port; 0 takes a free one.")] = 0,
+) -> None:
+    """Run EASY Bill in a box on loopback, alone, until Ctrl-C."""
+    from billing_pipeline.sandbox.sandbox_errors import SandboxError
+    from billing_pipeline.sandbox.serve import serve
+
+    try:
+        serve(directory.expanduser().absolute(), sftp_port=port)
+    except SandboxError as error:
+        raise UsageError(str(error)) from error
