@@ -1,11 +1,11 @@
-"""The commands by which it is set up and tried: the examination of all settings, the demo, its UI, the sandbox."""
+"""The commands by which it is set up: a folder to start from, all settings tried, the demo, its UI, the sandbox."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,10 +16,29 @@ from billing_pipeline.problems import UsageError
 
 def add_to(app: typer.Typer) -> None:
     """Registers the commands of this module."""
+    add_command(app, SET_UP, init, "init billing", "init billing --oms sqlite")
     add_command(app, SET_UP, doctor, "doctor")
     add_command(app, SET_UP, demo, "demo")
     add_command(app, SET_UP, ui, "ui --port 3001")
     add_command(app, SET_UP, sandbox, "sandbox --state .billing/sandbox --port 2222")
+
+
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder; it is made if it is not there.")
+    ],
+    oms: Annotated[
+        Literal["postgresql", "sqlite"], typer.Option("--oms", help="The database of your OMS.")
+    ] = "postgresql",
+) -> None:
+    """Write a commented .env, the rules and the four queries into a folder, to start from. Nothing is overwritten."""
+    from billing_pipeline.steps.starting_folder import write_starting_folder
+
+    print_lines(map(str, write_starting_folder(directory, oms)))
+    typer.echo(
+        f"Next: write BILLING_OMS_URL into {directory / '.env'}, go there (`cd {directory}`), and ask "
+        "`billing-pipeline doctor` what is missing"
+    )
 
 
 def doctor(as_json: AsJson = False) -> None:
