@@ -14,7 +14,9 @@ from billing_pipeline.cli.options import (
     NEEDS_A_PERSON,
     AsJson,
     Customers,
+    Everybody,
     Month,
+    print_customers,
     print_json,
     print_lines,
 )
@@ -33,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
         app, EVERY_MONTH, preview, "preview 2026-10 --customer 10023", "preview 2026-10 --out files --excel"
     )
     add_command(app, EVERY_MONTH, run, "run 2026-10", "run 2026-10 --customer 10023 --dry-run")
-    add_command(app, EVERY_MONTH, status, "status 2026-10", "status")
+    add_command(app, EVERY_MONTH, status, "status", "status 2026-10 --all")
     add_command(app, EVERY_MONTH, watch, "watch 2026-10")
 
 
@@ -59,6 +61,7 @@ def run(
             "--accept-new-ids", help="Go on although many billed rows have gone from the OMS at once."
         ),
     ] = False,
+    everybody: Everybody = False,
     as_json: AsJson = False,
 ) -> None:
     """Bill a month: extract, check, make the files and deliver them, through Dagster, with its records."""
@@ -78,7 +81,7 @@ def run(
             before_end=before_end,
             accept_new_ids=accept_new_ids,
         )
-        _print_month(found, as_json, dry_run=True)
+        _print_month(found, as_json, dry_run=True, everybody=everybody or bool(customers))
         raise typer.Exit(NEEDS_A_PERSON if found.needs_a_person else ALL_WELL)
     with progress_on(sys.stderr) as progress:
         result = run_month(
@@ -91,7 +94,7 @@ def run(
             before_end=before_end,
             progress=progress,
         )
-    _print_month(result.status, as_json, result.open)
+    _print_month(result.status, as_json, result.open, everybody=everybody or bool(customers))
     if result.error is not None:
         raise result.error
     raise typer.Exit(NEEDS_A_PERSON if result.status.needs_a_person or result.open.items else ALL_WELL)
@@ -102,6 +105,7 @@ def status(
         str | None,
         typer.Argument(metavar="[MONTH]", help="YYYY-MM; without it, all that is open of all months."),
     ] = None,
+    everybody: Everybody = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the outcome per customer of a month, or all that needs a person, as the ledger knows it."""
@@ -121,7 +125,7 @@ def status(
     if month is None:
         _print_open(found, as_json)
     else:
-        _print_status(month, as_json, settings, ledger, found)
+        _print_status(month, as_json, everybody, settings, ledger, found)
     raise typer.Exit(NEEDS_A_PERSON if found.items else ALL_WELL)
 
 
@@ -138,7 +142,9 @@ def _print_open(found: OpenList, as_json: bool) -> None:
     typer.echo(f"{_count(found)} open{as_of}")
 
 
-def _print_status(month: str, as_json: bool, settings: Settings, ledger: Ledger, found: OpenList) -> None:
+def _print_status(
+    month: str, as_json: bool, everybody: bool, settings: Settings, ledger: Ledger, found: OpenList
+) -> None:
     from billing_pipeline.oms.period import period_of
     from billing_pipeline.report.month import month_status
     from billing_pipeline.steps.current_billing import changed_since_billed, warnings_since_billed
@@ -158,7 +164,7 @@ def _print_status(month: str, as_json: bool, settings: Settings, ledger: Ledger,
     told = month_status(month, customers, deliveries, drift, warnings)
     if not told.customers:
         typer.echo(f"{month} has not been billed here yet: `billing-pipeline run {month}`", err=True)
-    _print_month(told, as_json, found)
+    _print_month(told, as_json, found, everybody=everybody)
 
 
 def preview(
@@ -237,15 +243,21 @@ def watch(
 
 
 def _print_month(
-    status: MonthStatus, as_json: bool, found: OpenList | None = None, *, dry_run: bool = False
+    status: MonthStatus,
+    as_json: bool,
+    found: OpenList | None = None,
+    *,
+    dry_run: bool = False,
+    everybody: bool = False,
 ) -> None:
-    from billing_pipeline.report.text import month_lines
+    from billing_pipeline.report.text import summary_lines
 
     if as_json:
         extra = {"dry_run": True} if dry_run else {}
         print_json({**status.as_json(), **extra})
         return
-    print_lines(month_lines(status))
+    print_customers(status, everybody=everybody)
+    print_lines(summary_lines(status))
     if found is not None and found.items:
         typer.echo(f"  {_count(found)} open, of all months: `billing-pipeline status` lists them")
 

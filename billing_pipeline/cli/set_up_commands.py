@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 import typer
 
 from billing_pipeline.cli.help_text import SET_UP, add_command
-from billing_pipeline.cli.options import ALL_WELL, NEEDS_A_PERSON, AsJson, print_lines
+from billing_pipeline.cli.options import (
+    ALL_WELL,
+    NEEDS_A_PERSON,
+    AsJson,
+    Everybody,
+    print_customers,
+    print_lines,
+)
 from billing_pipeline.problems import UsageError
 
 
@@ -18,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
     """Registers the commands of this module."""
     add_command(app, SET_UP, init, "init billing", "init billing --oms sqlite")
     add_command(app, SET_UP, doctor, "doctor")
-    add_command(app, SET_UP, demo, "demo")
+    add_command(app, SET_UP, demo, "demo", "demo --all")
     add_command(app, SET_UP, ui, "ui --port 3001")
     add_command(app, SET_UP, sandbox, "sandbox --state .billing/sandbox --port 2222")
 
@@ -54,13 +61,14 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(max((finding.exit_status for finding in findings), default=ALL_WELL))
 
 
-def demo() -> None:
+def demo(everybody: Everybody = False) -> None:
     """Bill the last complete month of a made-up company into a sandbox of EASY Bill on this machine."""
     from billing_pipeline.launch.demo import run_demo
     from billing_pipeline.progress import progress_on
 
     with progress_on(sys.stderr) as progress:
         result = run_demo(progress=progress)
+    print_customers(result.status, everybody=everybody)
     print_lines(result.lines())
     if result.error is not None:
         raise result.error
