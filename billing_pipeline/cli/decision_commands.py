@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from billing_pipeline.cli.help_text import DECISIONS, LOOK_INTO_IT, WHEN_RED, add_command, examples
 from billing_pipeline.cli.options import (
     ALL_WELL,
     NEEDS_A_PERSON,
@@ -38,13 +39,31 @@ ALWAYS = "always"
 
 def add_to(app: typer.Typer) -> None:
     """Registers the commands of this module."""
-    app.command()(explain)
-    app.command()(correct)
-    app.command()(release)
-    app.command()(reconcile)
-    app.command()(admit)
-    app.add_typer(omit, name="omit")
-    app.add_typer(adjust, name="adjust")
+    because = '--reason "..." --by "A. Accountant"'
+    add_command(app, LOOK_INTO_IT, explain, "explain 2026-10-10023", "explain 2026-10-10023 2")
+    add_command(app, WHEN_RED, correct, f"correct 2026-10 --customer 10023 {because}")
+    add_command(app, WHEN_RED, release, f"release 2026-10-10023 --as delivered {because}")
+    add_command(app, WHEN_RED, reconcile, f"reconcile {because}")
+    add_command(
+        app,
+        WHEN_RED,
+        admit,
+        f"admit 2026-10 --customer 10023 --service SV-1 {because}",
+        f"admit --renamed {because}",
+    )
+    number = "--customer 10023"
+    add_command(omit, None, omit_add, f"omit add 2026-10 {number} {because}", name="add")
+    add_command(omit, None, omit_list, "omit list", name="list")
+    add_command(omit, None, omit_remove, f"omit remove 3 {because}", name="remove")
+    row = '--title "Discount" --quantity 1 --price=-10.00 --vat 19'
+    add_command(adjust, None, adjust_add, f"adjust add 2026-10 {number} {row} {because}", name="add")
+    add_command(adjust, None, adjust_list, "adjust list 2026-10", name="list")
+    add_command(adjust, None, adjust_edit, f"adjust edit 3 --price=-12.00 {because}", name="edit")
+    add_command(adjust, None, adjust_delete, f"adjust delete 3 {because}", name="delete")
+    add_command(adjust, None, adjust_undo, f"adjust undo 3 {because}", name="undo")
+    listed = {"omit": "omit list", "adjust": "adjust list 2026-10"}
+    for name, inner in (("omit", omit), ("adjust", adjust)):
+        app.add_typer(inner, name=name, rich_help_panel=DECISIONS, epilog=examples(listed[name]))
 
 
 def explain(
@@ -206,7 +225,6 @@ def admit(
         typer.echo("no billed row has gone for which there is just one new row that is the same")
 
 
-@omit.command("add")
 def omit_add(
     month: Annotated[str, typer.Argument(metavar="MONTH|always", help="YYYY-MM, or always.")],
     reason: Reason,
@@ -241,7 +259,6 @@ def omit_add(
         )
 
 
-@omit.command("list")
 def omit_list(
     everything: Annotated[bool, typer.Option("--all", help="Those that were removed, too.")] = False,
     as_json: AsJson = False,
@@ -258,7 +275,6 @@ def omit_list(
         print_lines(map(omission_line, omissions))
 
 
-@omit.command("remove")
 def omit_remove(number: Id, reason: Reason, by: By) -> None:
     """End an omission; the list keeps it as removed."""
     from billing_pipeline.delivery.ledger import open_ledger
@@ -269,7 +285,6 @@ def omit_remove(number: Id, reason: Reason, by: By) -> None:
     typer.echo(omission_line(ledger.omissions.remove(number, reason=reason, author=by)))
 
 
-@adjust.command("add")
 def adjust_add(
     month: Month,
     customer: Customer,
@@ -307,7 +322,6 @@ def adjust_add(
     typer.echo(adjustment_line(added))
 
 
-@adjust.command("list")
 def adjust_list(
     month: Month,
     everything: Annotated[bool, typer.Option("--all", help="Those that were deleted, too.")] = False,
@@ -335,7 +349,6 @@ def adjust_list(
         print_lines(adjustment_line(one, orders.get(str(one.id), "")) for one in listed)
 
 
-@adjust.command("edit")
 def adjust_edit(
     number: Id,
     reason: Reason,
@@ -366,7 +379,6 @@ def adjust_edit(
     typer.echo(adjustment_line(edited))
 
 
-@adjust.command("delete")
 def adjust_delete(number: Id, reason: Reason, by: By) -> None:
     """Mark an adjustment that is not billed yet as deleted; `undo` brings it back."""
     from billing_pipeline.delivery.ledger import open_ledger
@@ -377,7 +389,6 @@ def adjust_delete(number: Id, reason: Reason, by: By) -> None:
     typer.echo(adjustment_line(ledger.adjustments.delete(number, reason=reason, author=by)))
 
 
-@adjust.command("undo")
 def adjust_undo(number: Id, reason: Reason, by: By) -> None:
     """Make an adjustment that is not billed yet what it was before its last change."""
     from billing_pipeline.delivery.ledger import open_ledger

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from billing_pipeline.report.month import MonthStatus
 
 ALL_WELL, NEEDS_A_PERSON, USAGE, RUN_FAILED = 0, 1, 2, 3
 
@@ -14,6 +18,9 @@ Month = Annotated[str, typer.Argument(metavar="MONTH", help="The month, as YYYY-
 Customer = Annotated[str, typer.Option("--customer", metavar="N", help="The customer number.")]
 Customers = Annotated[
     list[str] | None, typer.Option("--customer", metavar="N", help="Only this customer; may be repeated.")
+]
+Everybody = Annotated[
+    bool, typer.Option("--all", help="List every customer, not only those who need a person.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept, and shown.")]
@@ -24,6 +31,20 @@ def print_lines(lines: Iterable[str]) -> None:
     """Each line to stdout."""
     for line in lines:
         typer.echo(line)
+
+
+def print_customers(status: MonthStatus, *, everybody: bool) -> None:
+    """Who needs a person, or everybody: a table where stdout is a terminal, lines that scripts can read elsewhere."""
+    from billing_pipeline.report.text import customer_lines, left_out_lines, shown_customers
+
+    if not sys.stdout.isatty():
+        print_lines(customer_lines(status, everybody=everybody))
+        return
+    from billing_pipeline.report.month_table import print_table
+
+    if shown := shown_customers(status, everybody=everybody):
+        print_table(shown, sys.stdout)
+        print_lines([*left_out_lines(status, len(shown)), ""])
 
 
 def print_json(value: object) -> None:

@@ -25,7 +25,7 @@ from billing_pipeline.problems import PipelineError
 from billing_pipeline.progress import Steps
 from billing_pipeline.report.month import MonthStatus
 from billing_pipeline.report.open_items import OpenItem
-from billing_pipeline.report.text import customer_line, summary_lines
+from billing_pipeline.report.text import summary_lines
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.drafts import Draft
 from billing_pipeline.settings import PREFIX, Settings, load_settings
@@ -62,13 +62,7 @@ class DemoResult:
         return not self.differences and self.error is None and self.confirmed == delivered
 
     def lines(self) -> Iterator[str]:
-        """The outcome per customer, for people."""
-        width = max((len(customer.customer_number) for customer in self.status.customers), default=0)
-        for customer in self.status.customers:
-            yield customer_line(customer, width, "en")
-            for problem in customer.problems:
-                yield f"    {problem.code}: {problem.message}"
-        yield ""
+        """The totals, and how the drafts compare, for people."""
         yield from summary_lines(self.status)
         yield (
             f"  Read back over EASY Bill's API: {self.confirmed} drafts equal to the files, to the cent "

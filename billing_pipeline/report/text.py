@@ -7,7 +7,7 @@ from typing import Any
 
 from billing_pipeline.delivery.records import Event
 from billing_pipeline.money import format_minor
-from billing_pipeline.report.month import CustomerStatus, MonthStatus
+from billing_pipeline.report.month import NEEDS_A_PERSON, CustomerStatus, MonthStatus
 
 WORDS = {
     "delivered": "delivered",
@@ -20,16 +20,39 @@ WORDS = {
 }
 
 
-def month_lines(status: MonthStatus, *, language: str = "en") -> Iterator[str]:
-    """Every customer, what needs a person with its reasons, and the totals."""
-    width = max((len(customer.customer_number) for customer in status.customers), default=0)
-    for customer in status.customers:
+def shown_customers(status: MonthStatus, *, everybody: bool) -> list[CustomerStatus]:
+    """Those who need a person, or whose late rows wait; or everybody."""
+    return [
+        customer
+        for customer in status.customers
+        if everybody or customer.outcome in NEEDS_A_PERSON or customer.late_rows
+    ]
+
+
+def month_lines(status: MonthStatus, *, everybody: bool = True, language: str = "en") -> Iterator[str]:
+    """What needs a person with its reasons, or every customer, and the totals."""
+    yield from customer_lines(status, everybody=everybody, language=language)
+    yield from summary_lines(status, language=language)
+
+
+def customer_lines(status: MonthStatus, *, everybody: bool, language: str = "en") -> Iterator[str]:
+    """One line per customer and one per reason, an empty line after them, and how many are not shown."""
+    shown = shown_customers(status, everybody=everybody)
+    width = max((len(customer.customer_number) for customer in shown), default=0)
+    for customer in shown:
         yield customer_line(customer, width, language)
         for problem in customer.problems:
             yield f"    {problem.code}: {problem.message}"
-    if status.customers:
+    if shown:
+        yield from left_out_lines(status, len(shown))
         yield ""
-    yield from summary_lines(status, language=language)
+
+
+def left_out_lines(status: MonthStatus, shown: int) -> Iterator[str]:
+    """Beside some, how many there are who need nobody."""
+    if others := len(status.customers) - shown:
+        who = "1 other customer needs" if others == 1 else f"{others} other customers need"
+        yield f"  {who} nobody: `--all` lists everybody"
 
 
 def customer_line(customer: CustomerStatus, width: int, language: str) -> str:

@@ -37,6 +37,7 @@ def test_the_demo_bills_its_month_and_a_second_one_sends_nothing(tmp_path: Path)
     assert delivered > 150
     assert blocked > 5
     assert first.stdout.count("BLOCKED\n    ") == blocked  # each with its reason below it
+    assert "other customers need nobody: `--all` lists everybody" in first.stdout
     assert (
         f"over EASY Bill's API: {delivered} drafts equal to the files, to the cent (requests: 2, allowed a"
         in (first.stdout)

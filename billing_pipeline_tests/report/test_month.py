@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from billing_pipeline.delivery.records import Delivery, Export, MonthCustomer, Outcome, State
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.report.month import OUTCOMES, CustomerStatus, MonthStatus, month_status
+from billing_pipeline.report.month_table import print_table
 from billing_pipeline.report.text import month_lines
 
 EXPORTED = datetime(2026, 11, 1, 5, 0, tzinfo=UTC)
@@ -208,3 +210,37 @@ def test_the_lines_for_people_name_every_customer_every_reason_and_the_sum() -> 
         "2026-10: 2 customers = 1 delivered + 1 BLOCKED",
         "  stands in EASY Bill: net 150.00 EUR, vat 28.50 EUR, gross 178.50 EUR",
     ]
+    assert list(month_lines(status, everybody=False)) == [
+        "10025  BLOCKED",
+        "    PRICE_MISSING: Service S-1 has no price: enter one",
+        "  1 other customer needs nobody: `--all` lists everybody",
+        "",
+        "2026-10: 2 customers = 1 delivered + 1 BLOCKED",
+        "  stands in EASY Bill: net 150.00 EUR, vat 28.50 EUR, gross 178.50 EUR",
+    ]
+
+
+def test_a_month_that_needs_nobody_is_its_totals() -> None:
+    status = month_status("2026-10", [row(spoken="delivered")], [delivery()])
+    assert next(month_lines(status, everybody=False)) == "2026-10: 1 customer = 1 delivered"
+
+
+@pytest.mark.parametrize("no_color", [True, False])
+def test_the_table_has_every_reason_and_no_colour_where_no_color_is_set(
+    no_color: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    marked = replace(PRICE, message="Service [red]S-1[/red] has no price")
+    stream = Terminal()
+    print_table([CustomerStatus("10025", "blocked", problems=(marked,))], stream)
+    shown = stream.getvalue()
+    assert "PRICE_MISSING: Service [red]S-1[/red] has no price" in shown
+    assert ("\x1b[31m" in shown) is not no_color

@@ -1,0 +1,70 @@
+"""The commands that look into what has happened: every row against what became of it, and every exchange."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from billing_pipeline.cli.help_text import LOOK_INTO_IT, add_command
+from billing_pipeline.cli.options import (
+    ALL_WELL,
+    NEEDS_A_PERSON,
+    AsJson,
+    json_lines,
+    print_json,
+    print_lines,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands of this module."""
+    add_command(app, LOOK_INTO_IT, audit, "audit --from 2026-07 --to 2026-10")
+    add_command(app, LOOK_INTO_IT, log, "log --month 2026-10 --customer 10023")
+
+
+def audit(
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="MONTH", help="The first month, YYYY-MM.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="MONTH", help="The last month, YYYY-MM.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold every row of the OMS against ledger, files and drafts, month after month; nothing is billed or sent."""
+    from datetime import UTC, datetime
+
+    from billing_pipeline.oms.period import period_of
+    from billing_pipeline.report.open_items import open_lines
+    from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.audit import audit as audit_months
+    from billing_pipeline.steps.wiring import build_wiring
+
+    settings = load_settings()
+    for month in (first, last):
+        if month is not None:
+            period_of(month, settings.timezone)
+    found = audit_months(build_wiring(settings), first, last)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        print_lines(found.lines())
+        print_lines(open_lines(found.open, datetime.now(UTC)))
+    wrong = bool(found.open) or any(one.findings for one in found.months)
+    raise typer.Exit(NEEDS_A_PERSON if wrong else ALL_WELL)
+
+
+def log(
+    customer: Annotated[str | None, typer.Option("--customer", metavar="N")] = None,
+    month: Annotated[str | None, typer.Option("--month", metavar="M", help="YYYY-MM.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Show every export and every exchange: time, customer, success or failure."""
+    from billing_pipeline.delivery.ledger import open_ledger
+    from billing_pipeline.report.text import event_json, event_lines
+    from billing_pipeline.settings import load_settings
+
+    ledger = open_ledger(load_settings().ledger_url_or_default)
+    events = ledger.events.find(month=month, customer_number=customer)
+    print_lines(json_lines(map(event_json, events)) if as_json else event_lines(events))
