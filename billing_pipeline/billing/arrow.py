@@ -31,12 +31,7 @@ def array(column: pd.Series[Any]) -> pa.Array:
 
 def with_columns(frame: pd.DataFrame, **columns: pa.Array) -> pd.DataFrame:
     """The frame with these Arrow arrays as columns, added or replaced."""
-    return frame.assign(
-        **{
-            name: pd.Series(pd.arrays.ArrowExtensionArray(values), index=frame.index)
-            for name, values in columns.items()
-        }
-    )
+    return frame.assign(**{name: pd.arrays.ArrowExtensionArray(values) for name, values in columns.items()})
 
 
 def frame_of(columns: dict[str, pa.Array]) -> pd.DataFrame:
@@ -47,7 +42,10 @@ def frame_of(columns: dict[str, pa.Array]) -> pd.DataFrame:
 
 def where(frame: pd.DataFrame, mask: pa.Array) -> pd.DataFrame:
     """The rows for which the mask is true (null is not), with a fresh range index."""
-    kept: pd.DataFrame = frame[mask.fill_null(False).to_numpy(zero_copy_only=False)]
+    chosen = mask.fill_null(False)
+    if not len(frame) or pc.all(chosen).as_py():  # nothing to take row by row, from every column
+        return frame.reset_index(drop=True)
+    kept: pd.DataFrame = frame[chosen.to_numpy(zero_copy_only=False)]
     return kept.reset_index(drop=True)
 
 

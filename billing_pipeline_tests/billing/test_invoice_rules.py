@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -281,14 +282,32 @@ def test_a_document_of_0_is_no_problem() -> None:
 
 @pytest.mark.parametrize("basis", ["gross", "net"])
 def test_the_named_amount_is_enough_and_a_cent_less_is_not(basis: str) -> None:
-    rules = f'price_basis = "{basis}"'
-    for cents in range(15001, 15040):
-        one = discount(f"-{Decimal(cents) / 100}")
-        message = only_problem(service(), adjustments=[one], rules=rules).message
-        rest = Decimal(message.split("--price ")[1].split()[0])
-        assert problems_in(bill(service(), adjustments=[discount(str(rest))], rules=rules)) == []
-        less = discount(str(rest - Decimal("0.01")))
-        assert problems_in(bill(service(), adjustments=[less], rules=rules)) != []
+    numbers = [str(cents) for cents in range(15001, 15040)]
+    rows = [service(f"S-{number}", customer_number=number) for number in numbers]
+
+    def below_0(prices: dict[str, Decimal]) -> dict[str, Problem]:
+        """Each customer has one service and one discount of this price."""
+        discounts = [
+            replace(discount(str(price), number), customer_number=number) for number, price in prices.items()
+        ]
+        billed = bill(
+            *rows,
+            customers=[customer(number) for number in numbers],
+            adjustments=discounts,
+            rules=f'price_basis = "{basis}"',
+        )
+        found = problems_in(billed)
+        assert {problem.code for problem in found} <= {Code.NEGATIVE_TOTAL}
+        return {problem.customer_number: problem for problem in found}
+
+    too_much = below_0({number: -Decimal(number) / 100 for number in numbers})
+    assert sorted(too_much) == numbers
+    enough = {
+        number: Decimal(problem.message.split("--price ")[1].split()[0])
+        for number, problem in too_much.items()
+    }
+    assert below_0(enough) == {}
+    assert sorted(below_0({number: price - Decimal("0.01") for number, price in enough.items()})) == numbers
 
 
 def test_several_discounts_are_moved_the_largest_first_and_a_whole_one_is_deleted() -> None:

@@ -14,10 +14,9 @@ MONTH = "2026-10"
 SIGNED = ("--reason", "wrong price", "--by", "Kim")
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    """A month that was sent: 150.00 and 30.00 net to one customer, 150.00 to another."""
-    installation = Installation(tmp_path)
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    installation = Installation(tmp_path_factory.mktemp("sent"))
     installation.oms.customer("10023")
     installation.oms.service("S-1", "10023")
     installation.oms.service(
@@ -26,6 +25,17 @@ def installation(tmp_path: Path) -> Installation:
     installation.oms.customer("10024")
     installation.oms.service("S-3", "10024")
     assert installation.command("run", MONTH).status == 0
+    return installation
+
+
+@pytest.fixture
+def installation(sent: Installation, tmp_path: Path) -> Installation:
+    """A month that was sent: 150.00 and 30.00 net to one customer, 150.00 to another."""
+    installation = sent.copy(tmp_path)
+    assert outcomes_in(installation.command("status", MONTH, "--json").json()) == {
+        "10023": "delivered",
+        "10024": "delivered",
+    }
     return installation
 
 

@@ -13,8 +13,8 @@ import pytest
 from billing_pipeline.billing import set_aside
 from billing_pipeline_tests.support.lives import live
 
-CUSTOMERS, STEPS = 75, 12
-WORLDS = 68 if os.environ.get("FULL_TESTS") == "1" else 4
+CUSTOMERS, STEPS = 100, 12
+WORLDS = 51 if os.environ.get("FULL_TESTS") == "1" else 3
 
 
 @pytest.mark.parametrize("seed", range(WORLDS))

@@ -6,9 +6,11 @@ answer. A command in a process of its own costs seconds; one test per command ha
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
@@ -57,6 +59,17 @@ class Installation:
         if rules:
             (folder / "rules.toml").write_text(rules, encoding="utf-8")
             self.environment["BILLING_RULES"] = str(folder / "rules.toml")
+
+    def copy(self, folder: Path) -> Installation:
+        """The same installation as it is now, in another folder, which is empty."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        other = copy.copy(self)
+        other.folder, other.oms = folder, self.oms.in_file(folder / self.oms.file.name)
+        other.inbox, other.home = folder / "share" / "import", folder / "home"
+        other.environment = {
+            name: value.replace(str(self.folder), str(folder)) for name, value in self.environment.items()
+        }
+        return other
 
     @property
     def ledger(self) -> Ledger:

@@ -100,6 +100,7 @@ class Lives:
                 self._run(later)
                 items = self.months.open()
                 if not items:
+                    self._import()
                     return
             for item in items:
                 self._answer(item)

@@ -16,21 +16,25 @@ from xdist.scheduler import LoadFileScheduling
 
 # By measured time. A file that is missing here costs nothing but a longer wait at the end.
 LONGEST = (
-    "integration/test_random_lives.py",
-    "e2e/test_backfills.py",
-    "delivery/files/test_upload_faults.py",
     "integration/test_celery.py",
-    "integration/test_late_rows.py",
     "e2e/test_ui.py",
+    "e2e/test_backfills.py",
+    "integration/test_random_lives.py",
     "cli/test_decisions_correct.py",
+    "integration/test_late_rows.py",
+    "test_docs_operating.py",
+    "faults/test_sample.py",
+    "benches/test_tiny_month.py",
+    "billing/test_properties.py",
+    "integration/test_demo.py",
+    "integration/test_billings.py",
+    "delivery/files/test_upload_faults.py",
+    "integration/test_api_thousand_customers.py",
+    "integration/test_ui_ends.py",
     "test_deploy_processes.py",
     "integration/test_month.py",
-    "test_docs_operating.py",
-    "integration/test_demo.py",
     "test_docs_billing_rules.py",
     "integration/test_restored_ledger.py",
-    "faults/test_sample.py",
-    "billing/test_properties.py",
     "faults/test_drafts.py",
     "defs/test_month_checks.py",
     "integration/test_api_transport.py",
@@ -60,6 +64,11 @@ ALONE = (
 ONE_BY_ONE = ("integration/test_random_lives.py",)
 
 _TESTS = Path(__file__).parents[1].name
+
+
+def workers_for(cores: int | None) -> int:
+    """Half as many again as cores: in a good fifth of its time a worker waits, for a server, a daemon or a pause."""
+    return (cores or 1) + (cores or 1) // 2
 
 
 def runs_alone(nodeid: str) -> bool:

@@ -5,6 +5,7 @@ Rows are in good order but for the cells given; see `oms_database` for what they
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -22,6 +23,12 @@ class SmallOms:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.url = write_sqlite(file, {})
+
+    def in_file(self, file: Path) -> SmallOms:
+        """The OMS in a copy of its file."""
+        other = copy.copy(self)
+        other.file, other.url = file, self.url.replace(str(self.file), str(file))
+        return other
 
     def customer(self, customer_number: str = "10023", **cells: Cell) -> None:
         """A company in Germany, billed in EUR."""
