@@ -143,7 +143,9 @@ class Settings(BaseModel):
         le=27 * 24,
         description="Hours after the schedule's start by which a month must be delivered; later is an alert.",
     )
-    require_approval: bool = Field(False, description="Not available yet: `true` is refused.")
+    require_approval: bool = Field(
+        False, description="Nothing is sent that nobody has approved (`billing-pipeline approve`)."
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -191,16 +193,6 @@ class Settings(BaseModel):
     @classmethod
     def _absolute_path(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
-
-    @field_validator("require_approval")
-    @classmethod
-    def _no_approval_yet(cls, value: bool) -> bool:
-        # To take it for granted and send without would be the one wrong way.
-        if value:
-            raise ValueError(
-                "approval before sending is not available yet; unset it, or do not run this month"
-            )
-        return value
 
     @model_validator(mode="after")
     def _whole_transport(self) -> Self:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from billing_pipeline.cli import decision_commands, lookup_commands, month_commands, set_up_commands
+from billing_pipeline.cli import approval_commands, decision_commands, lookup_commands, month_commands, set_up_commands
 from billing_pipeline.cli.help_text import PROGRAM, GroupedHelp
 from billing_pipeline.cli.options import ALL_WELL, RUN_FAILED, USAGE
 from billing_pipeline.problems import PipelineError
@@ -41,6 +41,7 @@ def _options(
 # Dagster, pandas and paramiko take seconds to load: each command imports what it needs itself, so that `--help`,
 # a usage error and `status` answer at once.
 month_commands.add_to(app)
+approval_commands.add_to(app)
 decision_commands.add_to(app)
 lookup_commands.add_to(app)
 set_up_commands.add_to(app)

@@ -176,8 +176,9 @@ def preview(
     excel: Annotated[
         bool, typer.Option("--excel", help="Also write a spreadsheet that is safe to open.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the exact files of a month. Nothing is sent and nothing is recorded."""
+    """Show the exact files of a month, and the manifest to approve. Nothing is sent and nothing is recorded."""
     from billing_pipeline.settings import load_settings
     from billing_pipeline.steps.preview import preview_month
 
@@ -187,15 +188,20 @@ def preview(
     for export in result.exports:
         if export.file is None:
             continue
-        if out is None:
-            sys.stdout.buffer.write(export.file.data)
-            sys.stdout.buffer.flush()
-        else:
+        if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             (out / export.file.file_name).write_bytes(export.file.data)
-            typer.echo(str(out / export.file.file_name))
+            typer.echo(str(out / export.file.file_name), err=as_json)
+        elif not as_json:
+            sys.stdout.buffer.write(export.file.data)
+            sys.stdout.buffer.flush()
     if excel and out is not None:
-        typer.echo(str(result.write_excel(out)))
+        typer.echo(str(result.write_excel(out)), err=as_json)
+    if as_json:
+        # A part of a month has files, and no manifest that could be approved.
+        print_json(result.manifest.as_json() | ({} if result.is_of_everybody else {"manifest": None}))
+    elif out is not None and result.is_of_everybody:
+        typer.echo(f"manifest {result.manifest.sha256}")
     for problem in result.problems:
         typer.echo(f"{problem.customer_number}: {problem.code}: {problem.message}", err=True)
     raise typer.Exit(NEEDS_A_PERSON if result.problems else ALL_WELL)

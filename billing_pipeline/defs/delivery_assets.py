@@ -145,6 +145,7 @@ def build_delivery_assets(
                     results = deliver_files(
                         exports,
                         month,
+                        frames=frames,
                         ledger=ledger,
                         blobs=blobs,
                         billing=billing,

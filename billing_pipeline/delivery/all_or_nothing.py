@@ -6,7 +6,7 @@ backfill. What it does not promise: a customer whose file another run has still 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from billing_pipeline.delivery.channel import Channel, Withdrawal, send_over
@@ -24,14 +24,15 @@ def send_all_or_nothing(
     channel: Channel,
     month: str,
     parcels: Sequence[Parcel],
-    unknown: Collection[str],
+    others: Mapping[str, str],
     context: DeliveryContext,
 ) -> Iterator[DeliveryResult]:
     """Send the parcels of a month if all of the month can be sent; the results once the last is known.
 
-    `unknown`: the customers of the month whom EASY Bill does not have. Raises: as `send_over`.
+    `others`: customers of the month to whom nothing can be sent, and why: "not in EASY Bill", "not approved".
+    Raises: as `send_over`.
     """
-    obstacles = in_the_way(month, parcels, unknown, context.ledger)
+    obstacles = in_the_way(month, parcels, others, context.ledger)
     if obstacles:
         waiting = context.ledger.deliveries.unsettled(month, [parcel.export for parcel in parcels])
         for parcel in parcels:
@@ -55,10 +56,10 @@ def send_all_or_nothing(
         raise ended_by
 
 
-def in_the_way(month: str, parcels: Iterable[Parcel], unknown: Collection[str], ledger: Ledger) -> str:
+def in_the_way(month: str, parcels: Iterable[Parcel], others: Mapping[str, str], ledger: Ledger) -> str:
     """Which customers of the month cannot be sent to, in words; "" if all can.
 
-    Blocked by their data, held, or `unknown` to EASY Bill. A delivery whose correction exists, or is among the
+    Blocked by their data, held, or one of the `others`. A delivery whose correction exists, or is among the
     `parcels`, is in nobody's way.
     """
     reasons = {
@@ -70,7 +71,7 @@ def in_the_way(month: str, parcels: Iterable[Parcel], unknown: Collection[str], 
     for number, delivery in ledger.deliveries.latest(month).items():
         if delivery.state is State.HELD and last.get(number, 0) <= delivery.revision:
             reasons[number] = "held"
-    reasons |= dict.fromkeys(unknown, "not in EASY Bill")
+    reasons |= others
     if not reasons:
         return ""
     named = ", ".join(f"{number} ({reasons[number]})" for number in sorted(reasons)[:_NAMED])

@@ -102,7 +102,14 @@ def result_of_held(found: Delivery) -> DeliveryResult:
 
 
 _NO_FAILURE = frozenset(
-    {Code.DELIVERY_IN_PROGRESS, Code.CHANGED_AFTER_DELIVERY, Code.LEDGER_BEHIND, Code.MONTH_HELD_BACK}
+    {
+        Code.DELIVERY_IN_PROGRESS,
+        Code.CHANGED_AFTER_DELIVERY,
+        Code.LEDGER_BEHIND,
+        Code.MONTH_HELD_BACK,
+        Code.NOT_APPROVED,
+        Code.APPROVAL_OUTDATED,
+    }
 )
 """Another run is sending the file, what was sent stands, or it was only held back."""
 
@@ -135,7 +142,8 @@ class Halt:
 class DeliveryContext:
     """What all deliveries of one run share.
 
-    `halt`: only under the policy `all_or_nothing`. `at_crash_point` is told of each of `CRASH_POINTS`; tests die there.
+    `halt`: only under the policy `all_or_nothing`. `unapproved`: by customer number, whose bytes of this run nobody has
+    approved, and must not be sent. `at_crash_point` is told of each of `CRASH_POINTS`; tests die there.
     """
 
     ledger: Ledger
@@ -144,6 +152,7 @@ class DeliveryContext:
     check: FileCheck
     run_id: str
     halt: Halt | None = None
+    unapproved: Mapping[str, Problem] = field(default_factory=dict)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     at_crash_point: Callable[[str], None] = lambda edge: None

@@ -93,6 +93,10 @@ class ParcelDelivery:
 
     def _may_be_sent(self) -> bool:
         """Reads and checks the stored bytes; one that is damaged fails its customer alone."""
+        unapproved = self._context.unapproved.get(self._parcel.export.customer_number)
+        if unapproved is not None:
+            self._end("held", (unapproved,))
+            return False
         try:
             self.data = self._context.store.get("csv", self._parcel.export.sha256)
             problems = self._context.problems_before_sending(self._parcel, self.data)

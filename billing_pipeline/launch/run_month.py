@@ -18,7 +18,7 @@ from billing_pipeline.delivery.records import Billing
 from billing_pipeline.easybill.document import customer_key
 from billing_pipeline.launch.in_process import execute
 from billing_pipeline.launch.instance import open_instance
-from billing_pipeline.problems import PipelineError
+from billing_pipeline.problems import PipelineError, UsageError
 from billing_pipeline.report.month import MonthStatus, month_status
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.bill_month import bill_part, keep, month_size, require_plausible
@@ -63,6 +63,11 @@ def run_month(
     """
     wiring = build_wiring(settings, progress)
     require_open(settings, wiring.billing.rules, month, before_end=before_end, now=now)
+    if services and settings.require_approval:
+        raise UsageError(
+            "--service: a part of a customer's file cannot be approved (BILLING_REQUIRE_APPROVAL); leave the other "
+            "rows out with `billing-pipeline omit add`, approve the month, and run it"
+        )
     # Before anything is read: a run that cannot send must not look like one that did.
     wiring.channel.open()
     definitions = build_defs(settings, resources=wiring.as_resources())

@@ -28,6 +28,7 @@ from billing_pipeline.delivery.records import (
 from billing_pipeline.delivery.transports.protocol import DeliveryError
 from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline.steps.approval_gate import ApprovalGate
 from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.outdated import outdated
 from billing_pipeline.steps.send import Sending, send_parcels
@@ -120,6 +121,7 @@ def deliver_files(
     exports: Iterable[Export],
     month: str,
     *,
+    frames: FrameStore,
     ledger: LedgerAt,
     blobs: BlobStore,
     billing: BillingSettings,
@@ -174,7 +176,8 @@ def deliver_files(
         way = channel.open()
         check = FileCheck({number: billing.layout_of(number) for number in parcels})
         context = DeliveryContext(book, blobs, way.destination, check, run_id)
-        sending = Sending(way, easybill, billing.rules, context)
+        gate = ApprovalGate(book, blobs, frames, billing, run_id) if billing.require_approval else None
+        sending = Sending(way, easybill, billing.rules, context, gate)
         for result in send_parcels(list(parcels.values()), month, sending):
             yield parcels[result.customer_number].export, result
     if month_is_over:

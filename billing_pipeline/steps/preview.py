@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing, MonthCustomer
 from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.easybill.layout import Layout, load_layout
+from billing_pipeline.easybill.manifest import Manifest, ManifestFile, manifest_of
 from billing_pipeline.easybill.spreadsheet import to_excel
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.problems import Problem, problems_of
@@ -26,6 +28,7 @@ from billing_pipeline.steps.bill_month import bill_part, keep
 from billing_pipeline.steps.make_files import export_of
 from billing_pipeline.steps.settling import require_open
 from billing_pipeline.steps.wiring import build_wiring
+from billing_pipeline.store.blobs import sha256_of
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,28 @@ class Preview:
     def problems(self) -> list[Problem]:
         """Why some have no file."""
         return [problem for export in self.exports for problem in export.problems]
+
+    @property
+    def is_of_everybody(self) -> bool:
+        """Whether it is the whole month, which alone can be approved."""
+        return not self.billing.customers
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The files, so that one hash stands for them."""
+        return manifest_of(
+            self.billing.month,
+            (
+                ManifestFile(
+                    export.customer_number,
+                    export.file.file_name,
+                    sha256_of(export.file.data),
+                    len(export.file.data),
+                )
+                for export in self.exports
+                if export.file is not None
+            ),
+        )
 
     def write_excel(self, folder: Path) -> Path:
         """The month as a spreadsheet in which no text is run as a formula."""

@@ -1,6 +1,7 @@
 """Sends a month's files over the configured channel: into the inbox, or as drafts through EASY Bill's API.
 
-Where a key is configured, the customers are looked up in EASY Bill before, all of a run in a call or two.
+Where approval is required, nothing else passes here. Where a key is configured, the customers are looked up in EASY
+Bill before, all of a run in a call or two.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,20 +12,22 @@ from billing_pipeline.delivery.all_or_nothing import send_all_or_nothing
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.channel import Channel, send_over
 from billing_pipeline.delivery.context import DeliveryContext
-from billing_pipeline.delivery.records import DeliveryResult, Parcel
+from billing_pipeline.delivery.records import DeliveryResult, Parcel, result_of
 from billing_pipeline.easybill.api_errors import ApiError
 from billing_pipeline.easybill.draft_comparison import customer_problems
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline.steps.approval_gate import ApprovalGate, approval_problems, beyond_approval
 
 
 @dataclass(frozen=True)
 class Sending:
-    """What one run sends with. `easybill`: where customers are looked up."""
+    """What one run sends with. `easybill`: where customers are looked up. `gate`: where approval is required."""
 
     channel: Channel
     easybill: EasyBillAccount
     rules: Rules
     context: DeliveryContext
+    gate: ApprovalGate | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,20 @@ def send_parcels(parcels: Sequence[Parcel], month: str, sending: Sending) -> Ite
     Raises: what ends the whole delivery, such as InboxRefused, ApiError or LedgerUnavailable; who was not reached by
     then has no result.
     """
-    context = sending.context
+    unapproved = approval_problems(sending.gate, month, parcels)
+    # Whoever plans, or plans again, what nobody has approved, is stopped there as well.
+    context = replace(sending.context, unapproved=unapproved)
+    settled = beyond_approval(context.ledger, month) if unapproved else frozenset()
+    approved = []
+    for parcel in parcels:
+        problem = unapproved.get(parcel.export.customer_number)
+        if problem is not None and parcel.export.order_number not in settled:
+            yield context.record(result_of(parcel, context.clock(), "held", (problem,)))
+        else:
+            approved.append(parcel)
+    if not approved:
+        return
+    parcels = approved
     looked_up = _look_up(parcels, month, sending)
     blocking = looked_up.problems if _policy(sending) == "block" else {}
     to_send = []
@@ -52,7 +68,9 @@ def send_parcels(parcels: Sequence[Parcel], month: str, sending: Sending) -> Ite
         else:
             to_send.append(replace(parcel, customer_id=looked_up.customer_ids.get(number)))
     if sending.rules.delivery_policy == "all_or_nothing":
-        results = send_all_or_nothing(sending.channel, month, to_send, blocking.keys(), context)
+        others = dict.fromkeys(sending.gate.waiting(month) if sending.gate else (), "not approved")
+        others |= dict.fromkeys(blocking, "not in EASY Bill")
+        results = send_all_or_nothing(sending.channel, month, to_send, others, context)
     else:
         results = send_over(sending.channel, month, to_send, context)
     for result in results:

@@ -130,13 +130,17 @@ def _ledger(url: str) -> Ledger:
 
 @dataclass(frozen=True)
 class BillingSettings:
-    """The rules, and the layouts they name; each file is read once. `over_api`: drafts are made without files."""
+    """The rules, and the layouts they name; each file is read once. `over_api`: drafts are made without files.
+
+    `require_approval`: nothing is sent that nobody has approved.
+    """
 
     rules: Rules
     default_layout: str
     timezone: str
     first_month: str = "0001-01"
     over_api: bool = False
+    require_approval: bool = False
 
     def layout_of(self, customer_number: str) -> Layout:
         """The CSV layout for a customer: the one the rules name for them, or `BILLING_LAYOUT`."""
@@ -239,7 +243,12 @@ def build_wiring(settings: Settings, progress: Progress | None = None) -> Wiring
         ledger=LedgerAt(settings.ledger_url_or_default),
         blobs=BlobStore(settings.store_url_or_default),
         billing=BillingSettings(
-            rules, settings.layout, settings.timezone, settings.first_month, settings.transport == "api"
+            rules,
+            settings.layout,
+            settings.timezone,
+            settings.first_month,
+            settings.transport == "api",
+            settings.require_approval,
         ),
         channel=ChannelAt(settings, easybill, rules),
         easybill=easybill,

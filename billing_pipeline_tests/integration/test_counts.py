@@ -47,6 +47,7 @@ def bill(wiring: Wiring, month: str) -> MonthStatus:
     for _ in deliver_files(
         exports,
         month,
+        frames=wiring.frames,
         ledger=wiring.ledger,
         blobs=wiring.blobs,
         billing=wiring.billing,

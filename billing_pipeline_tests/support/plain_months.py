@@ -77,6 +77,7 @@ class PlainMonths:
         for _ in deliver_files(
             exports,
             month,
+            frames=wiring.frames,
             ledger=wiring.ledger,
             blobs=wiring.blobs,
             billing=wiring.billing,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from billing_pipeline.delivery.ledger.adjustment_records import Adjustments
 from billing_pipeline.delivery.ledger.admissions import Admissions
+from billing_pipeline.delivery.ledger.approvals import Approvals
 from billing_pipeline.delivery.ledger.billings import Billings
 from billing_pipeline.delivery.ledger.database import (
     Clock,
@@ -70,6 +71,8 @@ class Ledger:
         """The last look at each month, so that the next one may be short."""
         self.admissions = Admissions(database)
         """Rows that were set aside, and that people let be billed."""
+        self.approvals = Approvals(database)
+        """Which exact files of a month a person lets be sent."""
         self.sightings = Sightings(database)
         """Files that a person had looked at in the inbox, and that the ledger did not know."""
         self.events = Events(database)

@@ -395,3 +395,29 @@ adjustment_versions = Table(
     _time("at"),
     comment="The history of each adjustment, one row per change; the highest version is what counts",
 )
+
+approvals = Table(
+    "approvals",
+    metadata,
+    _key(),
+    _text("month"),
+    # "month": of all that the month would send; "correction": of one customer's file.
+    _text("kind"),
+    _text("manifest_sha256"),
+    _words("author"),
+    _time("at"),
+    Index(None, "month"),
+    comment="Who has approved what of a month, and when; never changed",
+)
+
+approved_files = Table(
+    "approved_files",
+    metadata,
+    Column("approval_id", ForeignKey("approvals.id"), primary_key=True),
+    Column("customer_number", Text, primary_key=True),
+    _text("file_name"),
+    _text("sha256"),
+    _text("document_sha256"),
+    _number("size_bytes"),
+    comment="The exact files that each approval is of; never changed",
+)
