@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from billing_pipeline.cli import decision_commands
+from billing_pipeline.cli import decision_commands, report_command
 from billing_pipeline.cli.options import (
     ALL_WELL,
     NEEDS_A_PERSON,
@@ -366,6 +366,7 @@ def sandbox(
 
 
 decision_commands.add_to(app)
+report_command.add_to(app)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from billing_pipeline.delivery.ledger.deliveries import Deliveries
 from billing_pipeline.delivery.ledger.events import Events, Note
 from billing_pipeline.delivery.ledger.migrate import migrate
 from billing_pipeline.delivery.ledger.month_looks import MonthLooks
+from billing_pipeline.delivery.ledger.month_reports import MonthReports
 from billing_pipeline.delivery.ledger.months import Months
 from billing_pipeline.delivery.ledger.omission_records import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
@@ -70,6 +71,8 @@ class Ledger:
         """The last look at each month, so that the next one may be short."""
         self.admissions = Admissions(database)
         """Rows that were set aside, and that people let be billed."""
+        self.reports = MonthReports(database)
+        """Which facts the reports of a month have told."""
         self.sightings = Sightings(database)
         """Files that a person had looked at in the inbox, and that the ledger did not know."""
         self.events = Events(database)

@@ -1,0 +1,32 @@
+"""The reports of a month: which facts were told last, so that a report can say what has changed since."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "month_reports",
+        # SQLite counts up only an INTEGER primary key.
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("month", sa.Text(), nullable=False),
+        sa.Column("facts_sha256", sa.Text(), nullable=False),
+        sa.Column("page_sha256", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_month_reports")),
+        comment="Each report of a month that told something new: its facts and its page in the store, by hash",
+    )
+    op.create_index(op.f("ix_month_reports_month"), "month_reports", ["month"])
+
+
+def downgrade() -> None:
+    raise NotImplementedError("nothing in the ledger is ever deleted: restore a backup instead")
