@@ -49,7 +49,9 @@ def month_page(report: MonthReport, language: Language) -> bytes:
         style=_packaged_markup("month.css"),
         script=_packaged_markup("month.js"),
         policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
-        outcomes_plot=_as_source(outcomes_plot(_counts(report), words["outcomes"])),
+        outcomes_plot=_as_source(outcomes_plot(_counts(report), words["outcomes"]))
+        if report.status.customers
+        else "",
         month_plots=_month_plots(report, language),
     )
     return text.encode()

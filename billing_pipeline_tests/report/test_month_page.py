@@ -16,7 +16,7 @@ from billing_pipeline.report.month import OUTCOMES
 from billing_pipeline.report.month_page import month_page, words_of
 from billing_pipeline.report.month_report import MonthReport, ReportFacts
 from billing_pipeline.report.month_table import to_csv, write_excel
-from billing_pipeline.steps.month_report import make_report, told_otherwise, write_report
+from billing_pipeline.steps.write_report import make_report, told_otherwise, write_report
 from billing_pipeline_tests.support.plain_months import PlainMonths
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
@@ -141,8 +141,8 @@ def test_a_report_says_what_has_changed_since_the_last_one(tmp_path: Path) -> No
         report = write_report(months.wiring, "2026-10").report
         (change,) = report.changes
         assert (change.customer_number, change.change) == ("10024", "changed")
-        assert change.before is not None and change.before.outcome == "blocked"
-        assert change.now is not None and change.now.order_number == "2026-10-10024"
+        assert getattr(change.before, "outcome", None) == "blocked"
+        assert getattr(change.now, "order_number", None) == "2026-10-10024"
         assert [item[2] for item in report.settled] == ["PRICE_MISSING"]
     assert "blocked" in Page(month_page(report, "en")).text
 

@@ -81,6 +81,7 @@ def test_no_row_of_the_ledger_can_be_deleted(ledger: Ledger, ledger_url: str) ->
     ledger.rows.record(standings_frame([row]), ["2026-10"], "run", judged="2026-10", looks=[look])
     ledger.rows.record_audit("2026-10", {"rows": 1}, {}, (), "run")
     ledger.admissions.add([row], reason="it was done", author="Ann")
+    ledger.reports.record("2026-10", "facts", "page")
     for table in metadata.tables.values():
         with make_engine(ledger_url).begin() as connection:
             assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() > 0

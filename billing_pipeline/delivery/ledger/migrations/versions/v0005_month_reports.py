@@ -26,6 +26,16 @@ def upgrade() -> None:
         comment="Each report of a month that told something new: its facts and its page in the store, by hash",
     )
     op.create_index(op.f("ix_month_reports_month"), "month_reports", ["month"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE TRIGGER month_reports_are_kept BEFORE DELETE OR TRUNCATE ON month_reports "
+            "FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuses()"
+        )
+    else:
+        op.execute(
+            "CREATE TRIGGER month_reports_refuse_delete BEFORE DELETE ON month_reports "
+            "BEGIN SELECT RAISE(ABORT, 'the ledger keeps every row of month_reports'); END"
+        )
 
 
 def downgrade() -> None:
