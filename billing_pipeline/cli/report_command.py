@@ -40,8 +40,8 @@ def report(
     """
     from billing_pipeline.report.month_table import to_csv, write_excel
     from billing_pipeline.settings import load_settings
-    from billing_pipeline.steps.write_report import write_report
     from billing_pipeline.steps.wiring import build_wiring
+    from billing_pipeline.steps.write_report import write_report
 
     written = write_report(build_wiring(load_settings()), month, language.value if language else None)
     if out is not None:

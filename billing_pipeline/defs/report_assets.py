@@ -12,9 +12,9 @@ from billing_pipeline.defs.partitions import Partitions
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.report.month import OUTCOMES
-from billing_pipeline.steps.write_report import told_otherwise, write_report
 from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt, NoProgress, Oms, Wiring
+from billing_pipeline.steps.write_report import told_otherwise, write_report
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 
