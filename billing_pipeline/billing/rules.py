@@ -66,6 +66,7 @@ def _no_duplicates(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f\ufeff]+$")]
+UnitCode = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,3}$")]
 Names = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_no_duplicates)]
 
 
@@ -145,6 +146,8 @@ class Rules(CustomerRules):
     draft_template: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f\ufeff]*$")]
     order_number_prefix: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f\ufeff]*$")]
     order_number_format: Text
+    unit_codes: Mapping[Text, UnitCode]
+    public_bodies: Mapping[Text, Annotated[str, Field(max_length=200)]]
     customers: Mapping[Text, CustomerRules] = MappingProxyType({})
 
     @model_validator(mode="after")

@@ -14,7 +14,14 @@ from typing import Annotated
 
 import typer
 
-from billing_pipeline.cli import approval_commands, decision_commands, lookup_commands, month_commands, set_up_commands
+from billing_pipeline.cli import (
+    approval_commands,
+    decision_commands,
+    lookup_commands,
+    month_commands,
+    report_command,
+    set_up_commands,
+)
 from billing_pipeline.cli.help_text import PROGRAM, GroupedHelp
 from billing_pipeline.cli.options import ALL_WELL, RUN_FAILED, USAGE
 from billing_pipeline.problems import PipelineError
@@ -42,6 +49,7 @@ def _options(
 # a usage error and `status` answer at once.
 month_commands.add_to(app)
 approval_commands.add_to(app)
+report_command.add_to(app)
 decision_commands.add_to(app)
 lookup_commands.add_to(app)
 set_up_commands.add_to(app)

@@ -17,6 +17,7 @@ from billing_pipeline.defs.jobs import build_jobs
 from billing_pipeline.defs.month_assets import build_month_assets
 from billing_pipeline.defs.partitions import build_partitions
 from billing_pipeline.defs.rejection_sensor import build_rejection_sensor
+from billing_pipeline.defs.report_assets import build_report_asset, build_report_sensor
 from billing_pipeline.defs.schedules import build_audit_schedule, build_schedule
 from billing_pipeline.defs.sensors import build_sensors
 from billing_pipeline.report.notify import Notifier
@@ -48,9 +49,11 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
             first_month=settings.first_month,
         ),
         build_audit_asset(partitions),
+        build_report_asset(partitions),
     ]
     sensors = build_sensors(jobs, customers_per_run=settings.customers_per_run)
-    run_jobs = [jobs.monthly_billing, jobs.customer_delivery, jobs.revenue_audit]
+    sensors.append(build_report_sensor(jobs))
+    run_jobs = [jobs.monthly_billing, jobs.customer_delivery, jobs.revenue_audit, jobs.month_report]
     if settings.easybill_api_key is not None:
         assets.append(build_draft_asset(partitions))
         sensors.append(build_draft_sensor(jobs))

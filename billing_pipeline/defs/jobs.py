@@ -1,4 +1,4 @@
-"""The jobs: a month's lines, the delivery to its customers, the audit, and, with an API key, their drafts."""
+"""The jobs: a month's lines, the delivery to its customers, audit and report, and, with an API key, the drafts."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ class Jobs:
     monthly_billing: "UnresolvedAssetJobDefinition"
     customer_delivery: "UnresolvedAssetJobDefinition"
     revenue_audit: "UnresolvedAssetJobDefinition"
+    month_report: "UnresolvedAssetJobDefinition"
     draft_reconciliation: "UnresolvedAssetJobDefinition"
     """Only where an API key is configured: its asset does not exist otherwise."""
 
@@ -47,6 +48,11 @@ def build_jobs() -> Jobs:
             "revenue_audit",
             selection=dg.AssetSelection.assets("revenue_audit"),
             description="Holds every row of a month against ledger, files and drafts; bills and sends nothing.",
+        ),
+        month_report=dg.define_asset_job(
+            "month_report",
+            selection=dg.AssetSelection.assets("month_report"),
+            description="Makes the page of a month for the accountant; reads and sends nothing.",
         ),
         draft_reconciliation=dg.define_asset_job(
             "draft_reconciliation",

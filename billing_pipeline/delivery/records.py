@@ -403,6 +403,17 @@ class MonthAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldReport:
+    """A report of a month that told something new: its facts and its page in the store, by SHA-256. UTC."""
+
+    id: int
+    month: str
+    facts_sha256: str
+    page_sha256: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AdjustmentRecord:
     """One version of a row that a person added to a customer's month; the highest `version` is what counts.
 

@@ -39,6 +39,13 @@ _LOOK_AGAIN_AFTER_S: Final = (1.0, 5.0, 15.0)
 _Read = TypeVar("_Read", Login, Customer, EasyBillDocument)
 
 
+def link_to(base_url: str, document_id: int) -> str:
+    """Where a person sees a document of the account behind that URL; for the sandbox, where a program does."""
+    # Not in the API's description; so link several integrations of others.
+    base = "https://app.easybill.de" if urlsplit(base_url).hostname == "api.easybill.de" else base_url
+    return f"{base}/documents/{document_id}"
+
+
 class EasyBillApi:
     """One account. Every method raises ApiPermanent or ApiTransient (`api_errors`)."""
 
@@ -174,10 +181,7 @@ class EasyBillApi:
 
     def link(self, document: EasyBillDocument) -> str:
         """Where a person sees the document; for the sandbox, where a program does."""
-        # Not in the API's description; so link several integrations of others.
-        host = urlsplit(self._http.base_url).hostname
-        base = "https://app.easybill.de" if host == "api.easybill.de" else self._http.base_url
-        return f"{base}/documents/{document.id}"
+        return link_to(self._http.base_url, document.id)
 
     def _list(
         self, endpoint: Endpoint, filters: Sequence[tuple[str, str]], model: type[_Read]

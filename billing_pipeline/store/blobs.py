@@ -17,7 +17,7 @@ from billing_pipeline.store.store_files import StoreError, StoreFiles
 
 __all__ = ["BlobStore", "Kind", "StoreDamaged", "StoreError", "sha256_of"]
 
-Kind = Literal["csv", "document", "rules", "layout"]
+Kind = Literal["csv", "document", "rules", "layout", "report", "report_facts"]
 
 _COMPRESSED: Final = frozenset({"document"})
 _ZSTANDARD: Final = b"\x28\xb5\x2f\xfd"
@@ -65,6 +65,10 @@ class BlobStore:
                 "check BILLING_STORE_URL, or export the month again"
             ) from error
 
+    def place(self, kind: Kind, sha256: str) -> str:
+        """Where the bytes of that name are, for people."""
+        return self._files.place(_path(kind, sha256))
+
     def has(self, kind: Kind, sha256: str) -> bool:
         """Whether the bytes of that name are there, undamaged. Raises: StoreError if the store is out of reach."""
         try:
@@ -107,4 +111,5 @@ def _unpacked(kind: Kind, stored: bytes) -> bytes:
 
 
 def _path(kind: Kind, sha256: str) -> str:
-    return f"{kind}/{sha256[:2]}/{sha256}"
+    # A browser opens a page by its name.
+    return f"{kind}/{sha256[:2]}/{sha256}" + (".html" if kind == "report" else "")

@@ -228,7 +228,7 @@ def test_without_a_target_there_are_no_alert_sensors(tmp_path: Path) -> None:
         sensor.name
         for sensor in build_defs(settings=load_settings({"BILLING_HOME": str(tmp_path)})).sensors or []
     }
-    assert names == {"customer_delivery_sensor", "customer_registration_sensor"}
+    assert names == {"customer_delivery_sensor", "customer_registration_sensor", "month_report_sensor"}
 
 
 def test_watch_tells_of_a_month_that_is_not_delivered_and_exits_with_1(house: House) -> None:

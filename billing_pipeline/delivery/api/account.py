@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from billing_pipeline.delivery.ledger import Ledger, Note
-from billing_pipeline.easybill.api import EasyBillApi, open_api
+from billing_pipeline.easybill.api import EasyBillApi, link_to, open_api
 from billing_pipeline.easybill.api_http import Exchange, ExchangeLog
 from billing_pipeline.problems import UsageError
 
@@ -33,6 +33,10 @@ class EasyBillAccount:
         if self.key is None:
             raise UsageError("BILLING_EASYBILL_API_KEY is not set: EASY Bill's API cannot be asked")
         return self.key
+
+    def link_to(self, document_id: int) -> str:
+        """Where a person sees a document of the account."""
+        return link_to(self.url, document_id)
 
     def open(self, log: ExchangeLog | None = None) -> EasyBillApi:
         """A client of the account, to be closed. Raises: UsageError without a key, or for one that can be none."""

@@ -22,6 +22,7 @@ from billing_pipeline.delivery.ledger.deliveries import Deliveries
 from billing_pipeline.delivery.ledger.events import Events, Note
 from billing_pipeline.delivery.ledger.migrate import migrate
 from billing_pipeline.delivery.ledger.month_looks import MonthLooks
+from billing_pipeline.delivery.ledger.month_reports import MonthReports
 from billing_pipeline.delivery.ledger.months import Months
 from billing_pipeline.delivery.ledger.omission_records import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
@@ -73,6 +74,8 @@ class Ledger:
         """Rows that were set aside, and that people let be billed."""
         self.approvals = Approvals(database)
         """Which exact files of a month a person lets be sent."""
+        self.reports = MonthReports(database)
+        """Which facts the reports of a month have told."""
         self.sightings = Sightings(database)
         """Files that a person had looked at in the inbox, and that the ledger did not know."""
         self.events = Events(database)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from billing_pipeline.billing.late import BILLED
+from billing_pipeline.billing.unusual import CustomerMonth
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.plans import delivery_of, is_among, portions
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries
@@ -230,6 +231,30 @@ class Deliveries:
         found = pa.concat_tables(portions) if portions else BILLED.empty_table()
         frame: pd.DataFrame = found.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
+
+    def amounts(self, months: Collection[str]) -> list[CustomerMonth]:
+        """What stands billed of each customer in these months: by month and customer number."""
+        query = (
+            sa.select(
+                deliveries.c.month,
+                deliveries.c.customer_number,
+                deliveries.c.currency,
+                deliveries.c.net,
+                deliveries.c.line_count.label("lines"),
+            )
+            .where(deliveries.c.month.in_(months), *STANDS)
+            .order_by(deliveries.c.month, deliveries.c.customer_number)
+        )
+        with self._db.reading() as connection:
+            return [CustomerMonth(**row._mapping) for row in connection.execute(query)]
+
+    def late_rows(self, month: str) -> list[RowInFile]:
+        """The rows of other months, adjustments among them, that what stands of this month bills; by customer."""
+        query = _BILLED.where(
+            deliveries.c.month == month, billed_rows.c.month != month, IS_COMMITTED
+        ).order_by(billed_rows.c.customer_number, billed_rows.c.month, billed_rows.c.source_id)
+        with self._db.reading() as connection:
+            return [RowInFile(**row._mapping) for row in connection.execute(query)]
 
     def rows_billed_by(self, month: str) -> dict[str, list[tuple[str, str]]]:
         """(kind, id) of the rows that deliveries of this month bill, by the rows' own month, without adjustments."""

@@ -377,6 +377,18 @@ month_looks = Table(
     comment="The last look at each month: which rows the OMS had, what of them was billed, and what had gone",
 )
 
+month_reports = Table(
+    "month_reports",
+    metadata,
+    _key(),
+    _text("month"),
+    _text("facts_sha256"),
+    _text("page_sha256"),
+    _time("at"),
+    Index(None, "month"),
+    comment="Each report of a month that told something new: its facts and its page in the store, by hash",
+)
+
 adjustment_versions = Table(
     "adjustment_versions",
     metadata,

@@ -1,0 +1,129 @@
+"""The asset `month_report`: the month as a page, and a sensor that makes it anew once it would tell something else."""
+
+import warnings
+from collections.abc import Iterator
+
+import dagster as dg
+
+from billing_pipeline.defs.asset_records import plain_failures
+from billing_pipeline.defs.jobs import Jobs
+from billing_pipeline.defs.metadata import amounts, problems_table
+from billing_pipeline.defs.partitions import Partitions
+from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.oms.period import last_complete_month
+from billing_pipeline.report.month import OUTCOMES
+from billing_pipeline.steps.settling import utc_now
+from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt, NoProgress, Oms, Wiring
+from billing_pipeline.steps.write_report import told_otherwise, write_report
+from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline.store.frames import FrameStore
+
+REPORT = "month_report"
+NOTHING_UNUSUAL = "nothing_unusual"
+INTERVAL_S = 300
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def build_report_asset(partitions: Partitions) -> dg.AssetsDefinition:
+    """`month_report`, with the check `nothing_unusual`, which warns and stops nothing."""
+    with warnings.catch_warnings():
+        # A check with partitions is a preview feature of Dagster, and says so at every load.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        check = dg.AssetCheckSpec(
+            NOTHING_UNUSUAL,
+            asset=REPORT,
+            partitions_def=partitions.months,
+            description="Nobody's total, lines, prices or cancellations are far from their own past, nobody has "
+            "vanished, and nothing looks entered twice. It warns; nobody is blocked.",
+        )
+
+    @dg.multi_asset(
+        name="reported_month",
+        specs=[
+            dg.AssetSpec(
+                REPORT,
+                deps=["invoice_lines"],
+                group_name="billing",
+                kinds={"html"},
+                owners=["team:accounting"],
+                description="The month as a page for the accountant: totals, outcomes, what needs a person, what has "
+                "changed since the last report.",
+            )
+        ],
+        check_specs=[check],
+        partitions_def=partitions.months,
+    )
+    def reported_month(
+        context: dg.AssetExecutionContext,
+        oms: dg.ResourceParam[Oms],
+        frames: dg.ResourceParam[FrameStore],
+        ledger: dg.ResourceParam[LedgerAt],
+        blobs: dg.ResourceParam[BlobStore],
+        billing: dg.ResourceParam[BillingSettings],
+        channel: dg.ResourceParam[ChannelAt],
+        easybill: dg.ResourceParam[EasyBillAccount],
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        wiring = Wiring(oms, frames, ledger, blobs, billing, channel, easybill, NoProgress())
+        with plain_failures():
+            written = write_report(wiring, context.partition_key)
+        report, counts = written.report, written.report.status.counts
+        yield dg.MaterializeResult(
+            asset_key=REPORT,
+            metadata={
+                "page": dg.MetadataValue.path(written.place),
+                "customers": counts["total"],
+                **{outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]},
+                "totals": amounts(report.status.totals, billing.rules.language),
+                "open": len(report.open),
+                "changed_customers": len(report.changes),
+                "e_invoice_gaps": len(report.e_invoice),
+            },
+        )
+        yield dg.AssetCheckResult(
+            asset_key=REPORT,
+            check_name=NOTHING_UNUSUAL,
+            passed=not report.unusual,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"worth a look: {len(report.unusual)}" if report.unusual else None,
+            metadata={"unusual": problems_table(report.unusual)} if report.unusual else {},
+        )
+
+    return reported_month
+
+
+def build_report_sensor(jobs: Jobs) -> dg.SensorDefinition:
+    """The sensor, running by default."""
+
+    @dg.sensor(
+        name="month_report_sensor",
+        job=jobs.month_report,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes the report of the last month that is over, once no delivery is under way and it would tell "
+        "something else than the last one.",
+    )
+    def month_report_sensor(
+        context: dg.SensorEvaluationContext,
+        ledger: dg.ResourceParam[LedgerAt],
+        billing: dg.ResourceParam[BillingSettings],
+    ) -> dg.RunRequest | dg.SkipReason:
+        under_way = [
+            name
+            for name in ("monthly_billing", "customer_delivery")
+            if context.instance.get_runs_count(dg.RunsFilter(job_name=name, statuses=UNFINISHED))
+        ]
+        if under_way:
+            return dg.SkipReason(f"{under_way[0]} is under way")
+        month = last_complete_month(utc_now(), billing.timezone)
+        told = told_otherwise(ledger.open(), billing, month)
+        if told is None:
+            return dg.SkipReason(f"{month} is not billed, or its report tells what is known")
+        return dg.RunRequest(run_key=f"{month} {told}", partition_key=month)
+
+    return month_report_sensor
