@@ -57,6 +57,7 @@ class Code(StrEnum):
     TAX_TYPE_UNSUPPORTED = "TAX_TYPE_UNSUPPORTED"
     VAT_ID_INVALID = "VAT_ID_INVALID"
     NEGATIVE_TOTAL = "NEGATIVE_TOTAL"
+    TOTAL_OVER_LIMIT = "TOTAL_OVER_LIMIT"
     # What looks unusual, and what an e-invoice would lack: told, and nobody is blocked.
     TOTAL_UNUSUAL = "TOTAL_UNUSUAL"
     COUNT_UNUSUAL = "COUNT_UNUSUAL"

@@ -35,6 +35,7 @@ from billing_pipeline.billing.customer_problems import (
 from billing_pipeline.billing.kept_back import blocked_alone, kept_back_frame, unknown_statuses
 from billing_pipeline.billing.late import LedgerView, with_ledger_status
 from billing_pipeline.billing.lines import invoice_lines, validated
+from billing_pipeline.billing.limits import totals_over_limit
 from billing_pipeline.billing.negative_totals import negative_totals
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
 from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
@@ -142,6 +143,7 @@ def bill_month(
     totals = totals_of(lines)
     # What was sent stands: rules of what an invoice must not get wrong judge what is billed now.
     problems += negative_totals(lines, totals, month, _newly_billed(billed))
+    problems += totals_over_limit(totals, rules, _newly_billed(billed))
     problems.sort(key=row_problems.in_order)
     blocked = {problem.customer_number for problem in problems}
     kept_back = kept_back_frame([*unknown_statuses(rows), *blocked_alone(everything, alone)])

@@ -113,6 +113,7 @@ class CustomerRules(_Strict):
     vat_exempt_codes: Names
     require_address: bool
     plain_units: Names
+    most_net_per_month: Annotated[int, Field(ge=0, le=10**9)]
     purchase_date: PurchaseDate
     layout: Text | None = None
     cancellation_fees: Mapping[Text, FeeText]

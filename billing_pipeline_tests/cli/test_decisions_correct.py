@@ -95,6 +95,7 @@ def test_the_answer_as_json_has_both_totals_and_what_it_replaces(installation: I
         "draft_id": None,
         "may_be_removed": True,
         "taken_back": False,
+        "removed": [],
     }
 
 
