@@ -34,8 +34,8 @@ from billing_pipeline.billing.customer_problems import (
 )
 from billing_pipeline.billing.kept_back import blocked_alone, kept_back_frame, unknown_statuses
 from billing_pipeline.billing.late import LedgerView, with_ledger_status
-from billing_pipeline.billing.lines import invoice_lines, validated
 from billing_pipeline.billing.limits import totals_over_limit
+from billing_pipeline.billing.lines import invoice_lines, validated
 from billing_pipeline.billing.negative_totals import negative_totals
 from billing_pipeline.billing.omissions import Omission, customer_reasons, leave_out
 from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
