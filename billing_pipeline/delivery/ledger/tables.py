@@ -389,6 +389,22 @@ month_reports = Table(
     comment="Each report of a month that told something new: its facts and its page in the store, by hash",
 )
 
+seals = Table(
+    "seals",
+    metadata,
+    _key(),
+    _text("month"),
+    _text("sha256"),
+    # Of the seal made before, of whatever month; "" for the first. Unique, so that there is one chain.
+    _text("previous_sha256"),
+    _text("facts_sha256"),
+    _time("at"),
+    UniqueConstraint("sha256"),
+    UniqueConstraint("previous_sha256"),
+    Index(None, "month"),
+    comment="What stood delivered of a month at one time, sealed: its content is in the store; never changed",
+)
+
 adjustment_versions = Table(
     "adjustment_versions",
     metadata,
