@@ -414,22 +414,6 @@ class ToldReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
-    """What stood delivered of a month at one time (UTC); its content is in the store, under `sha256`.
-
-    `previous_sha256`: of the seal made before it, of whatever month, "" for the first. `facts_sha256`: of the content
-    without what differs from seal to seal: time, program, and the seal before.
-    """
-
-    id: int
-    month: str
-    sha256: str
-    previous_sha256: str
-    facts_sha256: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class AdjustmentRecord:
     """One version of a row that a person added to a customer's month; the highest `version` is what counts.
 

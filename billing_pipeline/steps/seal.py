@@ -14,7 +14,8 @@ from typing import Any, Final
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.approvals import Approval, ApprovedFile
 from billing_pipeline.delivery.ledger.deliveries import latest_of
-from billing_pipeline.delivery.records import SENT_STATES, Billing, Delivery, Seal, State
+from billing_pipeline.delivery.ledger.seals import Seal
+from billing_pipeline.delivery.records import SENT_STATES, Billing, Delivery, State
 from billing_pipeline.easybill.manifest import canonical_json
 from billing_pipeline.store.blobs import BlobStore, sha256_of
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import Seal
+from billing_pipeline.delivery.ledger.seals import Seal
 from billing_pipeline.steps.seal import (
     SEALED,
     Facts,

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.tables import seals
-from billing_pipeline.delivery.records import Seal
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What stood delivered of a month at one time (UTC); its content is in the store, under `sha256`.
+
+    `previous_sha256`: of the seal made before it, of whatever month, "" for the first. `facts_sha256`: of the content
+    without what differs from seal to seal: time, program, and the seal before.
+    """
+
+    id: int
+    month: str
+    sha256: str
+    previous_sha256: str
+    facts_sha256: str
+    at: datetime
 
 
 class Seals:

@@ -1,8 +1,7 @@
 """The ledger's tables, as SQLAlchemy Core. What they mean is said here; how they came about, in `migrations`.
 
-A test holds that the migrations, run on an empty database, make
-exactly these tables. Times are UTC instants; amounts are minor units; text that is not known is "", never
-NULL.
+A test holds that the migrations, run on an empty database, make exactly these tables. Times are UTC instants; amounts
+are minor units; text that is not known is "", never NULL.
 """
 
 from __future__ import annotations
@@ -395,12 +394,11 @@ seals = Table(
     _key(),
     _text("month"),
     _text("sha256"),
-    # Of the seal made before, of whatever month; "" for the first. Unique, so that there is one chain.
     _text("previous_sha256"),
     _text("facts_sha256"),
     _time("at"),
     UniqueConstraint("sha256"),
-    UniqueConstraint("previous_sha256"),
+    UniqueConstraint("previous_sha256"),  # one chain, however many seal at once
     Index(None, "month"),
     comment="What stood delivered of a month at one time, sealed: its content is in the store; never changed",
 )
