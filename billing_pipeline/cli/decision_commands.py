@@ -136,12 +136,16 @@ def release(
     """Resolve what is held, once somebody has looked into the inbox; or undo a delivery that has gone."""
     from billing_pipeline.delivery.ledger import open_ledger
     from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.seal import seal_month
     from billing_pipeline.steps.wiring import build_wiring
     from billing_pipeline.steps.withdrawal import require_gone, withdraw_order
+    from billing_pipeline.store.blobs import BlobStore
 
     settings = load_settings()
     if as_ == "withdrawn":
-        withdrawn = withdraw_order(build_wiring(settings), order_number, reason=reason, author=by)
+        wiring = build_wiring(settings)
+        withdrawn = withdraw_order(wiring, order_number, reason=reason, author=by)
+        seal_month(wiring.ledger.open(), wiring.blobs, withdrawn.month)
         if withdrawn.state == "WITHDRAWN":
             command = f"billing-pipeline run {withdrawn.month} --customer {withdrawn.customer_number}"
             typer.echo(f"{order_number} is withdrawn, its rows are free: `{command}` bills them anew")
@@ -152,6 +156,7 @@ def release(
         require_gone(build_wiring(settings), order_number)
     ledger = open_ledger(settings.ledger_url_or_default)
     delivery = ledger.releases.release(order_number, as_=as_, reason=reason, author=by)
+    seal_month(ledger, BlobStore(settings.store_url_or_default), delivery.month)
     if as_ == "send":
         command = f"billing-pipeline run {delivery.month} --customer {delivery.customer_number}"
         typer.echo(f"{order_number} is no longer held: `{command}` sends it")

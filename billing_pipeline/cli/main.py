@@ -21,6 +21,7 @@ from billing_pipeline.cli import (
     month_commands,
     report_command,
     set_up_commands,
+    verify_command,
 )
 from billing_pipeline.cli.help_text import PROGRAM, GroupedHelp
 from billing_pipeline.cli.options import ALL_WELL, RUN_FAILED, USAGE
@@ -52,6 +53,7 @@ approval_commands.add_to(app)
 report_command.add_to(app)
 decision_commands.add_to(app)
 lookup_commands.add_to(app)
+verify_command.add_to(app)
 set_up_commands.add_to(app)
 
 

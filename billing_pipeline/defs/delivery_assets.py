@@ -21,6 +21,7 @@ from billing_pipeline.easybill.document import customer_number_of
 from billing_pipeline.money import format_minor
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.steps.make_files import Correction, deliver_files, make_files, stored_exports
+from billing_pipeline.steps.seal import seal_month
 from billing_pipeline.steps.settling import require_settled, utc_now
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt, Progress
 from billing_pipeline.store.blobs import BlobStore
@@ -157,6 +158,7 @@ def build_delivery_assets(
                     )
                     for export, result in progress.over(results, f"{month} delivered", len(exports)):
                         _record_upload(records, export, result, language)
+                    seal_month(ledger.open(), blobs, month)
                 for number in numbers:
                     if number not in in_month:
                         for asset in [CSV] * making + [UPLOAD] * sending:

@@ -9,6 +9,7 @@ from billing_pipeline.oms.period import period_of
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.correction import Corrected, NothingToCorrect, nothing_left, work_out_correction
 from billing_pipeline.steps.remove_draft import drafts_to_remove, remove_draft
+from billing_pipeline.steps.seal import seal_month
 from billing_pipeline.steps.wiring import Progress, build_wiring
 from billing_pipeline.steps.withdrawal import take_back
 
@@ -51,6 +52,7 @@ def correct_month(
         replaced += [] if taken_back else [draft.replaced]
         removed = tuple(remove_draft(wiring, one, reason=reason, author=author) for one in replaced)
     if draft.changes is None:
+        seal_month(wiring.ledger.open(), wiring.blobs, month)
         problems = () if taken_back or removed else (nothing_left(draft.replaced),)
         return Corrected(draft.replaced, problems=problems, taken_back=taken_back, removed=removed)
     billing = draft.keep(wiring)

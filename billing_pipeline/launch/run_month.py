@@ -28,6 +28,7 @@ from billing_pipeline.steps.current_billing import (
     warnings_since_billed,
 )
 from billing_pipeline.steps.open_list import OpenList, open_list
+from billing_pipeline.steps.seal import seal_month
 from billing_pipeline.steps.settling import require_open
 from billing_pipeline.steps.wiring import Progress, Wiring, build_wiring
 from billing_pipeline.store.frames import ROSTER, FrameStore
@@ -97,6 +98,9 @@ def run_month(
             config={"before_end": before_end, **({} if part is None else {"billing": part.id})},
             only_these=part is not None,
         )
+    if error is None:
+        # Also where nobody is left to be delivered to, so that no chunk run has sealed what stands.
+        error = _seal(wiring, month)
     some = customers if part is None else part.customers
     status = status_now(wiring.ledger.open(), wiring.frames, month, customers=some)
     return MonthRun(
@@ -104,6 +108,15 @@ def run_month(
         open_list(wiring.ledger.open(), wiring.billing.rules, settings.first_month),
         error,
     )
+
+
+def _seal(wiring: Wiring, month: str) -> PipelineError | None:
+    """Seals the month; the error, if it cannot be, for everything else has been done."""
+    try:
+        seal_month(wiring.ledger.open(), wiring.blobs, month)
+    except PipelineError as error:
+        return error
+    return None
 
 
 def deliver_in_process(

@@ -17,7 +17,7 @@ from billing_pipeline.store.store_files import StoreError, StoreFiles
 
 __all__ = ["BlobStore", "Kind", "StoreDamaged", "StoreError", "sha256_of"]
 
-Kind = Literal["csv", "document", "rules", "layout", "report", "report_facts"]
+Kind = Literal["csv", "document", "rules", "layout", "report", "report_facts", "seal"]
 
 _COMPRESSED: Final = frozenset({"document"})
 _ZSTANDARD: Final = b"\x28\xb5\x2f\xfd"

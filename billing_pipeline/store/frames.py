@@ -87,6 +87,17 @@ class FrameStore:
             )
         return _frame_of(data, customers)
 
+    def is_intact(self, asset: str, month: str, sha256: str) -> bool | None:
+        """Whether the frame's bytes are those of its hash; None where it is not there. Raises: StoreError."""
+        try:
+            return sha256_of(self._files.read(_path(asset, month, sha256))) == sha256
+        except FileNotFoundError:
+            return None
+
+    def place(self, asset: str, month: str, sha256: str) -> str:
+        """Where the frame is, for people."""
+        return self._files.place(_path(asset, month, sha256))
+
     def read_unversioned(self, asset: str, month: str) -> pd.DataFrame | None:
         """The one frame of asset and month that a release before 0.2 kept there, None where there is none.
 

@@ -28,6 +28,7 @@ from billing_pipeline.delivery.ledger.omission_records import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
 from billing_pipeline.delivery.ledger.releases import Releases
 from billing_pipeline.delivery.ledger.row_standings import RowStandings
+from billing_pipeline.delivery.ledger.seals import Seals
 from billing_pipeline.delivery.ledger.sightings import Sightings
 from billing_pipeline.delivery.ledger.transitions import Transitions
 
@@ -76,6 +77,8 @@ class Ledger:
         """Which exact files of a month a person lets be sent."""
         self.reports = MonthReports(database)
         """Which facts the reports of a month have told."""
+        self.seals = Seals(database)
+        """What stood delivered of each month, sealed in one chain."""
         self.sightings = Sightings(database)
         """Files that a person had looked at in the inbox, and that the ledger did not know."""
         self.events = Events(database)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -94,14 +94,28 @@ class Approvals:
             .where(approvals.c.month == month, approvals.c.id >= sa.func.coalesce(newest, 0))
             .order_by(approvals.c.id)
         )
-        names = ("id", "month", "kind", "manifest_sha256", "author", "at")
-        found: dict[str, tuple[Approval, ApprovedFile]] = {}
         with self._db.reading() as connection:
-            for row in connection.execute(query):
-                values = dict(row._mapping)
-                approval = Approval(**{name: values.pop(name) for name in names})
-                found[row.customer_number] = (approval, ApprovedFile(**values))
-        return found
+            return {row.customer_number: _approved(row) for row in connection.execute(query)}
+
+    def of_month(self, month: str) -> list[tuple[Approval, ApprovedFile]]:
+        """Every file of the month that was ever approved, in the order of the approvals."""
+        query = (
+            sa.select(approvals, *(column for column in approved_files.c if column.name != "approval_id"))
+            .join(approved_files, approved_files.c.approval_id == approvals.c.id)
+            .where(approvals.c.month == month)
+            .order_by(approvals.c.id, approved_files.c.customer_number)
+        )
+        with self._db.reading() as connection:
+            return [_approved(row) for row in connection.execute(query)]
+
+
+_OF_APPROVAL = ("id", "month", "kind", "manifest_sha256", "author", "at")
+
+
+def _approved(row: sa.Row[Any]) -> tuple[Approval, ApprovedFile]:
+    values = dict(row._mapping)
+    approval = Approval(**{name: values.pop(name) for name in _OF_APPROVAL})
+    return approval, ApprovedFile(**values)
 
 
 def _columns(file: ApprovedFile) -> dict[str, str | int]:

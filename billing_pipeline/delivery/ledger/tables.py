@@ -1,8 +1,7 @@
 """The ledger's tables, as SQLAlchemy Core. What they mean is said here; how they came about, in `migrations`.
 
-A test holds that the migrations, run on an empty database, make
-exactly these tables. Times are UTC instants; amounts are minor units; text that is not known is "", never
-NULL.
+A test holds that the migrations, run on an empty database, make exactly these tables. Times are UTC instants; amounts
+are minor units; text that is not known is "", never NULL.
 """
 
 from __future__ import annotations
@@ -387,6 +386,21 @@ month_reports = Table(
     _time("at"),
     Index(None, "month"),
     comment="Each report of a month that told something new: its facts and its page in the store, by hash",
+)
+
+seals = Table(
+    "seals",
+    metadata,
+    _key(),
+    _text("month"),
+    _text("sha256"),
+    _text("previous_sha256"),
+    _text("facts_sha256"),
+    _time("at"),
+    UniqueConstraint("sha256"),
+    UniqueConstraint("previous_sha256"),  # one chain, however many seal at once
+    Index(None, "month"),
+    comment="What stood delivered of a month at one time, sealed: its content is in the store; never changed",
 )
 
 adjustment_versions = Table(
