@@ -48,6 +48,7 @@ def main() -> int:
                     IMAGES.mkdir(parents=True, exist_ok=True)
                     partitions(page, served.url, month)
                     assets(page, served.url)
+                    revenue_audit(page, served, month)
             finally:
                 ui.send_signal(signal.SIGINT)
     return 0
@@ -64,6 +65,16 @@ def report(chromium: str, command: Path, month: str, home: Path) -> None:
         with open_page(chromium, width=width, height=height) as page:
             page.goto(made.as_uri())
             page.screenshot(path=IMAGES / f"{name}.png")
+
+
+def revenue_audit(page: Page, served: DagsterDev, month: str) -> None:
+    """The check of `revenue_audit`: red for the month, with what is open as a table."""
+    served.backfill(["revenue_audit"], [month])
+    page.set_viewport_size({"width": 1500, "height": 1000})
+    page.goto(f"{served.url}/assets/revenue_audit?view=checks")
+    page.get_by_text("Latest execution").wait_for()
+    page.get_by_text("TASK_SUM_MISMATCH", exact=True).wait_for()
+    page.screenshot(path=IMAGES / "revenue-audit.png")
 
 
 def partitions(page: Page, url: str, month: str) -> None:
