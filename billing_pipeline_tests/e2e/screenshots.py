@@ -74,6 +74,7 @@ def revenue_audit(page: Page, served: DagsterDev, month: str) -> None:
     page.goto(f"{served.url}/assets/revenue_audit?view=checks")
     page.get_by_text("Latest execution").wait_for()
     page.get_by_text("TASK_SUM_MISMATCH", exact=True).wait_for()
+    page.wait_for_timeout(3_000)  # descriptions and icons come last
     page.screenshot(path=IMAGES / "revenue-audit.png")
 
 
