@@ -57,7 +57,7 @@ def main() -> int:
 def report(chromium: str, command: Path, month: str, home: Path) -> None:
     """The top of the month's page, on a desktop and on a phone."""
     made = home / "report.html"
-    told = [command, "report", month, "--language", "en", "--out", made]
+    told = [str(command), "report", month, "--language", "en", "--out", str(made)]
     environment = {**os.environ, "BILLING_HOME": str(home)}
     subprocess.run(told, env=environment, check=True, stdout=subprocess.DEVNULL)
     IMAGES.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     written = {}
     for language in ("de", "en"):
         written[language] = folder / f"october-{language}.html"
-        written[language].write_bytes(month_page(report, language))  # type: ignore[arg-type]
+        written[language].write_bytes(month_page(report, language))
     return written
 
 
