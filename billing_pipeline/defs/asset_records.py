@@ -130,19 +130,23 @@ class AssetRecords:
                 asset_key=self._asset,
                 check_name=self._check,
                 passed=self._all_passed,
-                description=None if self._all_passed else self._names(),
+                description=None
+                if self._all_passed
+                else f"{self._headline}: {len(self._refused)}. {self._remedy}",
+                metadata={"problems": self._table()} if self._refused else {},
             )
         if self._refused:
             raise dg.Failure(
                 description=self._names(),
                 metadata={
                     CUSTOMERS_IN_FAILURE: len(self._refused),
-                    "problems": problems_table(
-                        [problem for problems in self._refused.values() for problem in problems]
-                    ),
+                    "problems": self._table(),
                 },
                 allow_retries=False,
             )
+
+    def _table(self) -> dg.TableMetadataValue:
+        return problems_table([problem for problems in self._refused.values() for problem in problems])
 
     def _names(self) -> str:
         named = [

@@ -77,7 +77,7 @@ def build_audit_asset(partitions: Partitions) -> dg.AssetsDefinition:
                     for currency, sums in account.amounts.items()
                     for name in ("billed", "open")
                 },
-                "open": open_table(found.open, language),
+                "open": open_table(found.open, language, billing.timezone),
             },
         )
         named = "; ".join(wrong[:NAMED]) + (", …" if len(wrong) > NAMED else "")
@@ -86,7 +86,7 @@ def build_audit_asset(partitions: Partitions) -> dg.AssetsDefinition:
             check_name=NOTHING_OPEN,
             passed=not wrong,
             description=f"open: {len(wrong)} ({named})" if wrong else None,
-            metadata={"open": open_table(found.open, language)} if found.open else {},
+            metadata={"open": open_table(found.open, language, billing.timezone)} if found.open else {},
         )
 
     return audited_month

@@ -13,6 +13,7 @@ import dagster as dg
 
 from billing_pipeline.defs.asset_records import DRAFT, DRAFT_CHECK, UPLOAD, AssetRecords, plain_failures
 from billing_pipeline.defs.delivery_assets import customers_by_month
+from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.partitions import Partitions
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.ledger import Ledger
@@ -118,7 +119,8 @@ def _record_draft(records: AssetRecords, read: DraftRead, language: str) -> None
             "gross": format_minor(delivery.gross, delivery.currency, language),
         }
         records.materialized(DRAFT, number, month, metadata, _version(read))
-    records.checked(number, month, problems, _link(read))
+    told = {"problems": problems_table(problems)} if problems else {}
+    records.checked(number, month, problems, {**_link(read), **told})
 
 
 def _version(read: DraftRead) -> str:

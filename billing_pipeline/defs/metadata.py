@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
@@ -16,12 +17,14 @@ PREVIEW_ROWS = 20
 PROBLEM_ROWS = 500
 
 
-def table(frame: pd.DataFrame, columns: Iterable[str], *, rows: int = PREVIEW_ROWS) -> dg.TableMetadataValue:
-    """The first rows of a frame as a table."""
-    names = list(columns)
+def table(
+    frame: pd.DataFrame, columns: Iterable[str], timezone: str, *, rows: int = PREVIEW_ROWS
+) -> dg.TableMetadataValue:
+    """The first rows of a frame as a table; instants as the clock of `timezone` shows them."""
+    names, zone = list(columns), ZoneInfo(timezone)
     return dg.MetadataValue.table(
         records=[
-            dg.TableRecord({name: _cell(row[name]) for name in names})
+            dg.TableRecord({name: _cell(row[name], zone) for name in names})
             for row in frame[names].head(rows).to_dict("records")
         ],
         schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in names]),
@@ -39,8 +42,9 @@ def problems_table(problems: Iterable[Problem]) -> dg.TableMetadataValue:
     )
 
 
-def open_table(items: Iterable[OpenItem], language: str) -> dg.TableMetadataValue:
-    """What is open as a table, in the order given; money as people of `language` read it."""
+def open_table(items: Iterable[OpenItem], language: str, timezone: str) -> dg.TableMetadataValue:
+    """What is open as a table, in the order given; money as people of `language` read it, days of `timezone`."""
+    zone = ZoneInfo(timezone)
     columns = ("customer", "code", "what", "net", "since", "message")
     records = []
     for item in list(items)[:PROBLEM_ROWS]:
@@ -51,7 +55,7 @@ def open_table(items: Iterable[OpenItem], language: str) -> dg.TableMetadataValu
             item.code,
             what,
             net,
-            f"{item.since:%Y-%m-%d}",
+            f"{item.since.astimezone(zone):%Y-%m-%d}",
             masked_text(item.message),
         )
         records.append(dg.TableRecord(dict(zip(columns, cells, strict=True))))
@@ -70,12 +74,28 @@ def amounts(totals: Mapping[str, Mapping[str, int]], language: str) -> str:
     )
 
 
-def _cell(value: object) -> str | int | bool | None:
-    if value is None or value is pd.NA:
+def with_amounts(lines: pd.DataFrame, language: str) -> pd.DataFrame:
+    """The lines with net, VAT and gross as text, as people of `language` read them."""
+    return lines.assign(
+        **{
+            name: [
+                format_minor(int(minor), currency, language)
+                for minor, currency in zip(lines[name], lines["currency"], strict=True)
+            ]
+            for name in ("net", "vat", "gross")
+        }
+    )
+
+
+def _cell(value: object, zone: ZoneInfo) -> str | int | bool | None:
+    if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, str | bool | int):
         return value
-    if isinstance(value, datetime | date):
+    if isinstance(value, datetime):
+        # What has no zone is a fault of its row, and shown as it is.
+        return (value if value.tzinfo is None else value.astimezone(zone)).isoformat(sep=" ")
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
         return f"{value:f}"

@@ -9,7 +9,7 @@ import pandas as pd
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.kept_back import kept_back_told
 from billing_pipeline.defs.asset_records import plain_failures
-from billing_pipeline.defs.metadata import amounts, problems_table, table
+from billing_pipeline.defs.metadata import PREVIEW_ROWS, amounts, problems_table, table, with_amounts
 from billing_pipeline.defs.month_checks import (
     line_check_specs,
     line_checks,
@@ -121,7 +121,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         for key, relation in EXTRACTED.items():
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata=_extract_metadata(getattr(extract, relation), month),
+                metadata=_extract_metadata(getattr(extract, relation), month, billing.timezone),
                 data_version=dg.DataVersion(kept.frames[key]),
             )
         yield from relation_checks(extract, month, EXTRACTED)
@@ -191,7 +191,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         )
         yield dg.MaterializeResult(
             asset_key="invoice_lines",
-            metadata={"billing": kept.id, **_lines_metadata(billed, billing.rules.language)},
+            metadata={"billing": kept.id, **_lines_metadata(billed, billing)},
             data_version=dg.DataVersion(kept.frames["invoice_lines"]),
         )
         yield dg.MaterializeResult(
@@ -209,7 +209,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
     return [oms_extract, billed_month]
 
 
-def _extract_metadata(frame: pd.DataFrame, month: str) -> dict[str, Any]:
+def _extract_metadata(frame: pd.DataFrame, month: str, timezone: str) -> dict[str, Any]:
     own = frame[frame["month"] == month] if "month" in frame else frame
     faulty = int(own["faults"].notna().sum())
     shown = [column for column in own.columns if column not in {"faults", "month", *PERSONAL}]
@@ -217,11 +217,11 @@ def _extract_metadata(frame: pd.DataFrame, month: str) -> dict[str, Any]:
         "dagster/row_count": len(own),
         **({"rows_of_earlier_months": len(frame) - len(own)} if len(own) < len(frame) else {}),
         "rows_with_faults": faulty,
-        "first_rows": table(own, shown),
+        "first_rows": table(own, shown, timezone),
     }
 
 
-def _lines_metadata(billed: BilledMonth, language: str) -> dict[str, Any]:
+def _lines_metadata(billed: BilledMonth, billing: BillingSettings) -> dict[str, Any]:
     totals = {
         str(currency): {name: int(sums[name].sum()) for name in ("net", "vat", "gross")}
         for currency, sums in billed.totals.groupby("currency")
@@ -229,14 +229,18 @@ def _lines_metadata(billed: BilledMonth, language: str) -> dict[str, Any]:
     outcomes = billed.roster["outcome"].value_counts()
     return {
         "dagster/row_count": len(billed.lines),
-        "totals": amounts(totals, language),
+        "totals": amounts(totals, billing.rules.language),
         # In major units and as floats, for the plot over the months and nothing else.
         **{
             f"gross_{currency}": float(from_minor(total["gross"], currency))
             for currency, total in totals.items()
         },
         **{f"customers_{outcome}": int(count) for outcome, count in outcomes.items()},
-        "first_rows": table(billed.lines, LINE_COLUMNS),
+        "first_rows": table(
+            with_amounts(billed.lines.head(PREVIEW_ROWS), billing.rules.language),
+            LINE_COLUMNS,
+            billing.timezone,
+        ),
     }
 
 

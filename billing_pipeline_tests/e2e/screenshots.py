@@ -38,24 +38,50 @@ def main() -> int:
         environment = {**os.environ, "BILLING_HOME": home, "PYTHONPATH": str(QUICK_DAEMON)}
         command = Path(sys.executable).with_name("billing-pipeline")
         subprocess.run([command, "demo"], env=environment, check=True, stdout=subprocess.DEVNULL)
+        month = last_complete_month(datetime.now(UTC), "Europe/Berlin")
+        report(chromium, command, month, Path(home))
         with subprocess.Popen([command, "ui", "--port", str(port)], env=environment) as ui:
             try:
                 served = DagsterDev(f"http://127.0.0.1:{port}")
                 wait_for(served.is_loaded, "dagster dev")
                 with open_page(chromium) as page:
                     IMAGES.mkdir(parents=True, exist_ok=True)
-                    partitions(page, served.url)
+                    partitions(page, served.url, month)
                     assets(page, served.url)
+                    revenue_audit(page, served, month)
             finally:
                 ui.send_signal(signal.SIGINT)
     return 0
 
 
-def partitions(page: Page, url: str) -> None:
+def report(chromium: str, command: Path, month: str, home: Path) -> None:
+    """The top of the month's page, on a desktop and on a phone."""
+    made = home / "report.html"
+    told = [str(command), "report", month, "--language", "en", "--out", str(made)]
+    environment = {**os.environ, "BILLING_HOME": str(home)}
+    subprocess.run(told, env=environment, check=True, stdout=subprocess.DEVNULL)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for name, width, height in (("report", 1200, 1000), ("report-phone", 390, 844)):
+        with open_page(chromium, width=width, height=height) as page:
+            page.goto(made.as_uri())
+            page.screenshot(path=IMAGES / f"{name}.png")
+
+
+def revenue_audit(page: Page, served: DagsterDev, month: str) -> None:
+    """The check of `revenue_audit`: red for the month, with what is open as a table."""
+    served.backfill(["revenue_audit"], [month])
+    page.set_viewport_size({"width": 1500, "height": 1000})
+    page.goto(f"{served.url}/assets/revenue_audit?view=checks")
+    page.get_by_text("Latest execution").wait_for()
+    page.get_by_text("TASK_SUM_MISMATCH", exact=True).wait_for()
+    page.wait_for_timeout(3_000)  # descriptions and icons come last
+    page.screenshot(path=IMAGES / "revenue-audit.png")
+
+
+def partitions(page: Page, url: str, month: str) -> None:
     """The partitions of `easybill_upload`: green and red, and one of them opened."""
     page.goto(f"{url}/assets/easybill_upload?view=partitions")
     page.get_by_text("Partitions Selected").wait_for()
-    month = last_complete_month(datetime.now(UTC), "Europe/Berlin")
     page.get_by_text(SHOWN, exact=True).first.click()
     page.get_by_text(month, exact=True).first.click()
     page.get_by_text("order_number").wait_for()

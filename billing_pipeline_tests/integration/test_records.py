@@ -133,12 +133,25 @@ def test_the_failure_of_a_run_names_every_customer_who_was_not_delivered_and_why
             for entry in instance.all_logs(run.run_id)
             if entry.dagster_event is not None and entry.dagster_event.is_step_failure
         ]
+        checks = [
+            entry.dagster_event.asset_check_evaluation_data
+            for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+            if entry.dagster_event is not None
+        ]
     (failure,) = failures
     assert failure is not None
     assert failure.description is not None
     assert "Not delivered: 2" in failure.description
     assert "10024 (2026-10): PRICE_MISSING" in failure.description
     assert "10026 (2026-10): NAME_COLLISION" in failure.description
+
+    (of_all,) = (check for check in checks if check.partition is None)
+    assert of_all.description is not None
+    assert "PRICE_MISSING" not in of_all.description, "reasons are a table, not a paragraph"
+    for metadata in (of_all.metadata, failure.metadata):
+        shown = metadata["problems"]
+        assert isinstance(shown, dg.TableMetadataValue)
+        assert {row.data["customer_number"] for row in shown.records} == {"10024", "10026"}
 
 
 def run_range(installation: Installation, instance: dg.DagsterInstance, asset: dg.AssetKey | None) -> bool:
