@@ -70,15 +70,20 @@ class Notifier:
 
 
 def _taken(target: NotifyBase, alert: Alert) -> bool:
-    from apprise import NotifyFormat, NotifyType
+    from apprise import AppriseAttachment, NotifyFormat, NotifyType
+    from apprise.attachment.memory import AttachMemory
 
     with _silence():
+        files = [
+            AttachMemory(content=one.data, name=one.name, mimetype=one.mime_type) for one in alert.attachments
+        ]
         return bool(
             target.notify(
                 title=alert.title,
                 body=alert.body,
                 notify_type=NotifyType.WARNING,
                 body_format=NotifyFormat.TEXT,
+                attach=AppriseAttachment(files) if files else None,
             )
         )
 
