@@ -15,7 +15,7 @@ from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import Code
 from billing_pipeline.report.alert_text import Attachment, completion_alert
 from billing_pipeline.report.month import MonthStatus, month_status
-from billing_pipeline.report.month_report import ReportFacts, changed_customers
+from billing_pipeline.report.month_report import ReportFacts
 from billing_pipeline.report.notify import AlertNotSent
 from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.steps.wiring import BillingSettings, LedgerAt
@@ -58,11 +58,11 @@ def build_completion_sensor(settings: AlertSettings) -> dg.SensorDefinition:
 
         facts = ReportFacts.from_json(blobs.get("report_facts", report.facts_sha256))
         told_month, _, told = (context.cursor or "").partition(" ")
-        before = ReportFacts.from_json(blobs.get("report_facts", told)) if told_month == month else facts
+        before = ReportFacts.from_json(blobs.get("report_facts", told)) if told_month == month else None
         alert = completion_alert(
             status,
-            len(facts.open),
-            tuple(changed_customers(before, facts)),
+            facts,
+            before,
             Attachment(f"billing-{month}.html", blobs.get("report", report.page_sha256), "text/html"),
             settings.ui_url or "",
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from billing_pipeline.money import format_minor
 from billing_pipeline.report.month import CustomerStatus, MonthStatus
-from billing_pipeline.report.month_report import ChangedCustomer, CustomerFacts
+from billing_pipeline.report.month_report import CustomerFacts, ReportFacts, changed_customers
 from billing_pipeline.report.text import WORDS, summary_lines
 
 # A message is read on a telephone; the whole list is in `billing-pipeline status` and in the run.
@@ -124,14 +124,14 @@ def overdue_alert(status: MonthStatus, link: str = "") -> Alert | None:
 
 def completion_alert(
     status: MonthStatus,
-    open_count: int,
-    changes: Sequence[ChangedCustomer],
+    now: ReportFacts,
+    before: ReportFacts | None,
     page: Attachment,
     link: str = "",
 ) -> Alert:
     """The message about a month that is delivered as far as it will be, with its page.
 
-    `open_count`: what is open of all months. `changes`: since the message before, none where this is the first.
+    `now`: what the page tells. `before`: what the message before told, None where this is the first.
     """
     waiting = [(status.month, customer) for customer in status.needs_a_person]
     parts = ["\n".join(summary_lines(status))]
@@ -139,36 +139,40 @@ def completion_alert(
         parts.append("\n".join(["Who needs a person:", *_customer_lines(waiting)]))
     else:
         parts.append("Nobody of this month needs a person.")
-    if open_count:
+    if now.open:
         parts.append(
-            f"Open, of all months: {open_count}; `billing-pipeline status` lists it with money and remedy."
+            f"Open, of all months: {len(now.open)}; `billing-pipeline status` lists it with money and remedy."
         )
-    if changes:
-        parts.append("\n".join(["Changed since the last message:", *_change_lines(changes)]))
+    if before is not None:
+        parts.append("\n".join(["Changed since the last message:", *_change_lines(before, now)]))
     parts.append(f"The report is attached: {page.name}" + (f"\nDagster: {link}" if link else ""))
     count = len(waiting)
     who = "1 customer needs a person" if count == 1 else f"{count} customers need a person"
-    headline = "changed since the last message" if changes else "delivered"
+    headline = "delivered" if before is None else "changed since the last message"
     title = f"Billing {status.month}: {headline}" + (f", {who}" if waiting else "")
     return Alert(
         _cut(title, MOST_TITLE), _bounded("\n\n".join(parts), link or "the attached report"), (page,)
     )
 
 
-def _change_lines(changes: Sequence[ChangedCustomer]) -> Iterator[str]:
+def _change_lines(before: ReportFacts, now: ReportFacts) -> Iterator[str]:
+    changes = list(changed_customers(before, now))
     for one in changes[:NAMED_CUSTOMERS]:
         yield f"Customer {one.customer_number}: {_fact(one.before)} → {_fact(one.now)}"
     if len(changes) > NAMED_CUSTOMERS:
         yield f"... and {len(changes) - NAMED_CUSTOMERS} more customers: see the report"
+    if before.open != now.open:
+        yield f"Open: {len(now.open - before.open)} new, {len(before.open - now.open)} settled"
 
 
 def _fact(fact: CustomerFacts | None) -> str:
     if fact is None:
         return "not in the month"
-    if not fact.currency:
-        return WORDS[fact.outcome]
-    amount = format_minor(fact.gross, fact.currency, "en")
-    return f"{WORDS[fact.outcome]} {fact.order_number}, {amount} gross"
+    reasons = f" ({', '.join(fact.codes)})" if fact.codes else ""
+    file = (
+        f" {fact.order_number}, {format_minor(fact.gross, fact.currency, 'en')} gross" if fact.gross else ""
+    )
+    return f"{WORDS[fact.outcome]}{reasons}{file}"
 
 
 def unknown_alert(month: str, reason: str) -> Alert:

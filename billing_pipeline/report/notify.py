@@ -75,7 +75,9 @@ def _taken(target: NotifyBase, alert: Alert) -> bool:
 
     with _silence():
         files = [
-            AttachMemory(content=one.data, name=one.name, mimetype=one.mime_type) for one in alert.attachments
+            # apprise has left this one constructor without types.
+            AttachMemory(content=one.data, name=one.name, mimetype=one.mime_type)  # type: ignore[no-untyped-call]
+            for one in alert.attachments
         ]
         return bool(
             target.notify(

@@ -125,3 +125,17 @@ def test_nothing_is_told_while_a_delivery_is_under_way(house: House) -> None:
     house.instance.report_run_canceled(run)
     house.tick()
     assert house.mails == 1
+
+
+def test_another_reason_and_what_is_settled_are_told_as_what_has_changed(house: House) -> None:
+    house.installation.command("report", MONTH)
+    house.tick()
+    house.installation.oms.change_service("S-2", unit_price_net="10.00")
+    assert house.installation.command("run", MONTH).status == 0
+    house.installation.command("report", MONTH)
+    house.tick()
+    assert house.received.titles[-1] == "Billing 2026-10: changed since the last message"
+    body = house.received.bodies[-1]
+    assert "Customer 10024: BLOCKED (PRICE_MISSING) → delivered 2026-10-10024, " in body
+    assert "Open: 0 new, 1 settled" in body
+    assert "Nobody of this month needs a person." in body

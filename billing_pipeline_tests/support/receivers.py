@@ -77,7 +77,7 @@ def mail_server(password: str = "p4ssword-canary") -> Iterator[Received]:
             message = email.message_from_bytes(envelope.content, policy=email.policy.default)
             part = message.get_body(("plain",))
             assert part is not None
-            files = {
+            files: dict[str, Any] = {
                 f"{one.get_filename()} {one.get_content_type()}": one.get_payload(decode=True)
                 for one in message.iter_attachments()
             }
