@@ -111,16 +111,17 @@ class LedgerView:
         """The view of a ledger that has billed nothing."""
         return cls.of((), ())
 
-    def reopened(self, customer_number: str, month: str) -> LedgerView:
-        """The view as if this customer's month had not been delivered; a correction starts from it."""
+    def reopened(self, customer_numbers: Collection[str], month: str) -> LedgerView:
+        """The view as if the month of these customers had not been delivered; a correction starts from it."""
+        named = list(customer_numbers)
 
         def others(rows: pd.DataFrame) -> pd.DataFrame:
-            kept = ~((rows["customer_number"] == customer_number) & (rows["billed_month"] == month))
+            kept = ~(rows["customer_number"].isin(named) & (rows["billed_month"] == month))
             return rows[kept].reset_index(drop=True)
 
         return replace(
             self,
-            closed=self.closed - {(customer_number, month)},
+            closed=self.closed - {(number, month) for number in named},
             billed=others(self.billed),
             gone=others(self.gone),
         )

@@ -11,6 +11,8 @@ from billing_pipeline.cli.options import (
     ALL_WELL,
     NEEDS_A_PERSON,
     AsJson,
+    Customers,
+    Month,
     json_lines,
     print_json,
     print_lines,
@@ -20,6 +22,7 @@ from billing_pipeline.cli.options import (
 def add_to(app: typer.Typer) -> None:
     """Registers the commands of this module."""
     add_command(app, LOOK_INTO_IT, audit, "audit --from 2026-07 --to 2026-10")
+    add_command(app, LOOK_INTO_IT, diff, "diff 2026-10", "diff 2026-10 --customer 10023 --json")
     add_command(app, LOOK_INTO_IT, log, "log --month 2026-10 --customer 10023")
 
 
@@ -53,6 +56,23 @@ def audit(
         print_lines(open_lines(found.open, datetime.now(UTC)))
     wrong = bool(found.open) or any(one.findings for one in found.months)
     raise typer.Exit(NEEDS_A_PERSON if wrong else ALL_WELL)
+
+
+def diff(month: Month, customer: Customers = None, as_json: AsJson = False) -> None:
+    """Show what was delivered against what the OMS says now, per customer and line; nothing is written.
+
+    Exit status 1 where there is a difference. `correct` sends it.
+    """
+    from billing_pipeline.settings import load_settings
+    from billing_pipeline.steps.diff_month import diff_month
+    from billing_pipeline.steps.wiring import build_wiring
+
+    found = diff_month(build_wiring(load_settings()), month, customer or ())
+    if as_json:
+        print_json(found.as_json())
+    else:
+        print_lines(found.lines())
+    raise typer.Exit(NEEDS_A_PERSON if found.customers else ALL_WELL)
 
 
 def log(

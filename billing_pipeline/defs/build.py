@@ -10,6 +10,7 @@ import dagster as dg
 
 from billing_pipeline.defs.alert_sensors import AlertSettings, build_alert_sensors
 from billing_pipeline.defs.audit_assets import build_audit_asset
+from billing_pipeline.defs.completion_sensor import build_completion_sensor
 from billing_pipeline.defs.delivery_assets import build_delivery_assets
 from billing_pipeline.defs.draft_assets import build_draft_asset
 from billing_pipeline.defs.draft_sensor import build_draft_sensor
@@ -61,15 +62,17 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
     if can_be_noticed(settings):
         sensors.append(build_rejection_sensor())
     if settings.alert_targets:
+        alerts = AlertSettings(
+            Notifier(settings.alert_targets),
+            settings.ui_url,
+            settings.timezone,
+            settling_hours,
+            settings.deadline_hours,
+            settings.first_month,
+        )
+        sensors.append(build_completion_sensor(alerts))
         sensors += build_alert_sensors(
-            AlertSettings(
-                Notifier(settings.alert_targets),
-                settings.ui_url,
-                settings.timezone,
-                settling_hours,
-                settings.deadline_hours,
-                settings.first_month,
-            ),
+            alerts,
             partitions,
             job_names={job.name for job in run_jobs},
             assets={key for asset in assets for key in asset.keys},

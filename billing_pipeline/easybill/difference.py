@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from billing_pipeline.easybill.document import Document, DocumentLine, plain
 from billing_pipeline.money import from_minor
@@ -32,6 +33,13 @@ class LineDifference:
     before: DocumentLine | None
     after: DocumentLine | None
     fields: tuple[str, ...] = ()
+
+    @property
+    def change(self) -> Literal["added", "removed", "changed"]:
+        """What happened to the line."""
+        if self.before is None:
+            return "added"
+        return "removed" if self.after is None else "changed"
 
     def text(self, currency: str) -> str:
         """For example "line 2 (Battery change): net 150.00 → 160.00"."""

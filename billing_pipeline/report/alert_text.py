@@ -9,7 +9,9 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from billing_pipeline.money import format_minor
 from billing_pipeline.report.month import CustomerStatus, MonthStatus
+from billing_pipeline.report.month_report import CustomerFacts, ReportFacts, changed_customers
 from billing_pipeline.report.text import WORDS, summary_lines
 
 # A message is read on a telephone; the whole list is in `billing-pipeline status` and in the run.
@@ -21,11 +23,21 @@ REASON_LENGTH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a message."""
+
+    name: str
+    data: bytes
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
-    """One message: a subject line, and plain text."""
+    """One message: a subject line, plain text, and files for the targets that take any."""
 
     title: str
     body: str
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,59 @@ def overdue_alert(status: MonthStatus, link: str = "") -> Alert | None:
         f"Billing {status.month}: not delivered",
         body + (f"\n\nDagster: {link}" if link else "") + "\n",
     )
+
+
+def completion_alert(
+    status: MonthStatus,
+    now: ReportFacts,
+    before: ReportFacts | None,
+    page: Attachment,
+    link: str = "",
+) -> Alert:
+    """The message about a month that is delivered as far as it will be, with its page.
+
+    `now`: what the page tells. `before`: what the message before told, None where this is the first.
+    """
+    waiting = [(status.month, customer) for customer in status.needs_a_person]
+    parts = ["\n".join(summary_lines(status))]
+    if waiting:
+        parts.append("\n".join(["Who needs a person:", *_customer_lines(waiting)]))
+    else:
+        parts.append("Nobody of this month needs a person.")
+    if now.open:
+        parts.append(
+            f"Open, of all months: {len(now.open)}; `billing-pipeline status` lists it with money and remedy."
+        )
+    if before is not None:
+        parts.append("\n".join(["Changed since the last message:", *_change_lines(before, now)]))
+    parts.append(f"The report is attached: {page.name}" + (f"\nDagster: {link}" if link else ""))
+    count = len(waiting)
+    who = "1 customer needs a person" if count == 1 else f"{count} customers need a person"
+    headline = "delivered" if before is None else "changed since the last message"
+    title = f"Billing {status.month}: {headline}" + (f", {who}" if waiting else "")
+    return Alert(
+        _cut(title, MOST_TITLE), _bounded("\n\n".join(parts), link or "the attached report"), (page,)
+    )
+
+
+def _change_lines(before: ReportFacts, now: ReportFacts) -> Iterator[str]:
+    changes = list(changed_customers(before, now))
+    for one in changes[:NAMED_CUSTOMERS]:
+        yield f"Customer {one.customer_number}: {_fact(one.before)} → {_fact(one.now)}"
+    if len(changes) > NAMED_CUSTOMERS:
+        yield f"... and {len(changes) - NAMED_CUSTOMERS} more customers: see the report"
+    if before.open != now.open:
+        yield f"Open: {len(now.open - before.open)} new, {len(before.open - now.open)} settled"
+
+
+def _fact(fact: CustomerFacts | None) -> str:
+    if fact is None:
+        return "not in the month"
+    reasons = f" ({', '.join(fact.codes)})" if fact.codes else ""
+    file = (
+        f" {fact.order_number}, {format_minor(fact.gross, fact.currency, 'en')} gross" if fact.gross else ""
+    )
+    return f"{WORDS[fact.outcome]}{reasons}{file}"
 
 
 def unknown_alert(month: str, reason: str) -> Alert:

@@ -70,15 +70,22 @@ class Notifier:
 
 
 def _taken(target: NotifyBase, alert: Alert) -> bool:
-    from apprise import NotifyFormat, NotifyType
+    from apprise import AppriseAttachment, NotifyFormat, NotifyType
+    from apprise.attachment.memory import AttachMemory
 
     with _silence():
+        files = [
+            # apprise has left this one constructor without types.
+            AttachMemory(content=one.data, name=one.name, mimetype=one.mime_type)  # type: ignore[no-untyped-call]
+            for one in alert.attachments
+        ]
         return bool(
             target.notify(
                 title=alert.title,
                 body=alert.body,
                 notify_type=NotifyType.WARNING,
                 body_format=NotifyFormat.TEXT,
+                attach=AppriseAttachment(files) if files else None,
             )
         )
 

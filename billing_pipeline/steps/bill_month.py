@@ -149,8 +149,8 @@ def bill_part(
     past = past_of(ledger, extract, month, look_back=looked, frames=wiring.frames, billing=wiring.billing)
     if not accept_new_ids:
         require_same_identity(past, ledger)
-    for number in reopened:
-        past = past.reopened(number, month)
+    if reopened:
+        past = past.reopened(reopened, month)
     billed = bill_extract(extract, month, past, ledger=ledger, billing=wiring.billing, only_services=services)
     numbers = set(customers)
     if services:

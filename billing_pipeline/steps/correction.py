@@ -130,8 +130,7 @@ class Corrected:
         }
 
     def _other_fields(self) -> list[str]:
-        fields = self.difference.fields if self.difference else ()
-        return [field for field in fields if field not in OF_EVERY_REVISION]
+        return other_fields(self.difference) if self.difference else []
 
 
 @dataclass(frozen=True)
@@ -171,11 +170,16 @@ def work_out_correction(wiring: Wiring, month: str, customer_number: str) -> Cor
         )
     before = Document.from_json(wiring.blobs.get("document", replaced.document_sha256))
     changes = difference(before, export.file.document)
-    if not changes.lines and not set(changes.fields) - OF_EVERY_REVISION:
+    if not changes.lines and not other_fields(changes):
         raise NothingToCorrect(
             f"{month} of customer {customer_number} is as order {replaced.order_number} has it: nothing was sent"
         )
     return CorrectionDraft(replaced, billed, changes, ())
+
+
+def other_fields(changes: Difference) -> list[str]:
+    """What has changed beside the lines, and is not another with every revision."""
+    return [field for field in changes.fields if field not in OF_EVERY_REVISION]
 
 
 def _export_of(billed: Billed, wiring: Wiring, month: str, replaced: Delivery) -> CustomerExport:
@@ -193,11 +197,16 @@ def _export_of(billed: Billed, wiring: Wiring, month: str, replaced: Delivery) -
 def _last_sent(ledger: Ledger, month: str, customer_number: str) -> Delivery:
     sent = ledger.deliveries.last_sent(month).get(customer_number)
     if sent is None:
-        raise NothingToCorrect(
-            f"nothing was sent to customer {customer_number} for {month}, so there is nothing to correct: "
-            f"`billing-pipeline run {month} --customer {customer_number}` bills it"
-        )
+        raise nothing_sent(month, customer_number)
     return sent
+
+
+def nothing_sent(month: str, customer_number: str) -> NothingToCorrect:
+    """That a customer's month was not sent, so that it is billed rather than corrected."""
+    return NothingToCorrect(
+        f"nothing was sent to customer {customer_number} for {month}, so there is nothing to correct: "
+        f"`billing-pipeline run {month} --customer {customer_number}` bills it"
+    )
 
 
 def nothing_left(replaced: Delivery) -> Problem:

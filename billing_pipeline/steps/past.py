@@ -47,9 +47,9 @@ class Past:
     adjustments: tuple[AdjustmentRecord, ...]
     look_back: LookBack | None = None
 
-    def reopened(self, customer_number: str, month: str) -> Past:
-        """As if this customer's month had not been delivered."""
-        return replace(self, view=self.view.reopened(customer_number, month))
+    def reopened(self, customer_numbers: Collection[str], month: str) -> Past:
+        """As if the month of these customers had not been delivered."""
+        return replace(self, view=self.view.reopened(customer_numbers, month))
 
 
 def past_of(
@@ -95,9 +95,7 @@ def past_of(
         gone=_with_content(gone, ledger, frames, billing),
     )
     past = Past(view, months, adjustments, look_back)
-    for number in ledger.deliveries.open_corrections(month):
-        past = past.reopened(number, month)
-    return past
+    return past.reopened(list(ledger.deliveries.open_corrections(month)), month)
 
 
 def require_same_identity(past: Past, ledger: Ledger) -> None:

@@ -200,7 +200,7 @@ def test_a_month_opened_for_a_correction_is_made_of_what_the_oms_says_now() -> N
     view = ledger(
         *(billed_source(first, name) for name in ("S-1", "S-2")), closed=[(ME, MONTH), ("2", MONTH)]
     )
-    opened = view.reopened(ME, MONTH)
+    opened = view.reopened([ME], MONTH)
     assert opened.closed == {("2", MONTH)}
     now = bill(service(unit_price_net="99.00"), service("S-3"), ledger_view=opened)
     assert [(line.source_ids, line.net) for line in lines_of(now)] == [(["S-1"], 9900), (["S-3"], 15000)]

@@ -90,7 +90,7 @@ def test_what_was_delivered_cannot_be_left_out_any_more() -> None:
     omission = omit(customer_number=ME)
     again = bill(service(), ledger_view=delivered, omissions=[omission])
     assert again.lines.equals(first.lines)
-    corrected = bill(service(), ledger_view=delivered.reopened(ME, MONTH), omissions=[omission])
+    corrected = bill(service(), ledger_view=delivered.reopened([ME], MONTH), omissions=[omission])
     assert outcomes(corrected) == {ME: "omitted"}
 
 

@@ -28,12 +28,16 @@ class Received:
     titles: list[str] = field(default_factory=list)
     bodies: list[str] = field(default_factory=list)
     recipients: list[list[str]] = field(default_factory=list)
+    attachments: list[dict[str, bytes]] = field(default_factory=list)
 
-    def take(self, title: str, body: str, recipients: list[str]) -> None:
+    def take(
+        self, title: str, body: str, recipients: list[str], attachments: dict[str, bytes] | None = None
+    ) -> None:
         """One more message."""
         self.titles.append(title)
         self.bodies.append(body)
         self.recipients.append(recipients)
+        self.attachments.append(attachments or {})
 
 
 @contextmanager
@@ -73,7 +77,11 @@ def mail_server(password: str = "p4ssword-canary") -> Iterator[Received]:
             message = email.message_from_bytes(envelope.content, policy=email.policy.default)
             part = message.get_body(("plain",))
             assert part is not None
-            received.take(str(message["Subject"]), str(part.get_content()), list(envelope.rcpt_tos))
+            files: dict[str, Any] = {
+                f"{one.get_filename()} {one.get_content_type()}": one.get_payload(decode=True)
+                for one in message.iter_attachments()
+            }
+            received.take(str(message["Subject"]), str(part.get_content()), list(envelope.rcpt_tos), files)
             return "250 OK"
 
     def login(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
