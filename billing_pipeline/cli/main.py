@@ -21,6 +21,7 @@ from billing_pipeline.cli import (
     month_commands,
     report_command,
     set_up_commands,
+    upkeep_commands,
 )
 from billing_pipeline.cli.help_text import PROGRAM, GroupedHelp
 from billing_pipeline.cli.options import ALL_WELL, RUN_FAILED, USAGE
@@ -53,6 +54,7 @@ report_command.add_to(app)
 decision_commands.add_to(app)
 lookup_commands.add_to(app)
 set_up_commands.add_to(app)
+upkeep_commands.add_to(app)
 
 
 def main() -> None:
