@@ -80,8 +80,8 @@ def summary_lines(status: MonthStatus, *, language: str = "en") -> Iterator[str]
     """The counts that add up to the total, and the sums by currency."""
     counts = Counter(map(word_of, status.customers))
     parts = [f"{counts[word]} {word}" for word in (READY, *WORDS.values()) if counts[word]]
-    total = len(status.customers)
-    customers = "1 customer" if total == 1 else f"{total} customers"
+    everybody = len(status.customers)
+    customers = "1 customer" if everybody == 1 else f"{everybody} customers"
     yield f"{status.month}: {customers}" + (f" = {' + '.join(parts)}" if parts else "")
     for currency, total in status.totals.items():
         amounts = ", ".join(
