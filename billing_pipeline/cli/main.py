@@ -21,6 +21,7 @@ from billing_pipeline.cli import (
     month_commands,
     report_command,
     set_up_commands,
+    upkeep_commands,
     verify_command,
 )
 from billing_pipeline.cli.help_text import PROGRAM, GroupedHelp
@@ -55,6 +56,7 @@ decision_commands.add_to(app)
 lookup_commands.add_to(app)
 verify_command.add_to(app)
 set_up_commands.add_to(app)
+upkeep_commands.add_to(app)
 
 
 def main() -> None:

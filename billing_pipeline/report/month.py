@@ -31,6 +31,7 @@ class CustomerStatus:
     """One customer's month. Amounts are minor units of `currency`; file and amounts are empty without a file.
 
     `stands`: file and amounts are those of a delivery that stands in EASY Bill, whatever the outcome is now.
+    `is_ready`: in a dry run, the file is made and good, and nothing but that it was not sent speaks against it.
     """
 
     customer_number: str
@@ -49,6 +50,12 @@ class CustomerStatus:
     late_rows: int = 0
     reason: str = ""
     stands: bool = False
+    is_ready: bool = False
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether somebody has to see to it."""
+        return self.outcome in NEEDS_A_PERSON and not self.is_ready
 
     def as_json(self) -> dict[str, Any]:
         """The keys of 5-interfaces; what a customer without a file does not have is null."""
@@ -72,6 +79,8 @@ class CustomerStatus:
             result["late_rows"] = self.late_rows
         if self.reason:
             result["reason"] = self.reason
+        if self.is_ready:
+            result["ready"] = True
         return result
 
 
@@ -109,7 +118,7 @@ class MonthStatus:
     @property
     def needs_a_person(self) -> tuple[CustomerStatus, ...]:
         """The customers who are blocked, failed or held."""
-        return tuple(customer for customer in self.customers if customer.outcome in NEEDS_A_PERSON)
+        return tuple(customer for customer in self.customers if customer.needs_a_person)
 
     def only(self, customer_numbers: Iterable[str]) -> MonthStatus:
         """These customers; one who has no row in the month is there with nothing to bill."""

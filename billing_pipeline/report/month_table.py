@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from billing_pipeline.money import format_minor
-from billing_pipeline.report.month import NEEDS_A_PERSON, CustomerStatus
-from billing_pipeline.report.text import WORDS
+from billing_pipeline.report.month import CustomerStatus
+from billing_pipeline.report.text import word_of
 
 _STYLE: Final = {"blocked": "red", "failed": "red", "held": "yellow"}
 
@@ -27,8 +27,8 @@ def print_table(customers: Iterable[CustomerStatus], stream: TextIO, *, language
         table.add_row(
             Text(customer.customer_number, overflow="fold"),
             Text(
-                WORDS[customer.outcome],
-                style=_STYLE.get(customer.outcome, "") if customer.outcome in NEEDS_A_PERSON else "",
+                word_of(customer),
+                style=_STYLE.get(customer.outcome, "") if customer.needs_a_person else "",
             ),
             Text(customer.file, overflow="fold"),
             Text(str(customer.lines) if customer.file else ""),

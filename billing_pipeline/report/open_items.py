@@ -149,7 +149,9 @@ def draft_items(replaced: Iterable[Delivery]) -> Iterator[OpenItem]:
             one.customer_number,
             Code.DRAFT_TO_REMOVE,
             f"remove the draft{draft} of {one.order_number} ({one.file_name}) in EASY Bill: a later order replaces it; "
-            f"then `billing-pipeline release {one.order_number} --as withdrawn --reason TEXT --by NAME`",
+            f"then `billing-pipeline release {one.order_number} --as withdrawn --reason TEXT --by NAME`; with "
+            f"BILLING_EASYBILL_API_KEY set, `billing-pipeline correct {one.month} --customer {one.customer_number} "
+            "--reason TEXT --by NAME --remove-draft` does both",
             one.updated_at,
             order_number=one.order_number,
             net=one.net,

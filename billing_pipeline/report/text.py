@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from billing_pipeline.delivery.records import Event
 from billing_pipeline.money import format_minor
-from billing_pipeline.report.month import NEEDS_A_PERSON, CustomerStatus, MonthStatus
+from billing_pipeline.report.month import CustomerStatus, MonthStatus
 
 WORDS = {
     "delivered": "delivered",
@@ -18,6 +19,12 @@ WORDS = {
     "failed": "FAILED",
     "held": "HELD",
 }
+READY = "ready"
+
+
+def word_of(customer: CustomerStatus) -> str:
+    """The outcome as people read it; in a dry run a good file is ready, for nothing was to be sent."""
+    return READY if customer.is_ready else WORDS[customer.outcome]
 
 
 def shown_customers(status: MonthStatus, *, everybody: bool) -> list[CustomerStatus]:
@@ -25,7 +32,7 @@ def shown_customers(status: MonthStatus, *, everybody: bool) -> list[CustomerSta
     return [
         customer
         for customer in status.customers
-        if everybody or customer.outcome in NEEDS_A_PERSON or customer.late_rows
+        if everybody or customer.needs_a_person or customer.late_rows
     ]
 
 
@@ -57,7 +64,7 @@ def left_out_lines(status: MonthStatus, shown: int) -> Iterator[str]:
 
 def customer_line(customer: CustomerStatus, width: int, language: str) -> str:
     """One customer in one line: number, outcome, and where there is a file its name, lines and amount."""
-    line = f"{customer.customer_number:<{width}}  {WORDS[customer.outcome]:<15}"
+    line = f"{customer.customer_number:<{width}}  {word_of(customer):<15}"
     if customer.file:
         lines = "1 line" if customer.lines == 1 else f"{customer.lines} lines"
         amount = format_minor(customer.gross, customer.currency, language)
@@ -71,9 +78,10 @@ def customer_line(customer: CustomerStatus, width: int, language: str) -> str:
 
 def summary_lines(status: MonthStatus, *, language: str = "en") -> Iterator[str]:
     """The counts that add up to the total, and the sums by currency."""
-    counts = status.counts
-    parts = [f"{count} {WORDS[outcome]}" for outcome, count in counts.items() if outcome != "total" and count]
-    customers = "1 customer" if counts["total"] == 1 else f"{counts['total']} customers"
+    counts = Counter(map(word_of, status.customers))
+    parts = [f"{counts[word]} {word}" for word in (READY, *WORDS.values()) if counts[word]]
+    everybody = len(status.customers)
+    customers = "1 customer" if everybody == 1 else f"{everybody} customers"
     yield f"{status.month}: {customers}" + (f" = {' + '.join(parts)}" if parts else "")
     for currency, total in status.totals.items():
         amounts = ", ".join(

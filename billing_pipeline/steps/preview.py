@@ -6,7 +6,7 @@ Either is a billing of its own, so that neither changes what a run sends.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +21,8 @@ from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.easybill.manifest import Manifest, ManifestFile, manifest_of
 from billing_pipeline.easybill.spreadsheet import to_excel
 from billing_pipeline.oms.period import period_of
-from billing_pipeline.problems import Problem, problems_of
-from billing_pipeline.report.month import MonthStatus, month_status
+from billing_pipeline.problems import Code, Problem, problems_of
+from billing_pipeline.report.month import CustomerStatus, MonthStatus, month_status
 from billing_pipeline.settings import Settings
 from billing_pipeline.steps.bill_month import bill_part, keep
 from billing_pipeline.steps.make_files import export_of
@@ -95,7 +95,8 @@ class Preview:
         ]
         month = self.billing.month
         deliveries = self.ledger.deliveries.of_month(month)
-        return month_status(month, rows, deliveries, self.drift, self.warnings)
+        found = month_status(month, rows, deliveries, self.drift, self.warnings)
+        return replace(found, customers=tuple(map(_if_ready, found.customers)))
 
 
 def preview_month(
@@ -156,3 +157,11 @@ def dry_run(
     )
     status = preview.status()
     return status.only(preview.billing.customers) if preview.billing.customers else status
+
+
+def _if_ready(customer: CustomerStatus) -> CustomerStatus:
+    """Of one whose file is good, that it was not sent is no fault of a dry run; where one was sent, it is a change."""
+    codes = {problem.code for problem in customer.problems}
+    if customer.stands or customer.outcome != "failed" or codes != {Code.NOT_DELIVERED_YET}:
+        return customer
+    return replace(customer, problems=(), is_ready=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import uuid
 from bisect import bisect_left
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.store.blobs import sha256_of
-from billing_pipeline.store.store_files import StoreError, StoreFiles
+from billing_pipeline.store.store_files import StoredFile, StoreError, StoreFiles
 
 # They load pandera, which takes seconds: `status` reads a frame too, and answers at once.
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 ROWS_PER_GROUP: Final = 8192
 """Rows that are read together: few, so that some customers' rows are found without reading the month's."""
+
+REWRITTEN_AFTER: Final = timedelta(hours=12)
+"""So old a frame is stored anew by who makes the same one, for `prune` spares what is younger than a day."""
 
 
 class FrameMissing(PipelineError):
@@ -47,7 +51,7 @@ class FrameStore:
         return self._files.url
 
     def write(self, asset: str, month: str, frame: pd.DataFrame) -> str:
-        """Keep the frame and return the SHA-256 of its Parquet bytes. What is there already is left as it is.
+        """Keep the frame and return the SHA-256 of its Parquet bytes. What was there lately is left as it is.
 
         Raises: StoreError.
         """
@@ -61,7 +65,7 @@ class FrameStore:
         data = buffer.getvalue()
         sha256 = sha256_of(data)
         path = _path(asset, month, sha256)
-        if not self._files.has(path):
+        if not self._is_fresh(path):
             self._files.write(path, data)
         return sha256
 
@@ -98,6 +102,13 @@ class FrameStore:
         """Where the frame is, for people."""
         return self._files.place(_path(asset, month, sha256))
 
+    def _is_fresh(self, path: str) -> bool:
+        """Whether it is there, and so new that `prune` leaves it alone until the ledger names it."""
+        try:
+            return self._files.modified(path) > datetime.now(UTC) - REWRITTEN_AFTER
+        except FileNotFoundError:
+            return False
+
     def read_unversioned(self, asset: str, month: str) -> pd.DataFrame | None:
         """The one frame of asset and month that a release before 0.2 kept there, None where there is none.
 
@@ -107,6 +118,20 @@ class FrameStore:
             return _frame_of(self._files.read(f"frames/{asset}/{month}.parquet"))
         except FileNotFoundError:
             return None
+
+    def stored(self, month: str, assets: Collection[str]) -> Iterator[tuple[StoredFile, tuple[str, str]]]:
+        """The stored frames of these assets of a month: each file, with its asset and hash. Raises: StoreError."""
+        for asset in sorted(assets):
+            for file in self._files.list(f"frames/{asset}/{month}"):
+                yield file, (asset, file.path.rpartition("/")[2].removesuffix(".parquet"))
+
+    def stored_at(self, file: StoredFile) -> datetime:
+        """When it was stored, or asked for by somebody who makes the same. Raises: FileNotFoundError; StoreError."""
+        return self._files.modified(file.path)
+
+    def remove(self, file: StoredFile) -> None:
+        """The frame is gone. Raises: FileNotFoundError; StoreError."""
+        self._files.remove(file.path)
 
     def try_out(self) -> None:
         """Writes, reads back and removes a file of its own. Raises: StoreError."""

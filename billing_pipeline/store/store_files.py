@@ -14,6 +14,8 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +34,14 @@ class StoreError(PipelineError):
 
 class StoreUrlInvalid(StoreError, UsageError):
     """`BILLING_STORE_URL` names a kind of store that nobody knows, or whose client is not installed."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StoredFile:
+    """A file of the store, and its size."""
+
+    path: str
+    size_bytes: int
 
 
 class StoreFiles:
@@ -86,6 +96,25 @@ class StoreFiles:
         """The file is gone. Raises: FileNotFoundError; StoreError."""
         with self._told("remove", path):
             self._filesystem.rm_file(self._full(path))
+
+    def list(self, folder: str) -> list[StoredFile]:
+        """The files right in a folder, by path; none where it is not there. Raises: StoreError."""
+        try:
+            with self._told("list", folder):
+                found = self._filesystem.ls(self._full(folder), detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(
+            StoredFile(f"{folder}/{one['name'].rpartition('/')[2]}", int(one["size"]))
+            for one in found
+            if one["type"] == "file"
+        )
+
+    def modified(self, path: str) -> datetime:
+        """When the file was stored. Raises: FileNotFoundError; StoreError."""
+        with self._told("look at", path):
+            at: datetime = self._filesystem.modified(self._full(path))
+            return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"

@@ -138,6 +138,7 @@ def test_a_dry_run_leaves_the_records_of_the_month_and_its_status_as_they_were(
     installation.oms.change_service("S-10024-a", unit_price_net=None)
     looked = installation.command("run", MONTH, "--dry-run", "--json").json()
     assert outcomes_in(looked) == {"10023": "failed", "10024": "blocked"}
+    assert "ready" not in customer_in(looked), "a file was sent, and would be another one now"
     assert installation.command("status", MONTH, "--json").json() == before
     upload_alone(installation, CSV, UPLOAD)
     assert outcomes_in(installation.command("status", MONTH, "--json").json()) == {

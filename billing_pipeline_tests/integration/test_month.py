@@ -122,6 +122,24 @@ def test_a_dry_run_makes_and_checks_every_file_and_sends_none(installation: Inst
     assert installation.run_json(MONTH)["counts"]["delivered"] == 1
 
 
+def test_a_dry_run_says_ready_of_a_good_file_and_needs_a_person_only_for_the_others(
+    installation: Installation,
+) -> None:
+    installation.oms.customer("10024")
+    installation.oms.service("S-2", "10024", unit_price_net=None)
+    good = ("run", MONTH, "--dry-run", "--customer", "10023")
+    answer = installation.command(*good)
+    assert (answer.status, "FAILED" in answer.out, "NOT_DELIVERED_YET" in answer.out) == (0, False, False)
+    assert f"{MONTH}: 1 customer = 1 ready" in answer.out
+    told = installation.command(*good, "--json").json()
+    found = customer_in(told)
+    assert (found["outcome"], found["ready"], found["problems"]) == ("failed", True, [])
+    assert told["counts"]["total"] == told["counts"]["failed"] == 1
+    everybody = installation.command("run", MONTH, "--dry-run")
+    assert everybody.status == 1, "10024 is blocked"
+    assert "1 ready + 1 BLOCKED" in everybody.out
+
+
 def test_a_preview_is_the_file_byte_for_byte_and_leaves_no_record(
     installation: Installation, tmp_path: Path
 ) -> None:

@@ -216,6 +216,19 @@ def test_the_draft_of_an_earlier_correction_is_removed_though_nothing_has_change
     assert (orders(sandbox), installation.command("status").status) == ([SECOND], 0)
 
 
+def test_what_the_list_says_of_a_draft_to_remove_removes_it(
+    installation: Installation, sandbox: Sandbox
+) -> None:
+    assert correct(installation).status == 0
+    sandbox.import_now()
+    (item,) = installation.command("status", "--json").json()["open"]
+    assert item["code"] == Code.DRAFT_TO_REMOVE
+    (line,) = (one for one in item["message"].split("`") if one.endswith("--remove-draft"))
+    words = line.replace("TEXT", "wrong").replace("NAME", "Kim").split()
+    assert installation.command(*words[1:]).status == 0
+    assert (orders(sandbox), installation.command("status").status) == ([SECOND], 0)
+
+
 def test_where_nothing_is_left_to_bill_removing_the_draft_is_the_correction(
     installation: Installation, sandbox: Sandbox
 ) -> None:

@@ -11,8 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database, insert
-from billing_pipeline.delivery.ledger.tables import billings, extracts
+from billing_pipeline.delivery.ledger.tables import billings, deliveries, extracts, month_customers
 from billing_pipeline.delivery.records import Billing, BillingKind, ExtractRecord
+
+# Why a frame is still needed.
+DELIVERED = "a delivery was made of them"
+LAST_FILE = "the last file of a customer was made of them"
+NEWEST = "of the month's newest billing, or made after it"
 
 
 class Billings:
@@ -98,6 +103,39 @@ class Billings:
         )
         with self._db.reading() as connection:
             return [_billing(row) for row in connection.execute(query)]
+
+    def months_before(self, month: str) -> list[str]:
+        """Every month before this one of which a read is on record, the oldest first."""
+        query = sa.select(extracts.c.month).distinct().where(extracts.c.month < month)
+        with self._db.reading() as connection:
+            return list(connection.execute(query.order_by(extracts.c.month)).scalars())
+
+    def frames_named(self, month: str) -> dict[tuple[str, str], str]:
+        """Each frame of the month that the ledger names, by asset and hash, and why it is needed; "" if it is not."""
+        with self._db.reading() as connection:
+            reads = connection.execute(sa.select(extracts).where(extracts.c.month == month)).all()
+            made = connection.execute(sa.select(billings).where(billings.c.month == month)).all()
+            sent, files = (
+                set(connection.execute(sa.select(table.c.billing_id).where(table.c.month == month)).scalars())
+                for table in (deliveries, month_customers)
+            )
+        complete = max((row.id for row in made if row.kind == "complete"), default=0)
+        last_read = max((row.id for row in reads if row.kind == "complete"), default=0)
+        newest = {row.id for row in made if row.id >= complete and row.kind != "dry_run"}
+        read_of = {row.id: row.frames for row in reads}
+        whose: dict[str, list[Mapping[str, str]]] = {
+            "": [*read_of.values(), *(row.frames for row in made)],
+            NEWEST: [read_of[last_read]] if last_read else [],
+        }
+        for why, ids in ((NEWEST, newest), (LAST_FILE, files), (DELIVERED, sent)):
+            whose.setdefault(why, [])
+            for row in made:
+                if row.id in ids:
+                    whose[why] += [row.frames, read_of[row.extract_id]]
+        # The strongest reason last: it replaces those before it.
+        return {
+            frame: why for why, all_frames in whose.items() for one in all_frames for frame in one.items()
+        }
 
     def _last(self, *which: sa.ColumnElement[bool]) -> Billing | None:
         query = _WITH_EXTRACT.where(*which).order_by(billings.c.id.desc()).limit(1)
