@@ -140,6 +140,7 @@ class Rules(CustomerRules):
     seller_country: Annotated[str, AfterValidator(_as_country)]
     late_months: Annotated[int, Field(ge=0, le=36)]
     audit_day: Annotated[int, Field(ge=1, le=28)]
+    rehearsal_day: Annotated[int, Field(ge=1, le=28)]
     settling_hours: Annotated[int | None, Field(ge=0, le=27 * 24)] = None
     delivery_policy: DeliveryPolicy
     not_in_easybill: NotInEasyBill

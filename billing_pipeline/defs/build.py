@@ -17,6 +17,7 @@ from billing_pipeline.defs.draft_sensor import build_draft_sensor
 from billing_pipeline.defs.jobs import build_jobs
 from billing_pipeline.defs.month_assets import build_month_assets
 from billing_pipeline.defs.partitions import build_partitions
+from billing_pipeline.defs.rehearsal import build_rehearsal
 from billing_pipeline.defs.rejection_sensor import build_rejection_sensor
 from billing_pipeline.defs.report_assets import build_report_asset, build_report_sensor
 from billing_pipeline.defs.schedules import build_audit_schedule, build_schedule
@@ -59,6 +60,7 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
         assets.append(build_draft_asset(partitions))
         sensors.append(build_draft_sensor(jobs))
         run_jobs.append(jobs.draft_reconciliation)
+    rehearsal, rehearsal_schedule = build_rehearsal(settings, wiring.billing.rules.rehearsal_day)
     if can_be_noticed(settings):
         sensors.append(build_rejection_sensor())
     if settings.alert_targets:
@@ -74,12 +76,12 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
         sensors += build_alert_sensors(
             alerts,
             partitions,
-            job_names={job.name for job in run_jobs},
+            job_names={*(job.name for job in run_jobs), rehearsal.name},
             assets={key for asset in assets for key in asset.keys},
         )
     return dg.Definitions(
         assets=assets,
-        jobs=run_jobs,
+        jobs=[*run_jobs, rehearsal],
         schedules=[
             build_schedule(
                 jobs,
@@ -94,6 +96,7 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
                 late_months=wiring.billing.rules.late_months,
                 first_month=settings.first_month,
             ),
+            rehearsal_schedule,
         ],
         sensors=sensors,
         # A step in a process of its own would cost every run seconds; a run has one or two of them, in a row.

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from billing_pipeline.money import format_minor
+from billing_pipeline.problems import Problem
 from billing_pipeline.report.month import CustomerStatus, MonthStatus
 from billing_pipeline.report.month_report import CustomerFacts, ReportFacts, changed_customers
 from billing_pipeline.report.text import WORDS, summary_lines
@@ -173,6 +174,43 @@ def _fact(fact: CustomerFacts | None) -> str:
         f" {fact.order_number}, {format_minor(fact.gross, fact.currency, 'en')} gross" if fact.gross else ""
     )
     return f"{WORDS[fact.outcome]}{reasons}{file}"
+
+
+def rehearsal_alert(
+    status: MonthStatus, not_in_easybill: Sequence[Problem], not_asked: str, link: str = ""
+) -> Alert:
+    """The message about a month that is not over: who would be blocked if it were billed as it is now.
+
+    `not_asked`: why EASY Bill could not be asked for its customers, "" where it could, or need not.
+    """
+    waiting = [(status.month, customer) for customer in status.needs_a_person]
+    parts = ["\n".join(summary_lines(status))]
+    if waiting:
+        parts.append("\n".join(["Would be blocked:", *_customer_lines(waiting)]))
+    if not_in_easybill:
+        named = [f"Customer {one.customer_number}: {one.message}" for one in not_in_easybill]
+        more = [f"... and {len(named) - NAMED_CUSTOMERS} more"] if len(named) > NAMED_CUSTOMERS else []
+        parts.append("\n".join(["Not in EASY Bill:", *named[:NAMED_CUSTOMERS], *more]))
+    if not_asked:
+        parts.append(f"EASY Bill could not be asked whether it has the customers: {_shortened(not_asked)}")
+    count = len(
+        {customer.customer_number for _, customer in waiting}
+        | {one.customer_number for one in not_in_easybill}
+    )
+    if not count and not not_asked:
+        parts.append("Nobody would be blocked.")
+    parts.append(
+        "This is a rehearsal: nothing was sent, and the month may still change."
+        + (f"\nDagster: {link}" if link else "")
+    )
+    who = "nobody would need a person" if not count else f"{_customers(count)} would need a person"
+    return Alert(
+        f"Billing {status.month}, rehearsal: {who}", _bounded("\n\n".join(parts), link or "`preview`")
+    )
+
+
+def _customers(count: int) -> str:
+    return "1 customer" if count == 1 else f"{count} customers"
 
 
 def unknown_alert(month: str, reason: str) -> Alert:
