@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -21,11 +20,6 @@ read_migrations_once()
 # A busy machine is no reason for a property to fail.
 settings.register_profile("billing", deadline=None)
 settings.load_profile("billing")
-
-
-def pytest_xdist_auto_num_workers() -> int | None:
-    """How many workers `-n logical` starts."""
-    return on_all_cores.workers_for(os.cpu_count())
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,11 +16,13 @@ from xdist.scheduler import LoadFileScheduling
 
 # By measured time. A file that is missing here costs nothing but a longer wait at the end.
 LONGEST = (
-    "integration/test_celery.py",
-    "e2e/test_ui.py",
-    "e2e/test_backfills.py",
+    # Of two with daemons and a browser each, one beside the other, either may lose its time-outs.
     "integration/test_random_lives.py",
+    "e2e/test_backfills.py",
     "cli/test_decisions_correct.py",
+    "integration/test_celery.py",
+    "integration/test_prune.py",
+    "e2e/test_ui.py",
     "integration/test_late_rows.py",
     "test_docs_operating.py",
     "faults/test_sample.py",
@@ -64,11 +66,6 @@ ALONE = (
 ONE_BY_ONE = ("integration/test_random_lives.py",)
 
 _TESTS = Path(__file__).parents[1].name
-
-
-def workers_for(cores: int | None) -> int:
-    """Half as many again as cores: in a good fifth of its time a worker waits, for a server, a daemon or a pause."""
-    return (cores or 1) + (cores or 1) // 2
 
 
 def runs_alone(nodeid: str) -> bool:

@@ -6,14 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline_tests.support.on_all_cores import (
-    ALONE,
-    LONGEST,
-    runs_alone,
-    share_of,
-    turn_of,
-    workers_for,
-)
+from billing_pipeline_tests.support.on_all_cores import ALONE, LONGEST, runs_alone, share_of, turn_of
 
 TESTS = Path(__file__).parents[1]
 
@@ -44,8 +37,3 @@ def test_long_files_come_first_and_what_runs_alone_last() -> None:
         ALONE[0],
     )
     assert turn_of(long) < turn_of(short) < turn_of(f"{TESTS.name}/{alone}")
-
-
-@pytest.mark.parametrize(("cores", "workers"), [(None, 1), (1, 1), (2, 3), (4, 6), (8, 12)])
-def test_more_workers_than_cores_for_tests_also_wait(cores: int | None, workers: int) -> None:
-    assert workers_for(cores) == workers
