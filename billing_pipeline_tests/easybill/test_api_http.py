@@ -58,7 +58,8 @@ def test_one_step_alone_deletes_a_draft() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in ("delete_document", "DELETE_DOCUMENT")
     }
-    assert callers == {"easybill/api.py", "steps/remove_draft.py"}
+    # The sandbox answers such a call, on loopback.
+    assert callers - {"sandbox/rest.py"} == {"easybill/api.py", "steps/remove_draft.py"}
 
 
 def test_nothing_in_the_room_can_finalise_send_or_change() -> None:
