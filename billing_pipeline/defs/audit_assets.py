@@ -1,12 +1,12 @@
 """The asset `revenue_audit`: the account of a month's rows against ledger, files and drafts, and what is open of it."""
 
-import warnings
 from collections.abc import Iterator
 
 import dagster as dg
 
 from billing_pipeline.defs.asset_records import plain_failures
 from billing_pipeline.defs.metadata import open_table
+from billing_pipeline.defs.month_checks import month_check_spec
 from billing_pipeline.defs.partitions import Partitions
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.money import format_minor
@@ -22,16 +22,13 @@ NAMED = 5
 
 def build_audit_asset(partitions: Partitions) -> dg.AssetsDefinition:
     """`revenue_audit`, with the check `nothing_open`: red for a month of which something needs a person."""
-    with warnings.catch_warnings():
-        # A check with partitions is a preview feature of Dagster, and says so at every load.
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        check = dg.AssetCheckSpec(
-            NOTHING_OPEN,
-            asset=AUDIT,
-            partitions_def=partitions.months,
-            description="Every row of the month is billed, or a person has said why not. Red: the table says what is "
-            "open, since when, and what to do.",
-        )
+    check = month_check_spec(
+        NOTHING_OPEN,
+        AUDIT,
+        partitions,
+        "Every row of the month is billed, or a person has said why not. Red: the table says what is "
+        "open, since when, and what to do.",
+    )
 
     @dg.multi_asset(
         name="audited_month",

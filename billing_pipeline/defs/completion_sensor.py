@@ -9,7 +9,7 @@ from dataclasses import replace
 import dagster as dg
 
 from billing_pipeline.defs.alert_sensors import AlertSettings
-from billing_pipeline.defs.report_assets import UNFINISHED
+from billing_pipeline.defs.report_assets import delivering_job
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import Code
@@ -23,7 +23,6 @@ from billing_pipeline.steps.write_report import told_otherwise
 from billing_pipeline.store.blobs import BlobStore
 
 INTERVAL_S = 300
-JOBS_THAT_DELIVER = ("monthly_billing", "customer_delivery")
 
 
 def build_completion_sensor(settings: AlertSettings) -> dg.SensorDefinition:
@@ -42,9 +41,9 @@ def build_completion_sensor(settings: AlertSettings) -> dg.SensorDefinition:
         blobs: dg.ResourceParam[BlobStore],
         billing: dg.ResourceParam[BillingSettings],
     ) -> dg.SensorResult:
-        for name in JOBS_THAT_DELIVER:
-            if context.instance.get_runs_count(dg.RunsFilter(job_name=name, statuses=UNFINISHED)):
-                return dg.SensorResult(skip_reason=f"{name} is under way")
+        job = delivering_job(context.instance)
+        if job is not None:
+            return dg.SensorResult(skip_reason=f"{job} is under way")
         month, book = last_complete_month(utc_now(), settings.timezone), ledger.open()
         report = book.reports.last(month)
         if report is None or told_otherwise(book, billing, month) is not None:

@@ -42,7 +42,7 @@ _ON_LINES = {
 def relation_check_specs(assets: Collection[str], partitions: Partitions) -> list[dg.AssetCheckSpec]:
     """A check per relation of the OMS."""
     return [
-        _spec(
+        month_check_spec(
             VALID_ROWS,
             asset,
             partitions,
@@ -54,7 +54,10 @@ def relation_check_specs(assets: Collection[str], partitions: Partitions) -> lis
 
 def line_check_specs(partitions: Partitions) -> list[dg.AssetCheckSpec]:
     """The checks of `invoice_lines`."""
-    return [_spec(name, INVOICE_LINES, partitions, description) for name, description in _ON_LINES.items()]
+    return [
+        month_check_spec(name, INVOICE_LINES, partitions, description)
+        for name, description in _ON_LINES.items()
+    ]
 
 
 def relation_checks(extract: Extract, month: str, assets: Mapping[str, str]) -> Iterator[dg.AssetCheckResult]:
@@ -101,7 +104,8 @@ def line_checks(
     )
 
 
-def _spec(name: str, asset: str, partitions: Partitions, description: str) -> dg.AssetCheckSpec:
+def month_check_spec(name: str, asset: str, partitions: Partitions, description: str) -> dg.AssetCheckSpec:
+    """A check of an asset that is partitioned by month."""
     with warnings.catch_warnings():
         # A check with partitions is a preview feature of Dagster, and says so at every load.
         warnings.simplefilter("ignore", dg.PreviewWarning)

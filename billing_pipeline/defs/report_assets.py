@@ -1,6 +1,5 @@
 """The asset `month_report`: the month as a page, and a sensor that makes it anew once it would tell something else."""
 
-import warnings
 from collections.abc import Iterator
 
 import dagster as dg
@@ -8,6 +7,7 @@ import dagster as dg
 from billing_pipeline.defs.asset_records import plain_failures
 from billing_pipeline.defs.jobs import Jobs
 from billing_pipeline.defs.metadata import amounts, problems_table
+from billing_pipeline.defs.month_checks import month_check_spec
 from billing_pipeline.defs.partitions import Partitions
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.oms.period import last_complete_month
@@ -32,16 +32,13 @@ UNFINISHED = [
 
 def build_report_asset(partitions: Partitions) -> dg.AssetsDefinition:
     """`month_report`, with the check `nothing_unusual`, which warns and stops nothing."""
-    with warnings.catch_warnings():
-        # A check with partitions is a preview feature of Dagster, and says so at every load.
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        check = dg.AssetCheckSpec(
-            NOTHING_UNUSUAL,
-            asset=REPORT,
-            partitions_def=partitions.months,
-            description="Nobody's total, lines, prices or cancellations are far from their own past, nobody has "
-            "vanished, and nothing looks entered twice. It warns; nobody is blocked.",
-        )
+    check = month_check_spec(
+        NOTHING_UNUSUAL,
+        REPORT,
+        partitions,
+        "Nobody's total, lines, prices or cancellations are far from their own past, nobody has "
+        "vanished, and nothing looks entered twice. It warns; nobody is blocked.",
+    )
 
     @dg.multi_asset(
         name="reported_month",
@@ -97,6 +94,14 @@ def build_report_asset(partitions: Partitions) -> dg.AssetsDefinition:
     return reported_month
 
 
+def delivering_job(instance: dg.DagsterInstance) -> str | None:
+    """The job of which a run is under way that may change what a report tells; None for none."""
+    for name in ("monthly_billing", "customer_delivery"):
+        if instance.get_runs_count(dg.RunsFilter(job_name=name, statuses=UNFINISHED)):
+            return name
+    return None
+
+
 def build_report_sensor(jobs: Jobs) -> dg.SensorDefinition:
     """The sensor, running by default."""
 
@@ -113,13 +118,9 @@ def build_report_sensor(jobs: Jobs) -> dg.SensorDefinition:
         ledger: dg.ResourceParam[LedgerAt],
         billing: dg.ResourceParam[BillingSettings],
     ) -> dg.RunRequest | dg.SkipReason:
-        under_way = [
-            name
-            for name in ("monthly_billing", "customer_delivery")
-            if context.instance.get_runs_count(dg.RunsFilter(job_name=name, statuses=UNFINISHED))
-        ]
-        if under_way:
-            return dg.SkipReason(f"{under_way[0]} is under way")
+        job = delivering_job(context.instance)
+        if job is not None:
+            return dg.SkipReason(f"{job} is under way")
         month = last_complete_month(utc_now(), billing.timezone)
         told = told_otherwise(ledger.open(), billing, month)
         if told is None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+# matplotlib takes a second to load: only who draws does so.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK: Final = "#1f2933"
 BEFORE: Final = "#9fb3c8"
@@ -70,10 +74,7 @@ def outcomes_plot(counts: Mapping[str, int], names: Mapping[str, str]) -> bytes:
         return _svg(figure)
 
 
-def _svg(figure: object) -> bytes:
-    from matplotlib.figure import Figure
-
-    assert isinstance(figure, Figure)
+def _svg(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata=_WITHOUT)
     return buffer.getvalue()

@@ -101,6 +101,12 @@ def make_report(wiring: Wiring, month: str) -> MonthReport:
     items = open_list(ledger, rules, wiring.billing.first_month).items
     standing = ledger.deliveries.standing(month)
     billing = current_billing(month, ledger, wiring.frames)
+    unusual: list[Problem] = []
+    gaps: list[Problem] = []
+    if billing is not None:
+        lines = _lines(wiring, billing)
+        unusual += _unusual(wiring, ledger, billing, lines, status, history)
+        gaps += _e_invoice_gaps(wiring, billing, lines)
     report = MonthReport(
         status=status,
         made_at=datetime.now(UTC).astimezone(ZoneInfo(wiring.billing.timezone)),
@@ -109,8 +115,8 @@ def make_report(wiring: Wiring, month: str) -> MonthReport:
         history=history,
         late=tuple(ledger.deliveries.late_rows(month)),
         decisions=tuple(event for event in ledger.events.find(month=month) if event.kind == "decision"),
-        unusual=() if billing is None else tuple(_unusual(wiring, ledger, billing, status, history)),
-        e_invoice=() if billing is None else tuple(_e_invoice_gaps(wiring, billing)),
+        unusual=tuple(unusual),
+        e_invoice=tuple(gaps),
         links=_links(wiring, standing),
     )
     return _with_changes(report, wiring, ledger)
@@ -150,6 +156,7 @@ def _unusual(
     wiring: Wiring,
     ledger: Ledger,
     billing: Billing,
+    lines: pd.DataFrame,
     status: MonthStatus,
     history: dict[str, list[CustomerMonth]],
 ) -> Iterator[Problem]:
@@ -159,7 +166,6 @@ def _unusual(
     past = [one for name in months for one in history[name]]
     yield from unusual_totals(history[month], past, language)
     yield from vanished([one.customer_number for one in status.customers], past, months[-LEAST_MONTHS:])
-    lines = _lines(wiring, billing)
     before = {name: found for name in months if (found := _lines_of(wiring, ledger, name)) is not None}
     since: dict[str, str] = {}
     for one in past:
@@ -188,9 +194,9 @@ def _fees(lines: pd.DataFrame) -> Counter[str]:
     return Counter(lines.loc[lines["line_type"].isin(FEE_LINES), "customer_number"].tolist())
 
 
-def _e_invoice_gaps(wiring: Wiring, billing: Billing) -> Iterator[Problem]:
+def _e_invoice_gaps(wiring: Wiring, billing: Billing, lines: pd.DataFrame) -> Iterator[Problem]:
     customers = wiring.frames.read(CUSTOMERS, billing.month, billing.extract.frames[CUSTOMERS])
-    return e_invoice_gaps(customers, _lines(wiring, billing)[list(LINE_COLUMNS)], wiring.billing.rules)
+    return e_invoice_gaps(customers, lines[list(LINE_COLUMNS)], wiring.billing.rules)
 
 
 def _links(wiring: Wiring, standing: list[Delivery]) -> dict[str, str]:
