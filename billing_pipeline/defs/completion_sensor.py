@@ -1,7 +1,7 @@
 """The sensor that tells people that the last month is delivered as far as it will be, with its report, and tells them
 again when the report tells something else.
 
-It exists only where `BILLING_ALERT_URLS` is set. A report that somebody makes by hand tells nobody by itself.
+It exists only where `BILLING_ALERT_URLS` is set. What it tells is the newest report, whoever made it.
 """
 
 from dataclasses import replace
