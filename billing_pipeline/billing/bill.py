@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 from typing import Final
 
@@ -41,7 +41,8 @@ from billing_pipeline.billing.omissions import Omission, customer_reasons, leave
 from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.set_aside import set_aside, with_admitted
-from billing_pipeline.billing.standing import drift_of, standings_of
+from billing_pipeline.billing.slices import MOST_ROWS, concatenated, slices
+from billing_pipeline.billing.standing import drift_of, in_order_of_customers, standings_of
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_frame
 
@@ -100,16 +101,53 @@ def bill_month(
     also_wrong: Sequence[Problem] = (),
     of_every_row: bool = False,
     over_api: bool = False,
+    most_rows: int = MOST_ROWS,
 ) -> BilledMonth:
     """Bills `month` by the rules and what the ledger knows. Pure: the same input gives the same frames.
 
     `extract`: the rows of the month and of the earlier months in which late rows are looked for, with the customers of
     these rows and of the adjustments. `only_services`: bill only these services and their fees, if any are named.
     `also_wrong`: problems that were found elsewhere, and block their customers. `of_every_row`: see `standings_of`.
-    `over_api`: drafts are made through EASY Bill's API, which knows more tax types than its CSV.
+    `over_api`: drafts are made through EASY Bill's API, which knows more tax types than its CSV. `most_rows`: of a
+    slice of customers; nothing depends on it but memory.
     Raises LinesInvalid for a bug of this program; whatever is wrong with a customer's rows is a problem.
     """
-    ledger = ledger_view or LedgerView.empty()
+    parts = [
+        _bill_customers(
+            one.extract,
+            month,
+            rules,
+            timezone=timezone,
+            ledger=one.ledger,
+            omissions=omissions,
+            adjustments=one.adjustments,
+            only_services=only_services,
+            also_wrong=one.also_wrong,
+            of_every_row=of_every_row,
+            over_api=over_api,
+        )
+        for one in slices(
+            extract, ledger_view or LedgerView.empty(), list(adjustments), also_wrong, most_rows=most_rows
+        )
+    ]
+    return _joined(parts)
+
+
+def _bill_customers(
+    extract: Extract,
+    month: str,
+    rules: Rules,
+    *,
+    timezone: str,
+    ledger: LedgerView,
+    omissions: Sequence[Omission],
+    adjustments: Iterable[Adjustment],
+    only_services: Collection[str],
+    also_wrong: Sequence[Problem],
+    of_every_row: bool,
+    over_api: bool,
+) -> BilledMonth:
+    """The month of these customers; see `bill_month`."""
     customers = without_test_customers(extract.customers, extract.customers)
     read = source_rows(extract, rules, month, timezone, adjustments).pipe(with_admitted, ledger)
     rows = (
@@ -192,6 +230,20 @@ def with_billing_flags(rows: pd.DataFrame) -> pd.DataFrame:
         is_waiting=all_of(billable, waiting, kept, pc.is_valid(array(rows["month"]))),
         is_set_aside=all_of(any_of(due, waiting), kept, negation(known)),
     )
+
+
+def _joined(parts: Sequence[BilledMonth]) -> BilledMonth:
+    """One month of its slices, which are in the order of their customers.
+
+    A billed row that has another customer since is told under the one it was billed to, whose slice may be another.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    joined = {
+        field.name: concatenated([getattr(one, field.name) for one in parts]) for field in fields(BilledMonth)
+    }
+    standings = in_order_of_customers(joined["standings"])
+    return BilledMonth(**joined | {"standings": standings, "drift": problems_frame(drift_of(standings))})
 
 
 def members_of(rows: pd.DataFrame) -> list[str]:

@@ -114,6 +114,15 @@ def standings_of(
     )
 
 
+def in_order_of_customers(standings: pd.DataFrame) -> pd.DataFrame:
+    """`ROW_STANDINGS` by customer, kind and id (code points)."""
+    keys = ("customer_number", "source_kind", "source_id")
+    order = pc.sort_indices(
+        pa.table({name: array(standings[name]) for name in keys}), [(name, "ascending") for name in keys]
+    )
+    return standings.take(order.to_numpy()).reset_index(drop=True)
+
+
 def no_standings() -> pd.DataFrame:
     """`ROW_STANDINGS` of nothing."""
     frame: pd.DataFrame = ROW_STANDINGS.empty_table().to_pandas(types_mapper=pd.ArrowDtype)

@@ -117,8 +117,9 @@ def build_delivery_assets(
         correction = None if decided is None else Correction(decided.reason, decided.author)
         for month, numbers in customers_by_month(context.partition_keys).items():
             with plain_failures():
+                checked: frozenset[tuple[str, str]] = frozenset()
                 if making:
-                    exports = make_files(
+                    made = make_files(
                         numbers,
                         month,
                         billing_id=config.billing,
@@ -129,6 +130,7 @@ def build_delivery_assets(
                         run_id=context.run.run_id,
                         correcting=correction is not None,
                     )
+                    exports, checked = made.exports, made.checked
                     _record_files(records, exports, month, language)
                 else:
                     exports = stored_exports(numbers, month, ledger)
@@ -154,6 +156,7 @@ def build_delivery_assets(
                         easybill=easybill,
                         run_id=context.run.run_id,
                         month_is_over=now >= period_of(month, billing.timezone).end,
+                        checked=checked,
                         correction=correction,
                     )
                     for export, result in progress.over(results, f"{month} delivered", len(exports)):

@@ -11,11 +11,12 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 import pandas as pd
@@ -23,6 +24,7 @@ import pandera.pandas as pandera
 import pyarrow as pa
 
 from billing_pipeline import money
+from billing_pipeline.billing.arrow import constant
 from billing_pipeline.easybill.document import FORBIDDEN_IN_TEXT
 from billing_pipeline.easybill.document_columns import DocumentColumns
 from billing_pipeline.easybill.layout import FIELDS, Column, Layout, Value, shortened
@@ -134,13 +136,16 @@ def check_csv(data: bytes, documents: DocumentColumns, layout: Layout) -> list[s
     return FileChecker(documents, layout).faults(0, data)
 
 
+ROWS_AT_A_TIME: Final = 4096
+"""Rows that are compared together. A cell of a row takes ten times the memory of its bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """What a document's file says: per column of the layout the value of all rows, or one per row; and what the lines
-    and the document amount to, in minor units on the price basis."""
+    """What some rows of a document's file say: per column of the layout the value of all of them, or one for each; and
+    what the lines and the whole document amount to, in minor units on the price basis."""
 
     columns: list[Value | list[Value]]
-    line_count: int
     amounts: list[int]
     document: Mapping[str, Any]
 
@@ -154,7 +159,6 @@ class FileChecker:
         self._form = _form(layout)
         self._patterns = cell_patterns(layout)
         self._columns = [_values(documents, column) for column in layout.columns]
-        self._amounts = {basis: documents.lines[basis].to_pylist() for basis in ("net", "gross")}
         heads = ("currency", "price_basis", "net", "vat", "gross")
         self._heads = pa.table({name: documents.heads[name] for name in heads}).to_pylist()
 
@@ -171,48 +175,83 @@ class FileChecker:
                 "the file begins with a byte order mark" if has_mark else "the byte order mark is missing"
             ]
         text = text[1:] if has_mark else text
-        reasons = _form_faults(text, layout, *self._form) or self._content_faults(text, self._expected(place))
+        reasons = _form_faults(text, layout, *self._form) or self._content_faults(text, place)
         if len(reasons) > MOST_REASONS:
             reasons = [*reasons[:MOST_REASONS], f"and {len(reasons) - MOST_REASONS} more"]
         return reasons
 
-    def _expected(self, place: int) -> _Expected:
-        start, end = int(self._documents.starts[place]), int(self._documents.ends[place])
-        head = self._heads[place]
-        return _Expected(
-            [
-                values[start:end] if _is_of_line(column) else values[place]
-                for column, values in zip(self._layout.columns, self._columns, strict=True)
-            ],
-            end - start,
-            self._amounts[head["price_basis"]][start:end],
-            head,
-        )
-
-    def _content_faults(self, text: str, expected: _Expected) -> list[str]:
-        layout, basis = self._layout, expected.document["price_basis"]
+    def _content_faults(self, text: str, place: int) -> list[str]:
+        layout, document = self._layout, self._heads[place]
+        lines = int(self._documents.ends[place] - self._documents.starts[place])
+        count = 0
+        of_values: list[str] = []
+        of_amounts: list[str] = []
+        sums: dict[Decimal, int] = defaultdict(int)
         try:
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, strict=True)
-            rows = list(reader)[1:]
+            for columns in _blocks(text, layout):
+                if not self._has_form(columns):
+                    # Values that cannot be read as numbers cannot be added up either.
+                    rows = list(_rows(text, layout))
+                    return _count_faults(len(rows), lines, document, layout) + schema_faults(rows, layout)
+                expected = self._expected(place, count, len(columns[0]))
+                of_values += _value_faults(columns, expected, layout, first_row=count + 1)
+                of_amounts += _amount_faults(columns, expected, layout, sums, first_row=count + 1)
+                count += len(columns[0])
         except csv.Error as fault:
             return [f"the file cannot be read as CSV: {fault}"]
-        reasons = []
-        if not layout.takes(basis):
-            reasons.append(f"the document adds up {basis}, the layout takes only {layout.price_basis} prices")
-        if len(rows) != expected.line_count:
-            reasons.append(f"the file has {len(rows)} rows, the document {expected.line_count} lines")
-        if not expected.line_count:
-            reasons.append("the document has no lines, so there is nothing to send")
-        columns = [list(cells) for cells in zip(*rows, strict=True)] or [[] for _ in layout.columns]
-        if not all(
+        return [
+            *_count_faults(count, lines, document, layout),
+            *of_values,
+            *of_amounts,
+            *_document_faults(sums, document),
+        ]
+
+    def _has_form(self, columns: Sequence[list[str]]) -> bool:
+        return all(
             pattern.fullmatch(cell)
             for pattern, cells in zip(self._patterns, columns, strict=True)
             for cell in set(cells)
-        ):
-            # Values that cannot be read as numbers cannot be added up either.
-            return reasons + schema_faults(rows, layout)
-        reasons += _value_faults(columns, expected, layout)
-        return reasons + _total_faults(columns, expected, layout)
+        )
+
+    def _expected(self, place: int, first: int, count: int) -> _Expected:
+        """Of the rows `first` … of the document at this place, as far as it has so many lines."""
+        start = int(self._documents.starts[place]) + first
+        length = max(0, min(count, int(self._documents.ends[place]) - start))
+        head = self._heads[place]
+        return _Expected(
+            [
+                values.slice(start, length).to_pylist() if _is_of_line(column) else values[place].as_py()
+                for column, values in zip(self._layout.columns, self._columns, strict=True)
+            ],
+            self._documents.lines[head["price_basis"]].slice(start, length).to_pylist(),
+            head,
+        )
+
+
+def _rows(text: str, layout: Layout) -> Iterator[list[str]]:
+    """The rows below the header. Raises csv.Error."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=layout.delimiter, strict=True)
+    return islice(reader, 1, None)
+
+
+def _blocks(text: str, layout: Layout) -> Iterator[list[list[str]]]:
+    """The columns of the rows, `ROWS_AT_A_TIME`. Raises csv.Error."""
+    rows = _rows(text, layout)
+    while block := list(islice(rows, ROWS_AT_A_TIME)):
+        yield [list(cells) for cells in zip(*block, strict=True)]
+
+
+def _count_faults(rows: int, lines: int, document: Mapping[str, Any], layout: Layout) -> list[str]:
+    """Whether the layout takes such a document, and whether there is a row for each of its lines."""
+    reasons = []
+    basis = document["price_basis"]
+    if not layout.takes(basis):
+        reasons.append(f"the document adds up {basis}, the layout takes only {layout.price_basis} prices")
+    if rows != lines:
+        reasons.append(f"the file has {rows} rows, the document {lines} lines")
+    if not lines:
+        reasons.append("the document has no lines, so there is nothing to send")
+    return reasons
 
 
 def _form(layout: Layout) -> tuple[str, re.Pattern[str]]:
@@ -246,16 +285,17 @@ def _is_of_line(column: Column) -> bool:
     return column.source in FIELDS and FIELDS[column.source].of_line
 
 
-def _values(documents: DocumentColumns, column: Column) -> list[Value]:
+def _values(documents: DocumentColumns, column: Column) -> pa.Array:
     """What the cells of the column say: one value per document, or per line."""
     if column.source in FIELDS:
-        values: list[Value] = FIELDS[column.source].values(documents).to_pylist()
-        return values
+        return FIELDS[column.source].values(documents)
     nothing = "" if column.type == "text" else None
-    return [column.value if column.type == "constant" else nothing] * len(documents)
+    return constant(column.value if column.type == "constant" else nothing, pa.string(), len(documents))
 
 
-def _value_faults(columns: Sequence[list[str]], expected: _Expected, layout: Layout) -> list[str]:
+def _value_faults(
+    columns: Sequence[list[str]], expected: _Expected, layout: Layout, *, first_row: int
+) -> list[str]:
     """Every cell that does not say what the document says, by row; in a row, first what all rows share."""
     faults: list[tuple[int, bool, int, str]] = []
     for index, (column, cells, meant) in enumerate(
@@ -277,7 +317,9 @@ def _value_faults(columns: Sequence[list[str]], expected: _Expected, layout: Lay
                 f"row {row}, {column.name}: {shortened(cell)} is not the document's "
                 f"{shortened('' if value is None else str(value))}",
             )
-            for row, (cell, found, value) in enumerate(zip(cells, read, values, strict=False), start=1)
+            for row, (cell, found, value) in enumerate(
+                zip(cells, read, values, strict=False), start=first_row
+            )
             if found != value
         ]
     return [message for *_, message in sorted(faults)]
@@ -303,8 +345,15 @@ def _date(cell: str, layout: Layout) -> date | None:
         return None
 
 
-def _total_faults(columns: Sequence[list[str]], expected: _Expected, layout: Layout) -> list[str]:
-    """Adds up quantity times price as the receiver will, and compares with the document, line by line and in total."""
+def _amount_faults(
+    columns: Sequence[list[str]],
+    expected: _Expected,
+    layout: Layout,
+    sums: dict[Decimal, int],
+    *,
+    first_row: int,
+) -> list[str]:
+    """Quantity times price, as the receiver will have it, compared line by line, and added to the `sums` by rate."""
     minor_units = Decimal(10) ** money.exponent_of(expected.document["currency"])
 
     def number(cell: str) -> Decimal:
@@ -321,15 +370,13 @@ def _total_faults(columns: Sequence[list[str]], expected: _Expected, layout: Lay
     pairs = list(zip(quantities, prices, strict=True))
     by_pair = {pair: amount(*pair) for pair in set(pairs)}
     amounts = [by_pair[pair] for pair in pairs]
-    sums: dict[Decimal, int] = defaultdict(int)
     for rate, one in zip(rates, amounts, strict=True):
         sums[numbers[rate]] += one
-    reasons = [
+    return [
         f"row {row}: quantity times price is {found}, the line {meant} (minor units)"
-        for row, (found, meant) in enumerate(zip(amounts, expected.amounts, strict=False), start=1)
+        for row, (found, meant) in enumerate(zip(amounts, expected.amounts, strict=False), start=first_row)
         if found != meant
     ]
-    return reasons + _document_faults(sums, expected.document)
 
 
 def _document_faults(sums: dict[Decimal, int], document: Mapping[str, Any]) -> list[str]:

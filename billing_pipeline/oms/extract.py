@@ -107,6 +107,8 @@ class Window:
             ]
             kept = pc.or_(kept, pa.array([keep for keep, _ in guesses]))
             months = pc.coalesce(months, pa.array([month for _, month in guesses], TEXT))
+        if pc.all(kept).as_py():
+            return text, months
         return text.filter(kept), months.filter(kept)
 
     def _is_missed(self, relation: Relation, text: pa.Table) -> pa.ChunkedArray:
@@ -194,9 +196,12 @@ class MonthReading:
         """The month's extract with, of the earlier months, all rows of those that are `whole`, and those of the `ids`.
 
         `ids`: by relation; where they do not exist, nothing comes of it. Rows with an unreadable instant come anyway.
-        Raises the errors of `extract_month`.
+        The texts are let go as they become frames: to be asked once, as the last question. Raises the errors of
+        `extract_month`.
         """
-        parts = [self._text]
+        own, self._text = self._text, {}
+        customers = own.pop(CUSTOMERS.name)
+        parts = [own]
         for first, last in _spans(whole):
             start, end = (
                 period_of(first, self._timezone).start,
@@ -212,8 +217,8 @@ class MonthReading:
         }
         if any(wanted.values()):
             parts.append(self._rows_of(wanted))
-        text = {CUSTOMERS.name: self._text[CUSTOMERS.name]} | {
-            name: _without_twice(RELATIONS[name], [part[name] for part in parts if name in part])
+        text = {CUSTOMERS.name: customers} | {
+            name: _without_twice(RELATIONS[name], [part.pop(name) for part in parts if name in part])
             for name in _OF_SERVICES
         }
         return _extract_of_text(text, self._window, also=also)
@@ -299,8 +304,8 @@ def _without_twice(relation: Relation, parts: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(kept)
 
 
-def _extract_of_text(text: Mapping[str, pa.Table], window: Window, *, also: Collection[str] = ()) -> Extract:
-    """The extract from the text of the four relations, whose rows may be in any order."""
+def _extract_of_text(text: dict[str, pa.Table], window: Window, *, also: Collection[str] = ()) -> Extract:
+    """The extract from the text of the four relations, whose rows may be in any order; `text` is empty afterwards."""
     for name, relation in RELATIONS.items():
         validate_keys(relation, text[name])
     services_text, service_months = window.rows_of(SERVICES, "completed_at", _sorted(SERVICES, text))
@@ -330,9 +335,12 @@ def customer_numbers(source: OmsSource) -> list[str]:
     return sorted(set(typed.filter(real)["customer_number"].to_pylist()))
 
 
-def _sorted(relation: Relation, text: Mapping[str, pa.Table]) -> pa.Table:
-    """Sorted by key; rows with the same key, which is a fault, by all other cells: the order is always the same."""
-    rows = text[relation.name]
+def _sorted(relation: Relation, text: dict[str, pa.Table]) -> pa.Table:
+    """Sorted by key; rows with the same key, which is a fault, by all other cells: the order is always the same.
+
+    Taken out of `text`, so that a month is not there twice.
+    """
+    rows = text.pop(relation.name)
     columns = dict.fromkeys((*relation.key, *relation.column_names))
     if "position" in columns:
         rows = rows.append_column("number", rows["position"].cast(pa.int32()))

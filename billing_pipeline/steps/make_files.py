@@ -46,6 +46,17 @@ class Correction:
     author: str
 
 
+@dataclass(frozen=True)
+class MadeFiles:
+    """One export per customer of the month, by customer number.
+
+    `checked`: the files among them that were made and checked just now, as the SHA-256 of bytes and document.
+    """
+
+    exports: list[Export]
+    checked: frozenset[tuple[str, str]]
+
+
 def make_files(
     customer_numbers: Collection[str],
     month: str,
@@ -57,11 +68,11 @@ def make_files(
     billing: BillingSettings,
     run_id: str,
     correcting: bool = False,
-) -> list[Export]:
+) -> MadeFiles:
     """Makes and checks the file of each of these customers who is in the month, and records what came of it.
 
-    Of the billing of that number, or of the month's current one. One export per customer of the month among them, by
-    customer number; `correcting`, with the revision after the one that was sent.
+    Of the billing of that number, or of the month's current one; `correcting`, with the revision after the one that was
+    sent.
     Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
     book = ledger.open()
@@ -69,7 +80,8 @@ def make_files(
     if correcting:
         revisions |= book.deliveries.next_revisions(month)
     stored = _stored_exports(customer_numbers, month, book, blobs)
-    exports = []
+    exports: list[Export] = []
+    checked: set[tuple[str, str]] = set()
     for source, numbers in billings_to_deliver(
         customer_numbers, month, billing_id, ledger=book, frames=frames
     ):
@@ -82,15 +94,17 @@ def make_files(
             revisions=revisions,
             stored={number: export.made_of for number, export in stored.items() if export.made_of},
         )
-        exports += [
-            replace(stored[one.customer_number], billing_id=source.id, late_rows=one.late_rows)
-            if one.outcome == "as_stored"
-            else _stored(one, source, blobs)
-            for one in made
-        ]
+        for one in made:
+            if one.outcome == "as_stored":
+                export = stored[one.customer_number]
+                exports.append(replace(export, billing_id=source.id, late_rows=one.late_rows))
+                continue
+            exports.append(_stored(one, source, blobs))
+            if _has_file(exports[-1]):
+                checked.add((exports[-1].sha256, exports[-1].document_sha256))
     exports.sort(key=lambda export: export.customer_number)
     book.months.record_exports(exports, run_id)
-    return exports
+    return MadeFiles(exports, frozenset(checked))
 
 
 def _stored_exports(
@@ -129,11 +143,13 @@ def deliver_files(
     easybill: EasyBillAccount,
     run_id: str,
     month_is_over: bool,
+    checked: frozenset[tuple[str, str]] = frozenset(),
     correction: Correction | None = None,
 ) -> Iterator[tuple[Export, DeliveryResult]]:
     """Delivers each file of a month, at most once, and tells how each customer's month ended, as it becomes known.
 
-    A customer without a file has a result too. Raises: as `send_parcels`.
+    A customer without a file has a result too. `checked`: as `make_files` returned it in this run. Raises: as
+    `send_parcels`.
     """
     book = ledger.open()
     exports = list(exports)
@@ -174,7 +190,7 @@ def deliver_files(
         yield parcel.export, result
     if parcels:
         way = channel.open()
-        check = FileCheck({number: billing.layout_of(number) for number in parcels})
+        check = FileCheck({number: billing.layout_of(number) for number in parcels}, checked)
         context = DeliveryContext(book, blobs, way.destination, check, run_id)
         gate = ApprovalGate(book, blobs, frames, billing, run_id) if billing.require_approval else None
         sending = Sending(way, easybill, billing.rules, context, gate)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from billing_pipeline.billing import dispositions
 from billing_pipeline.billing.bill import BilledMonth, bill_month
 from billing_pipeline.billing.dispositions import Reconciliation, accounting_faults, reconcile
 from billing_pipeline.billing.omissions import Omission
@@ -91,7 +92,34 @@ def test_a_row_that_is_billed_twice_or_invented_is_found() -> None:
     assert "fee F-1 is billed 2 times" not in look(rows, made).faults
     assert any("their lines to" in fault or "billed 2 times" in fault for fault in look(rows, twice).faults)
     without = replace(rows, cancellation_fees=rows.cancellation_fees.head(0))
-    assert "fee F-1 is in a line and not in the extract" in look(without, made).faults
+    assert (
+        "fee F-1 is in a line of customer 10023 and not in the extract as theirs"
+        in look(without, made).faults
+    )
+
+
+def test_a_row_that_is_billed_to_two_customers_is_found_and_so_is_a_line_of_somebody_without_rows() -> None:
+    rows = month()
+    made = billed(rows)
+    nobody = pd.Series(["99999"] * len(made.lines), dtype=made.lines["customer_number"].dtype)
+    invented = made.lines.assign(customer_number=nobody)
+    other = invented[invented["line_type"] == "cancellation_fee"]
+    doubled = replace(made, lines=pd.concat([made.lines, other], ignore_index=True))
+    faults = look(rows, doubled).faults
+    assert "F-1 is billed to 2 customers" in faults
+    assert (
+        "fee F-1 is in a line of customer 99999 and not in the extract as theirs"
+        in look(rows, replace(made, lines=invented)).faults
+    )
+
+
+def test_in_portions_of_customers_the_verdict_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = month()
+    made = billed(rows)
+    off = replace(made, lines=made.lines.assign(net=made.lines["net"] + 1))
+    whole = look(rows, made), look(rows, off)
+    monkeypatch.setattr(dispositions, "ROWS_AT_A_TIME", 1)
+    assert (look(rows, made), look(rows, off)) == whole
 
 
 @pytest.mark.parametrize("rules", ['tasks = "itemised"', "group_lines = true", 'missing_price = "zero"'])

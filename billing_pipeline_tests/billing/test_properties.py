@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Any, Final
@@ -12,11 +13,21 @@ import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing_pipeline.billing.arrow import each_row
+from billing_pipeline.billing.arrow import array, each_row
 from billing_pipeline.billing.bill import BilledMonth, bill_month
+from billing_pipeline.billing.late import gone_of
+from billing_pipeline.billing.slices import MOST_ROWS
 from billing_pipeline.money import exponent_of, round_half_up, to_minor
 from billing_pipeline.oms.extract import Extract
-from billing_pipeline_tests.support.billing import MONTH, outcomes, problems_in, rules_of
+from billing_pipeline_tests.support.billing import (
+    MONTH,
+    billed_source,
+    ledger,
+    outcomes,
+    problems_in,
+    rules_of,
+    same_month,
+)
 from billing_pipeline_tests.support.frames import TIMEZONE, Row, customer, extract, fee, service, task
 
 CUSTOMERS: Final = ("10023", "10024", "é")
@@ -199,6 +210,29 @@ def test_customer_by_customer_the_month_is_the_same(month: Extract) -> None:
     for name in ("lines", "totals", "roster", "problems"):
         together = [row for part in parts for row in getattr(part, name).to_dict("records")]
         assert getattr(whole, name).to_dict("records") == together
+
+
+@PROPERTY
+@given(before=months(), month=months(), rules=st.sampled_from(sorted(RULES)), most_rows=st.integers(1, 6))
+def test_in_slices_of_customers_the_month_is_the_same(
+    before: Extract, month: Extract, rules: str, most_rows: int
+) -> None:
+    # What was billed before has the same ids: of other customers, at other prices, or gone.
+    first = billed(before, rules)
+    sources = [
+        billed_source(first, source_id, billed_month="2026-09")
+        for source_id in dict.fromkeys(one for ids in first.lines["source_ids"] for one in ids)
+    ]
+    view = ledger(*sources, closed=[(CUSTOMERS[0], "2026-09"), (CUSTOMERS[1], MONTH)])
+    present = {
+        "service": array(month.services["service_id"]),
+        "fee": array(month.cancellation_fees["fee_id"]),
+    }
+    view = replace(view, gone=gone_of(view.billed, [MONTH], present))
+    whole, sliced = (
+        billed(month, rules, ledger_view=view, most_rows=most) for most in (MOST_ROWS, most_rows)
+    )
+    assert same_month(whole, sliced)
 
 
 @PROPERTY

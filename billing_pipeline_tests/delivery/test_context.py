@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,20 @@ def test_a_file_that_is_not_is_refused_with_its_customer(made: Parcel, store: Bl
     assert {(problem.code, problem.customer_number) for problem in problems} == {
         (Code.LAYOUT_INVALID, NUMBER)
     }
+
+
+def test_what_has_passed_in_this_run_is_not_checked_again_unless_its_bytes_or_its_document_are_others(
+    made: Parcel, store: BlobStore, tmp_path: Path
+) -> None:
+    data, wrong = store.get("csv", made.export.sha256), b"no file of ours"
+    passed = frozenset({(made.export.sha256, made.export.document_sha256)})
+    without_store = replace(made, export=replace(made.export, document_sha256="0" * 64))
+    check = FileCheck({NUMBER: LAYOUT}, passed)
+    assert check.problems(made, wrong, store) != ()
+    with pytest.raises(StoreError):
+        check.problems(without_store, data, store)
+    store_of_nothing = BlobStore(tmp_path / "of nothing")
+    assert check.problems(made, data, store_of_nothing) == ()
 
 
 def test_a_file_whose_document_is_lost_cannot_be_checked(store: BlobStore) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from billing_pipeline.easybill import file_check
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.file_check import MOST_REASONS, check_csv
 from billing_pipeline.easybill.layout import load_layout
@@ -111,6 +112,22 @@ def test_every_fault_is_told_up_to_a_bound() -> None:
     reasons = check_file(render_csv(other, LAYOUT), many, LAYOUT)
     assert len(reasons) == MOST_REASONS + 1
     assert reasons[-1] == "and 50 more"
+
+
+@given(st.data())
+@settings(max_examples=100)
+def test_a_few_rows_at_a_time_the_same_is_found(data: st.DataObject) -> None:
+    rows = GOOD.split(LAYOUT.line_ending.encode())
+    mixed = data.draw(st.lists(st.sampled_from(rows[1:-1]), max_size=5))
+    start = data.draw(st.integers(len(rows[0]), len(GOOD)))
+    changed = [
+        LAYOUT.line_ending.encode().join([rows[0], *mixed, b""]),
+        GOOD[:start] + data.draw(st.sampled_from([b'"', b";", b"1", b""])) + GOOD[start + 1 :],
+    ]
+    together = [check_csv(one, STORED_LINES, LAYOUT) for one in changed]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_check, "ROWS_AT_A_TIME", 1)
+        assert [check_csv(one, STORED_LINES, LAYOUT) for one in changed] == together
 
 
 def test_rows_missing_doubled_or_swapped_are_found() -> None:

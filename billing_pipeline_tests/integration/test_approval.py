@@ -99,7 +99,7 @@ def test_the_first_of_several_chunks_names_the_manifest_of_the_whole_month(month
         blobs=wiring.blobs,
         billing=wiring.billing,
         run_id="chunk",
-    )
+    ).exports
     months.send(MONTH, exports)
     assert manifest_in(months) in months.customer(MONTH).problems[0].message
 

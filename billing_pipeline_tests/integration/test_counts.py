@@ -43,7 +43,7 @@ def bill(wiring: Wiring, month: str) -> MonthStatus:
         blobs=wiring.blobs,
         billing=wiring.billing,
         run_id="run",
-    )
+    ).exports
     for _ in deliver_files(
         exports,
         month,

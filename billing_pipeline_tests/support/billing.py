@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import TEXT, array, each_row
 from billing_pipeline.billing.bill import BilledMonth, bill_month
@@ -36,7 +38,10 @@ def bill(
     rules: str | Rules = "",
     **others: Any,
 ) -> BilledMonth:
-    """`bill_month` of these services and fees. What the view has billed of the month, and is not there, is gone."""
+    """`bill_month` of these services and fees. What the view has billed of the month, and is not there, is gone.
+
+    Of several customers also one by one: the month must be the same. (Of rows with the same id, one has the tasks.)
+    """
     read = extract(*rows, customers=customers, tasks=tasks)
     view: LedgerView = others.pop("ledger_view", None) or LedgerView.empty()
     if not len(view.gone):
@@ -46,14 +51,18 @@ def bill(
             "adjustment": pa.array([one.adjustment_id for one in others.get("adjustments", ())], TEXT),
         }
         view = replace(view, gone=gone_of(view.billed, [month], present))
-    return bill_month(
-        read,
-        month,
-        rules_of(rules) if isinstance(rules, str) else rules,
-        timezone=TIMEZONE,
-        ledger_view=view,
-        **others,
-    )
+    known = rules_of(rules) if isinstance(rules, str) else rules
+    bill_it = partial(bill_month, read, month, known, timezone=TIMEZONE, ledger_view=view, **others)
+    billed = bill_it()
+    ids, numbers = array(read.services["service_id"]), array(read.services["customer_number"])
+    if len(pc.unique(numbers)) > 1 and len(pc.unique(ids)) == len(ids) and not numbers.null_count:
+        assert same_month(billed, bill_it(most_rows=1))
+    return billed
+
+
+def same_month(one: BilledMonth, other: BilledMonth) -> bool:
+    """Whether all frames of both are the same."""
+    return all(frame.equals(getattr(other, name)) for name, frame in vars(one).items())
 
 
 def lines_of(billed: BilledMonth, customer_number: str = "10023") -> list[Any]:

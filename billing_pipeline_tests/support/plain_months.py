@@ -58,7 +58,7 @@ class PlainMonths:
             row.export.customer_number for row in self.ledger.months.customers(month)
         ]
         wiring, run_id = self.wiring, str(uuid4())
-        exports = make_files(
+        made = make_files(
             numbers,
             month,
             billing_id=billing_id,
@@ -69,9 +69,16 @@ class PlainMonths:
             run_id=run_id,
             correcting=correction is not None,
         )
-        self.send(month, exports, correction=correction)
+        self.send(month, made.exports, checked=made.checked, correction=correction)
 
-    def send(self, month: str, exports: list[Export], *, correction: Correction | None = None) -> None:
+    def send(
+        self,
+        month: str,
+        exports: list[Export],
+        *,
+        checked: frozenset[tuple[str, str]] = frozenset(),
+        correction: Correction | None = None,
+    ) -> None:
         """Sends files that were made before."""
         wiring = self.wiring
         for _ in deliver_files(
@@ -85,6 +92,7 @@ class PlainMonths:
             easybill=wiring.easybill,
             run_id=str(uuid4()),
             month_is_over=True,
+            checked=checked,
             correction=correction,
         ):
             pass

@@ -1,0 +1,126 @@
+"""A month in slices of customers, so that what is made on the way to lines never exists for the whole month at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from billing_pipeline.billing.adjustments import Adjustment
+from billing_pipeline.billing.arrow import TEXT, array, frame_of, where
+from billing_pipeline.billing.late import LedgerView
+from billing_pipeline.oms.extract import Extract
+from billing_pipeline.problems import Problem
+
+MOST_ROWS: Final = 15_000
+"""Services and fees of one slice, unless one customer alone has more."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some customers of a month, with what the ledger knows of their rows."""
+
+    extract: Extract
+    ledger: LedgerView
+    adjustments: Sequence[Adjustment]
+    also_wrong: Sequence[Problem]
+
+
+def slices(
+    extract: Extract,
+    ledger: LedgerView,
+    adjustments: Sequence[Adjustment],
+    also_wrong: Sequence[Problem],
+    *,
+    most_rows: int = MOST_ROWS,
+) -> Iterator[Slice]:
+    """The month, each customer in exactly one slice, by customer number (code point); one slice if it is small."""
+    owned = [array(frame["customer_number"]) for frame in (extract.services, extract.cancellation_fees)]
+    if sum(map(len, owned)) <= most_rows:
+        yield Slice(extract, ledger, adjustments, also_wrong)
+        return
+    others = [
+        array(extract.customers["customer_number"]),
+        array(ledger.gone["customer_number"]),
+        pa.array([one.customer_number for one in adjustments], TEXT),
+    ]
+    for numbers in in_portions(pa.concat_arrays([*owned, pc.unique(pa.concat_arrays(others))]), most_rows):
+        named = set(numbers.to_pylist())
+        part = of_customers(extract, numbers)
+        changed = [one for one in adjustments if one.customer_number in named]
+        yield Slice(
+            part,
+            _of_rows(ledger, part, changed, numbers),
+            changed,
+            [one for one in also_wrong if one.customer_number in named],
+        )
+
+
+def of_customers(extract: Extract, customer_numbers: pa.Array) -> Extract:
+    """The extract, with no rows but those of these customers."""
+    services = _of(extract.services, customer_numbers)
+    of_them = pc.is_in(array(extract.service_tasks["service_id"]), array(services["service_id"]))
+    return Extract(
+        customers=_of(extract.customers, customer_numbers),
+        services=services,
+        service_tasks=where(extract.service_tasks, of_them),
+        cancellation_fees=_of(extract.cancellation_fees, customer_numbers),
+    )
+
+
+def concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all frames, which have the same columns, each column in one chunk.
+
+    The frames are empty afterwards: they are let go column by column, for a month of lines is not to be there twice.
+    """
+    return frame_of(
+        {
+            name: pa.concat_arrays([array(frame.pop(name)) for frame in frames])
+            for name in list(frames[0].columns)
+        }
+    )
+
+
+def in_portions(owners: pa.Array, most_rows: int = MOST_ROWS) -> Iterator[pa.Array]:
+    """The customers, by number (code point), in portions of at most so many rows, or of one customer.
+
+    `owners`: the customer of each row.
+    """
+    counted = pc.value_counts(owners)
+    order = pc.sort_indices(counted.field("values"))
+    numbers = counted.field("values").take(order)
+    ends = np.cumsum(counted.field("counts").take(order).to_numpy())
+    begin = 0
+    while begin < len(numbers):
+        before = ends[begin - 1] if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + most_rows, side="right")))
+        yield numbers[begin:end]
+        begin = end
+
+
+def _of_rows(
+    ledger: LedgerView, part: Extract, adjustments: Sequence[Adjustment], customer_numbers: pa.Array
+) -> LedgerView:
+    """What the ledger knows of these rows, whoever they were billed to, and of what these customers have no more."""
+    ids = pa.concat_arrays(
+        [
+            array(part.services["service_id"]),
+            array(part.cancellation_fees["fee_id"]),
+            pa.array([one.adjustment_id for one in adjustments], TEXT),
+        ]
+    )
+    return replace(
+        ledger,
+        billed=where(ledger.billed, pc.is_in(array(ledger.billed["source_id"]), ids)),
+        census=where(ledger.census, pc.is_in(array(ledger.census["source_id"]), ids)),
+        gone=_of(ledger.gone, customer_numbers),
+    )
+
+
+def _of(frame: pd.DataFrame, customer_numbers: pa.Array) -> pd.DataFrame:
+    return where(frame, pc.is_in(array(frame["customer_number"]), customer_numbers))
