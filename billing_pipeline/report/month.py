@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from billing_pipeline.delivery.ledger.deliveries import latest_of, standing_of
-from billing_pipeline.delivery.records import SENT_STATES, Delivery, MonthCustomer, Outcome, State
+from billing_pipeline.delivery.records import SENT_STATES, Delivery, Export, MonthCustomer, Outcome, State
 from billing_pipeline.problems import Code, Problem
 
 OUTCOMES: tuple[Outcome, ...] = (
@@ -204,8 +204,8 @@ def _outcome(row: MonthCustomer, delivery: Delivery | None) -> tuple[Outcome, tu
     """What stands for the customer's month, and why.
 
     What is held stays held whatever a later export says, and so does what was sent and of which EASY Bill shows
-    another draft, or none. Otherwise the last delivery's word stands if it spoke of the last export, and without one
-    the export's own; a file that was made and not sent has failed to arrive.
+    another draft, or none. Otherwise the last delivery's word stands if it spoke of the last export and the delivery
+    has not moved since, and without one the export's own; a file that was made and not sent has failed to arrive.
     """
     number = row.export.customer_number
     if delivery is not None and (delivery.state is State.HELD or delivery.held_code is not None):
@@ -217,9 +217,8 @@ def _outcome(row: MonthCustomer, delivery: Delivery | None) -> tuple[Outcome, tu
                 source_id=delivery.order_number,
             ),
         )
-    spoken = row.delivery_outcome
-    if spoken is not None and row.delivered_at is not None and row.delivered_at >= row.exported_at:
-        return spoken, row.delivery_problems
+    if row.delivery_outcome is not None and _is_of_now(row, delivery):
+        return row.delivery_outcome, row.delivery_problems
     export_outcome = row.export.outcome
     # Until an export, or a delivery, has spoken anew, what was sent stands.
     if delivery is not None and delivery.state in SENT_STATES:
@@ -227,13 +226,32 @@ def _outcome(row: MonthCustomer, delivery: Delivery | None) -> tuple[Outcome, tu
         if export_outcome != "blocked" and not other_bytes:
             return "delivered", ()
     if export_outcome == "to_bill" or export_outcome == "rendered":
-        return "failed", (
-            Problem(
-                Code.NOT_DELIVERED_YET,
-                number,
-                f"the file of {row.export.month} is not sent yet: run "
-                f"`billing-pipeline run {row.export.month} --customer {number}`, or materialize easybill_upload",
-                source_id=row.export.order_number,
-            ),
-        )
+        return "failed", (_not_delivered_yet(row.export, delivery),)
     return export_outcome, row.export.problems
+
+
+def _is_of_now(row: MonthCustomer, delivery: Delivery | None) -> bool:
+    """Whether how the last delivery ended was told after the last export, and after what the delivery itself says.
+
+    A run that dies in between leaves an older run's word behind.
+    """
+    told_at = row.delivered_at
+    if told_at is None or told_at < row.exported_at:
+        return False
+    if delivery is None:
+        return True
+    # A draft that is read back changes what was sent long ago, and says nothing about how the month ended.
+    moved_at = delivery.published_at if delivery.state in SENT_STATES else delivery.updated_at
+    return moved_at is None or moved_at <= told_at
+
+
+def _not_delivered_yet(export: Export, delivery: Delivery | None) -> Problem:
+    run = f"`billing-pipeline run {export.month} --customer {export.customer_number}`"
+    if delivery is not None and delivery.state is State.COMMITTING:
+        message = (
+            f"the file of {export.month} was being published, and whether it arrived is not known yet: {run} finds "
+            "out, and sends nothing twice"
+        )
+    else:
+        message = f"the file of {export.month} is not sent yet: run {run}, or materialize easybill_upload"
+    return Problem(Code.NOT_DELIVERED_YET, export.customer_number, message, source_id=export.order_number)

@@ -19,6 +19,7 @@ from billing_pipeline.report.text import month_lines
 
 EXPORTED = datetime(2026, 11, 1, 5, 0, tzinfo=UTC)
 LATER = EXPORTED + timedelta(minutes=1)
+SENT = LATER - timedelta(seconds=1)
 
 EXPORT = Export(
     month="2026-10",
@@ -59,7 +60,7 @@ def delivery(state: State = State.PUBLISHED, **changes: Any) -> Delivery:
     """A delivery of `EXPORT`; what the report does not read is empty."""
     values: dict[str, Any] = {field.name: "" for field in fields(Delivery)}
     values |= {name: value for name, value in asdict(EXPORT).items() if name in values}
-    values |= {"revision": 1, "state": state, "held_code": None}
+    values |= {"revision": 1, "state": state, "held_code": None, "updated_at": SENT, "published_at": SENT}
     return Delivery(**(values | changes))
 
 
@@ -147,6 +148,41 @@ def test_a_delivery_that_spoke_before_the_last_export_is_not_its_word() -> None:
     stale = replace(row(spoken="delivered"), delivered_at=EXPORTED - timedelta(days=1))
     changed = replace(stale, export=replace(EXPORT, sha256="c" * 64))
     assert outcome_of([changed], [delivery()]).outcome == "failed"
+
+
+FAILED = Problem(Code.DELIVERY_FAILED, "10023", "the disk of the server was full")
+
+
+@pytest.mark.parametrize("state", [State.PUBLISHED, State.CONSUMED, State.CONFIRMED])
+def test_what_was_published_after_a_failure_was_told_reads_as_delivered(state: State) -> None:
+    sent = delivery(state, published_at=LATER + timedelta(seconds=1))
+    customer = outcome_of([row(spoken="failed", problems=(FAILED,))], [sent])
+    assert (customer.outcome, customer.problems, customer.stands) == ("delivered", (), True)
+
+
+@pytest.mark.parametrize("spoken", ["blocked", "held"])
+def test_what_was_told_after_a_file_was_published_stands_whatever_the_delivery_notes_later(
+    spoken: Outcome,
+) -> None:
+    confirmed = delivery(State.CONFIRMED, updated_at=LATER + timedelta(days=1))
+    customer = outcome_of([row(spoken=spoken, problems=(PRICE,))], [confirmed])
+    assert (customer.outcome, customer.problems) == (spoken, (PRICE,))
+
+
+@pytest.mark.parametrize("state", [State.PLANNED, State.UPLOADING, State.COMMITTING])
+def test_a_run_that_died_after_a_failure_was_told_no_longer_has_its_reason(state: State) -> None:
+    taken = delivery(state, updated_at=LATER + timedelta(seconds=1), published_at=None)
+    customer = outcome_of([row(spoken="failed", problems=(FAILED,))], [taken])
+    assert customer.outcome == "failed"
+    assert [problem.code for problem in customer.problems] == [Code.NOT_DELIVERED_YET]
+
+
+def test_of_a_file_that_was_being_published_nobody_says_that_it_was_not_sent() -> None:
+    customer = outcome_of([row()], [delivery(State.COMMITTING, published_at=None)])
+    (problem,) = customer.problems
+    assert "not sent yet" not in problem.message
+    assert "whether it arrived is not known" in problem.message
+    assert "billing-pipeline run 2026-10 --customer 10023" in problem.message
 
 
 def test_a_second_run_of_a_month_reads_unchanged_with_the_amounts_of_what_went_out() -> None:
