@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +19,9 @@ hear_interrupts()
 keep_temporary_files_in_memory()
 read_migrations_once()
 
+# Where nothing imports these, a test or two shall not wait for Dagster.
+_MAKE_HOMES = {"dagster", "billing_pipeline_tests.support.installation"}
+
 # A busy machine is no reason for a property to fail.
 settings.register_profile("billing", deadline=None)
 settings.load_profile("billing")
@@ -24,6 +29,17 @@ settings.load_profile("billing")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(on_all_cores)
+
+
+def pytest_collection_finish() -> None:
+    """All that the tests import is there by now."""
+    if not _MAKE_HOMES.isdisjoint(sys.modules):
+        from billing_pipeline_tests.support.databases_once import begin_databases_as_copies
+
+        begin_databases_as_copies()
+    # Some millions of objects that live as long as the session: not to be looked through again and again.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -56,6 +57,18 @@ class Containers:
                 process.terminate()
                 process.wait(60)
 
+    def wait_until_it_listens(self, port: str) -> None:
+        """Before it does, its health check is a process a second that takes what it needs to start."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", int(self.ports[port])), timeout=5).close()
+            except OSError:
+                assert time.monotonic() < deadline, f"nobody listens on {port}"
+                time.sleep(0.2)
+            else:
+                return
+
     def wait_until_healthy(self, check: list[str]) -> None:
         deadline = time.monotonic() + START_SECONDS
         command = [self.mapped(word) for word in check]
@@ -102,6 +115,7 @@ def test_the_processes_find_each_other_and_say_that_they_are_well(containers: Co
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
     with ExitStack() as stack:
         stack.enter_context(containers.running(from_dockerfile("CMD")))
+        containers.wait_until_it_listens("4000")
         containers.wait_until_healthy(from_dockerfile("HEALTHCHECK"))
         for name in ("daemon", "webserver"):
             stack.enter_context(containers.running(services[name]["command"]))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from billing_pipeline.steps.wiring import build_wiring
 from billing_pipeline_tests.support.installation import Installation
 
 PAGE = Path(__file__).parents[1] / "docs" / "operating.md"
@@ -47,10 +49,16 @@ def steps() -> list[str]:
     ]
 
 
-def run(house: Installation, line: str) -> subprocess.CompletedProcess[str]:
+def run(house: Installation, line: str) -> tuple[int, str]:
+    """Its exit status, and all that it said. Ours run in this process: to start two dozen takes a minute."""
+    if line.startswith("billing-pipeline "):
+        answer = house.command(*shlex.split(line)[1:])
+        # As a process leaves it that has ended: the home may be saved now, or removed.
+        house.do(build_wiring).ledger.open().close()
+        return answer.status, answer.out + answer.err
     programs = Path(sys.executable).parent
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BILLING_", "DAGSTER"))}
-    return subprocess.run(
+    done = subprocess.run(
         line,
         shell=True,
         cwd=house.folder,
@@ -60,10 +68,12 @@ def run(house: Installation, line: str) -> subprocess.CompletedProcess[str]:
             "DAGSTER_HOME": str(house.home / "dagster"),
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=120,
     )
+    return done.returncode, done.stdout
 
 
 def test_each_console_step_does_what_the_page_says(house: Installation) -> None:
@@ -75,10 +85,9 @@ def test_each_console_step_does_what_the_page_says(house: Installation) -> None:
             house.oms.change_service("S-10-10024", unit_price_net="150.00")
             mended = True
             continue
-        answer = run(house, line)
-        expected = 1 if line in NEEDS_A_PERSON and not mended else 0
-        assert answer.returncode == expected, f"{line}\n{answer.stdout}\n{answer.stderr}"
-    last = run(house, "billing-pipeline status 2026-10").stdout
+        status, said = run(house, line)
+        assert status == (1 if line in NEEDS_A_PERSON and not mended else 0), f"{line}\n{said}"
+    _, last = run(house, "billing-pipeline status 2026-10")
     assert "2 customers = 2 unchanged" in last
     assert sorted(house.files()) == [
         f"easybill_2026-{month}_{number}.csv" for month in ("08", "09", "10") for number in ("10023", "10024")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline_tests.support.installation import Installation, customer_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 SIGNED = ("--reason", "goodwill", "--by", "Kim")
@@ -36,7 +37,7 @@ def test_an_adjustment_is_a_row_on_the_invoice_and_lowers_the_total(installation
     )
     preview = installation.command("preview", MONTH, "--customer", "10023")
 
-    customer = customer_in(installation.run_json(MONTH))
+    customer = customer_in(run_plainly(installation, MONTH))
 
     assert (customer["lines"], customer["net"], customer["gross"]) == (2, 14000, 16660)
     file = installation.files()["easybill_2026-10_10023.csv"]
@@ -48,7 +49,7 @@ def test_a_customer_with_nothing_but_an_adjustment_is_billed_with_their_address(
     installation: Installation,
 ) -> None:
     add(installation, "10024", "--price", "10")
-    result = installation.run_json(MONTH)
+    result = run_plainly(installation, MONTH)
     assert customer_in(result, "10024")["gross"] == 1190
     assert '"Only a discount GmbH"' in installation.files()["easybill_2026-10_10024.csv"]
 
@@ -83,7 +84,7 @@ def test_it_can_be_changed_deleted_and_brought_back_until_it_is_billed(installat
     assert "adjustment 1 is deleted; `adjust undo 1` first" in refused.err
     installation.command("adjust", "undo", "1", *SIGNED)
 
-    assert customer_in(installation.run_json(MONTH))["net"] == 13000
+    assert customer_in(run_plainly(installation, MONTH))["net"] == 13000
     (listed,) = installation.command("adjust", "list", MONTH, "--json").json()["adjustments"]
     assert (listed["version"], listed["unit_price_net"], listed["billed_by"]) == (4, "-20", "2026-10-10023")
 
@@ -91,7 +92,7 @@ def test_it_can_be_changed_deleted_and_brought_back_until_it_is_billed(installat
         answer = installation.command("adjust", *change, *SIGNED)
         assert answer.status == 2
         assert "adjustment 1 is billed by order 2026-10-10023 and can no longer change" in answer.err
-    assert customer_in(installation.run_json(MONTH))["outcome"] == "unchanged"
+    assert customer_in(run_plainly(installation, MONTH))["outcome"] == "unchanged"
     actions = [event.action for event in installation.ledger.events.find() if event.kind == "decision"]
     assert actions == ["adjust add", "adjust edit", "adjust delete", "adjust undo"]
 
@@ -99,7 +100,7 @@ def test_it_can_be_changed_deleted_and_brought_back_until_it_is_billed(installat
 def test_a_month_that_is_closed_takes_no_adjustment_and_the_month_that_is_offered_bills_it(
     installation: Installation,
 ) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     answer = installation.command("adjust", "add", MONTH, "--customer", "10023", *DISCOUNT, *SIGNED)
     assert answer.status == 2
     assert "2026-10 is closed for customer 10023: order 2026-10-10023 has been sent" in answer.err
@@ -112,13 +113,13 @@ def test_a_month_that_is_closed_takes_no_adjustment_and_the_month_that_is_offere
 def test_where_nothing_was_sent_an_adjustment_can_still_be_added_and_is_billed_there(
     installation: Installation,
 ) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     positive = [
         "--price" if part == "--price" else "10" if part.startswith("-10") else part for part in DISCOUNT
     ]
     added = installation.command("adjust", "add", MONTH, "--customer", "10024", *positive, *SIGNED)
     assert added.status == 0
-    assert customer_in(installation.run_json(MONTH), "10024")["net"] == 1000
+    assert customer_in(run_plainly(installation, MONTH), "10024")["net"] == 1000
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from billing_pipeline.delivery.records import State
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 SIGNED = ("--reason", "wrong price", "--by", "Kim")
@@ -66,7 +67,7 @@ def test_a_correction_is_the_next_revision_and_names_the_draft_to_remove(install
     )
     file = installation.files()["easybill_2026-10_10023_r2.csv"]
     assert file.count('"2026-10-10023-r2"') == 1
-    result = installation.run_json(MONTH)
+    result = run_plainly(installation, MONTH)
     assert outcomes_in(result) == {"10023": "unchanged", "10024": "unchanged"}
     assert (customer_in(result)["revision"], customer_in(result)["gross"]) == (2, 19040)
     (event,) = [event for event in installation.ledger.events.find() if event.action == "correct"]
@@ -105,14 +106,14 @@ def test_a_correction_of_a_correction_is_the_third_revision(installation: Instal
         status, out, _ = correct(installation)
         assert status == 0
         assert out.startswith(f"2026-10-10023-r{revision} for 2026-10-10023")
-    assert customer_in(installation.run_json(MONTH))["net"] == 20000
+    assert customer_in(run_plainly(installation, MONTH))["net"] == 20000
 
 
 def test_a_late_row_comes_with_the_correction_and_not_again_with_the_next_month(
     installation: Installation,
 ) -> None:
     installation.oms.service("S-late", "10023", unit_price_net="5.00", completed_at="2026-10-30T08:00:00Z")
-    assert customer_in(installation.run_json(MONTH))["late_rows"] == 1
+    assert customer_in(run_plainly(installation, MONTH))["late_rows"] == 1
     assert "new: line 3" in correct(installation)[1]
     assert installation.command("preview", "2026-11").out == ""
 
@@ -175,7 +176,7 @@ def test_a_correction_whose_upload_fails_goes_on_with_the_next_run(installation:
 
     # Until it has arrived, what it will drop or keep can be billed by nobody else.
     assert installation.command("preview", "2026-11").out == ""
-    result = installation.run_json(MONTH)
+    result = run_plainly(installation, MONTH)
     assert outcomes_in(result) == {"10023": "delivered", "10024": "unchanged"}
     assert (customer_in(result)["order_number"], customer_in(result)["net"]) == ("2026-10-10023-r2", 16000)
     assert len(installation.files()) == 3
@@ -188,18 +189,18 @@ def test_a_correction_that_cannot_be_made_any_more_leaves_what_was_sent(installa
     correct(installation)
     shutil.move(away, installation.inbox)
     installation.oms.change_service("S-1", unit_price_net=None)
-    assert customer_in(installation.run_json(MONTH))["outcome"] == "blocked"
+    assert customer_in(run_plainly(installation, MONTH))["outcome"] == "blocked"
     assert installation.command("preview", "2026-11").out == ""
     installation.oms.change_service("S-1", unit_price_net="150.00")
 
-    result = installation.run_json(MONTH)
+    result = run_plainly(installation, MONTH)
     assert (customer_in(result)["outcome"], customer_in(result)["revision"]) == ("unchanged", 1)
     assert len(installation.files()) == 2
 
 
 def test_a_difference_that_is_accepted_is_unchanged_from_then_on(installation: Installation) -> None:
     installation.oms.change_service("S-1", unit_price_net="160.00")
-    held = customer_in(installation.run_json(MONTH))
+    held = customer_in(run_plainly(installation, MONTH))
     assert held["outcome"] == "held"
     (problem,) = held["problems"]
     assert "net 180.00 → 190.00 EUR" in problem["message"]
@@ -210,7 +211,7 @@ def test_a_difference_that_is_accepted_is_unchanged_from_then_on(installation: I
     )
 
     assert released.out == "2026-10-10023 counts as delivered, as it was sent\n"
-    result = installation.run_json(MONTH)
+    result = run_plainly(installation, MONTH)
     assert (customer_in(result)["outcome"], customer_in(result)["net"]) == ("unchanged", 18000)
     log = installation.command("log", "--customer", "10023").out
     assert "decision release as delivered: success  Ann: as agreed" in log
@@ -220,10 +221,10 @@ def test_a_customer_whose_rows_all_vanished_is_held_until_a_person_says_so(
     installation: Installation,
 ) -> None:
     installation.oms.remove_service("S-3")
-    held = customer_in(installation.run_json(MONTH), "10024")
+    held = customer_in(run_plainly(installation, MONTH), "10024")
     assert (held["outcome"], held["problems"][0]["code"]) == ("held", "CHANGED_AFTER_DELIVERY")
     assert "gone: line 1 (Battery change service), net 150.00" in held["problems"][0]["message"]
-    assert customer_in(installation.run_json(MONTH), "10024")["outcome"] == "held"
+    assert customer_in(run_plainly(installation, MONTH), "10024")["outcome"] == "held"
     taken(installation, "10024")
     answer = installation.command("correct", MONTH, "--customer", "10024", *SIGNED)
     assert answer.status == 1
@@ -232,7 +233,7 @@ def test_a_customer_whose_rows_all_vanished_is_held_until_a_person_says_so(
     released = installation.command("release", "2026-10-10024", "--as", "delivered", *SIGNED)
 
     assert released.status == 0
-    assert customer_in(installation.run_json(MONTH), "10024")["outcome"] == "unchanged"
+    assert customer_in(run_plainly(installation, MONTH), "10024")["outcome"] == "unchanged"
 
 
 def test_what_was_never_received_is_sent_after_all(tmp_path: Path) -> None:
@@ -240,17 +241,17 @@ def test_what_was_never_received_is_sent_after_all(tmp_path: Path) -> None:
     installation.oms.customer("10023")
     installation.oms.service("S-1", "10023")
     (installation.inbox / "easybill_2026-10_10023.csv").write_text("somebody else's")
-    held = customer_in(installation.run_json(MONTH))
+    held = customer_in(run_plainly(installation, MONTH))
     assert (held["outcome"], held["problems"][0]["code"]) == ("held", "NAME_COLLISION")
     (installation.inbox / "easybill_2026-10_10023.csv").unlink()
-    assert customer_in(installation.run_json(MONTH))["outcome"] == "held"
+    assert customer_in(run_plainly(installation, MONTH))["outcome"] == "held"
 
     released = installation.command("release", "2026-10-10023", "--as", "send", *SIGNED)
 
     assert released.out == (
         "2026-10-10023 is no longer held: `billing-pipeline run 2026-10 --customer 10023` sends it\n"
     )
-    assert customer_in(installation.run_json(MONTH))["outcome"] == "delivered"
+    assert customer_in(run_plainly(installation, MONTH))["outcome"] == "delivered"
     found = installation.ledger.deliveries.of_order("2026-10-10023")
     assert found is not None
     assert found.state is State.PUBLISHED

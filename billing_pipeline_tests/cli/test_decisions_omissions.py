@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 SIGNED = ("--reason", "billed by hand", "--by", "Kim")
@@ -35,12 +36,12 @@ def test_a_customer_left_out_is_counted_with_the_reason_and_gets_no_file(install
     assert list(installation.files()) == ["easybill_2026-10_10023.csv"]
     removed = installation.command("omit", "remove", "1", "--reason", "they pay", "--by", "Ann")
     assert removed.out.endswith("; removed: they pay (Ann)\n")
-    assert outcomes_in(installation.run_json(MONTH)) == {"10023": "unchanged", "10024": "delivered"}
+    assert outcomes_in(run_plainly(installation, MONTH)) == {"10023": "unchanged", "10024": "delivered"}
 
 
 def test_a_service_left_out_is_not_on_the_invoice_and_never_comes_late(installation: Installation) -> None:
     installation.command("omit", "add", MONTH, "--service", "S-10023-2", *SIGNED)
-    result = installation.run_json(MONTH)
+    result = run_plainly(installation, MONTH)
     assert customer_in(result)["net"] == 15000
     assert customer_in(result, "10024")["net"] == 18000
 
@@ -111,13 +112,13 @@ def test_what_cannot_be_decided_is_a_usage_error_of_one_line(
 
 
 def test_what_was_sent_before_stays_sent_until_it_is_corrected(installation: Installation) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     answer = installation.command("omit", "add", MONTH, "--customer", "10024", *SIGNED)
     assert "order 2026-10-10024 has billed it, and stands: the omission takes effect" in answer.err
-    assert outcomes_in(installation.run_json(MONTH)) == {"10023": "unchanged", "10024": "unchanged"}
+    assert outcomes_in(run_plainly(installation, MONTH)) == {"10023": "unchanged", "10024": "unchanged"}
 
     installation.command("omit", "add", MONTH, "--service", "S-10023-2", *SIGNED)
-    assert outcomes_in(installation.run_json(MONTH))["10023"] == "unchanged"
+    assert outcomes_in(run_plainly(installation, MONTH))["10023"] == "unchanged"
     corrected = installation.command("correct", MONTH, "--customer", "10023", *SIGNED)
     assert "gone: line 2 (Battery change service), net 30.00" in corrected.out
     again = installation.command("correct", MONTH, "--customer", "10024", *SIGNED)

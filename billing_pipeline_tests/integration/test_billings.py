@@ -24,6 +24,7 @@ from billing_pipeline.launch.run_month import run_month
 from billing_pipeline.settings import Settings
 from billing_pipeline.store.frames import EXTRACTED
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import PlainMonths
 
 MONTH = "2026-10"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -31,7 +32,10 @@ Item = TypeVar("Item")
 
 
 def two_services_each(folder: Path, **settings: str) -> Installation:
-    installation = Installation(folder, **settings)
+    return filled(Installation(folder, **settings))
+
+
+def filled(installation: Installation) -> Installation:
     for number in ("10023", "10024"):
         installation.oms.customer(number)
         for name in ("a", "b"):
@@ -217,7 +221,7 @@ def test_the_same_month_billed_again_leaves_no_further_frame_in_the_store(instal
     assert all("/oms_" not in str(path) or "/oms_look_back/" in str(path) for path in new)
 
 
-def made_by(installation: Installation, monkeypatch: pytest.MonkeyPatch, *options: str) -> list[str]:
+def made_by(months: PlainMonths, monkeypatch: pytest.MonkeyPatch, *customers: str) -> list[str]:
     """The customers whose files a run of the month renders."""
     rendered: list[str] = []
 
@@ -227,16 +231,18 @@ def made_by(installation: Installation, monkeypatch: pytest.MonkeyPatch, *option
 
     with monkeypatch.context() as patch:
         patch.setattr(export, "render_files", note)
-        installation.run_json(MONTH, *options)
+        months.run(MONTH, customers=customers)
     return sorted(rendered)
 
 
 def test_a_month_that_is_run_again_renders_only_what_has_changed_or_is_not_stored(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert made_by(installation, monkeypatch) == ["10023", "10024"]
+    months = PlainMonths(tmp_path)
+    installation = filled(months.installation)
+    assert made_by(months, monkeypatch) == ["10023", "10024"]
     before = {row.export.customer_number: row.export for row in installation.ledger.months.customers(MONTH)}
-    assert made_by(installation, monkeypatch) == []
+    assert made_by(months, monkeypatch) == []
     after = {row.export.customer_number: row.export for row in installation.ledger.months.customers(MONTH)}
     assert {
         number: replace(one, billing_id=before[number].billing_id) for number, one in after.items()
@@ -244,12 +250,12 @@ def test_a_month_that_is_run_again_renders_only_what_has_changed_or_is_not_store
     assert after["10023"].billing_id != before["10023"].billing_id
 
     installation.oms.change_service("S-10024-b", service_name="Another service")
-    assert made_by(installation, monkeypatch) == ["10024"]
+    assert made_by(months, monkeypatch) == ["10024"]
 
     (installation.home / "store" / "csv" / before["10023"].sha256[:2] / before["10023"].sha256).unlink()
-    assert made_by(installation, monkeypatch) == ["10023"]
-    assert made_by(installation, monkeypatch) == []
+    assert made_by(months, monkeypatch) == ["10023"]
+    assert made_by(months, monkeypatch) == []
     document = before["10023"].document_sha256
     (installation.home / "store" / "document" / document[:2] / document).unlink()
-    assert made_by(installation, monkeypatch) == ["10023"]
-    assert made_by(installation, monkeypatch, "--customer", "10023") == []
+    assert made_by(months, monkeypatch) == ["10023"]
+    assert made_by(months, monkeypatch, "10023") == []

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from billing_pipeline_tests.support.installation import command_in
+
 
 def demo(folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BILLING_")}
@@ -48,14 +50,14 @@ def test_the_demo_bills_its_month_and_a_second_one_sends_nothing(tmp_path: Path)
     archived = sorted(path.name for path in (tmp_path / ".billing/demo/sandbox/files/archive").iterdir())
     assert len(archived) == delivered
 
-    second = demo(tmp_path)
-    assert second.returncode == 0, second.stderr
-    assert f"= {delivered} unchanged +" in second.stdout
+    second = command_in(tmp_path, {}, "demo")
+    assert second.status == 0, second.err
+    assert f"= {delivered} unchanged +" in second.out
     assert (
         f"over EASY Bill's API: {delivered} drafts equal to the files, to the cent (requests: 1,"
-        in second.stdout
+        in second.out
     )
-    assert f"has {delivered} drafts of it: equal to the files, to the cent" in second.stdout
+    assert f"has {delivered} drafts of it: equal to the files, to the cent" in second.out
     assert archived == sorted(
         path.name for path in (tmp_path / ".billing/demo/sandbox/files/archive").iterdir()
     )

@@ -12,25 +12,26 @@ import pytest
 from billing_pipeline.delivery.records import State
 from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 NAME = "easybill_2026-10_10023.csv"
 SIGNED = ("--reason", "backup of Monday", "--by", "Kim")
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    """10023 was delivered after the backup was taken that the ledger is restored from; 10024 is billed since."""
+@pytest.fixture(scope="module")
+def restored(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    folder = tmp_path_factory.mktemp("restored")
     for directory in ("archive", "error"):
-        (tmp_path / "share" / directory).mkdir(parents=True)
+        (folder / "share" / directory).mkdir(parents=True)
     installation = Installation(
-        tmp_path, BILLING_REMOTE_ARCHIVE_DIR="/archive", BILLING_REMOTE_ERROR_DIR="/error"
+        folder, BILLING_REMOTE_ARCHIVE_DIR="/archive", BILLING_REMOTE_ERROR_DIR="/error"
     )
     installation.oms.customer("10023")
     installation.oms.service("S-1", "10023")
     assert installation.command("preview", MONTH).status == 0
     assert installation.ledger.deliveries.of_month() == []
-    backup = tmp_path / "backup.db"
+    backup = folder / "backup.db"
     with closing(sqlite3.connect(installation.home / "ledger.db")) as connection:
         connection.execute("VACUUM INTO ?", (str(backup),))
     assert installation.command("run", MONTH).status == 0
@@ -38,6 +39,12 @@ def installation(tmp_path: Path) -> Installation:
     installation.oms.customer("10024")
     installation.oms.service("S-2", "10024")
     return installation
+
+
+@pytest.fixture
+def installation(restored: Installation, tmp_path: Path) -> Installation:
+    """10023 was delivered after the backup was taken that the ledger is restored from; 10024 is billed since."""
+    return restored.copy(tmp_path)
 
 
 def restore(installation: Installation, backup: Path) -> None:
@@ -104,7 +111,7 @@ def test_after_reconcile_the_same_bytes_are_unchanged_and_the_others_are_sent(
     assert answer.status == 0
     assert answer.out.startswith(f"/{directory}/{NAME}: sha256 ")
     assert installation.command("doctor").status == 0
-    assert outcomes_in(installation.run_json(MONTH)) == {"10023": "unchanged", "10024": "delivered"}
+    assert outcomes_in(run_plainly(installation, MONTH)) == {"10023": "unchanged", "10024": "delivered"}
     assert installation.files().keys() - before.keys() == {"easybill_2026-10_10024.csv"}
     found = installation.ledger.deliveries.of_order("2026-10-10023")
     assert found is not None
@@ -119,7 +126,7 @@ def test_reconcile_before_any_run_will_do_even_if_the_receiver_then_deletes_the_
 ) -> None:
     assert installation.command("reconcile", *SIGNED).status == 0
     (installation.inbox / NAME).unlink()
-    assert outcomes_in(installation.run_json(MONTH)) == {"10023": "unchanged", "10024": "delivered"}
+    assert outcomes_in(run_plainly(installation, MONTH)) == {"10023": "unchanged", "10024": "delivered"}
     assert NAME not in installation.files()
 
 
@@ -128,19 +135,19 @@ def test_other_bytes_are_held_and_never_sent_beside_the_first(installation: Inst
     assert installation.command("reconcile", *SIGNED).status == 0
     (installation.inbox / NAME).unlink()
 
-    held = customer_in(installation.run_json(MONTH))
+    held = customer_in(run_plainly(installation, MONTH))
 
     assert (held["outcome"], held["problems"][0]["code"]) == ("held", "NAME_COLLISION")
     assert "reconcile saw another content" in held["problems"][0]["message"]
     assert NAME not in installation.files()
     assert installation.command("release", "2026-10-10023", "--as", "send", *SIGNED).status == 0
-    assert customer_in(installation.run_json(MONTH))["outcome"] == "delivered"
+    assert customer_in(run_plainly(installation, MONTH))["outcome"] == "delivered"
 
 
 def test_what_the_receiver_rejected_is_held_as_such(installation: Installation) -> None:
     move_to(installation, "error")
     assert installation.command("reconcile", *SIGNED).status == 0
-    held = customer_in(installation.run_json(MONTH))
+    held = customer_in(run_plainly(installation, MONTH))
     assert (held["outcome"], held["problems"][0]["code"]) == ("held", "REJECTED_BY_RECEIVER")
 
 

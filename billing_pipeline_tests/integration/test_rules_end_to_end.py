@@ -16,6 +16,7 @@ from billing_pipeline.sandbox.importer import Importer
 from billing_pipeline.steps.settling import MonthNotSettled
 from billing_pipeline.steps.wiring import NoProgress
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 PACKAGED = (resources.files("billing_pipeline.easybill") / "layouts" / "easybill-custom-csv.toml").read_text(
@@ -51,7 +52,7 @@ def test_the_draft_is_the_files_amount_in_every_currency(
         "S-1", currency=currency, unit_price_net=price, vat_percent=vat, quantity=quantity
     )
 
-    customer = customer_in(installation.run_json(MONTH))
+    customer = customer_in(run_plainly(installation, MONTH))
 
     assert (customer["currency"], customer["net"], customer["gross"]) == (currency, net, gross)
     draft = drafts_of(installation)["10023"]
@@ -73,7 +74,7 @@ def test_a_third_decimal_needs_a_layout_that_has_it(tmp_path: Path) -> None:
             f"S-{number}", number, currency="KWD", unit_price_net="1.25", vat_percent="5"
         )
 
-    result = installation.run_json(MONTH)
+    result = run_plainly(installation, MONTH)
 
     assert outcomes_in(result) == {"with": "delivered", "without": "blocked"}
     assert customer_in(result, "with")["gross"] == 1313  # 1.3125 dinars, up
@@ -87,7 +88,7 @@ def test_order_numbers_follow_the_format_and_corrections_are_told_apart(tmp_path
     installation = Installation(tmp_path, rules=rules)
     installation.oms.customer("00123")
     installation.oms.service("S-1", "00123")
-    assert customer_in(installation.run_json(MONTH), "00123")["order_number"] == "SF/00123.2026-10"
+    assert customer_in(run_plainly(installation, MONTH), "00123")["order_number"] == "SF/00123.2026-10"
     importer = Importer(installation.inbox.parent, Books(tmp_path / "easybill.db"))
     assert importer.import_now().imported == ("SF/00123.2026-10",)
     installation.oms.change_service("S-1", unit_price_net="160.00")
@@ -132,7 +133,7 @@ group_lines = false
             installation.oms.service(f"S-{number}-{count}", number, unit_price_net="10.00")
         installation.oms.fee(f"F-{number}", number)
 
-    result = installation.run_json(MONTH)
+    result = run_plainly(installation, MONTH)
 
     assert {number: customer_in(result, number)["lines"] for number in outcomes_in(result)} == {
         "english": 2,

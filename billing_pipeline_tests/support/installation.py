@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,11 @@ class Installation:
         other = copy.copy(self)
         other.folder, other.oms = folder, self.oms.in_file(folder / self.oms.file.name)
         other.inbox, other.home = folder / "share" / "import", folder / "home"
+        instance = other.home / "dagster" / "dagster.yaml"
+        if instance.exists():
+            # It names its folder, and Dagster would go on writing into the other's.
+            text = instance.read_text("utf-8").replace(str(self.folder), str(folder))
+            instance.write_text(text, encoding="utf-8")
         other.environment = {
             name: value.replace(str(self.folder), str(folder)) for name, value in self.environment.items()
         }
@@ -86,14 +91,11 @@ class Installation:
 
     def command(self, *arguments: str) -> Answer:
         """`billing-pipeline` with these arguments."""
-        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-        with self._environment(), chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
-            status = _exit_status(list(arguments))
-        return Answer(status, _text(out), _text(err))
+        return command_in(self.folder, self.environment, *arguments)
 
     def do(self, action: Callable[[Settings], Result]) -> Result:
         """What a function makes of the installation's settings, under its environment alone."""
-        with self._environment():
+        with _environment(self.environment):
             return action(load_settings(self.environment))
 
     def run_json(self, month: str, *options: str) -> dict[str, Any]:
@@ -103,18 +105,27 @@ class Installation:
         result: dict[str, Any] = answer.json()
         return result
 
-    @contextmanager
-    def _environment(self) -> Iterator[None]:
-        before = dict(os.environ)
-        for name in before:
-            if name.startswith("BILLING_") or name == "DAGSTER_HOME":
-                del os.environ[name]
-        os.environ.update(self.environment)
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+
+def command_in(folder: Path, environment: Mapping[str, str], *arguments: str) -> Answer:
+    """`billing-pipeline` with these arguments, in a folder, and under no other variables of its own than these."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with _environment(environment), chdir(folder), redirect_stdout(out), redirect_stderr(err):
+        status = _exit_status(list(arguments))
+    return Answer(status, _text(out), _text(err))
+
+
+@contextmanager
+def _environment(environment: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("BILLING_") or name == "DAGSTER_HOME":
+            del os.environ[name]
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def customer_in(result: dict[str, Any], customer_number: str = "10023") -> dict[str, Any]:

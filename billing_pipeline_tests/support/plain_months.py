@@ -27,6 +27,13 @@ class PlainMonths:
         self.installation = Installation(folder, rules=rules or "# none\n", **settings)
         self.oms = self.installation.oms
 
+    @classmethod
+    def on(cls, installation: Installation) -> PlainMonths:
+        """The months of an installation that is there."""
+        made = cls.__new__(cls)
+        made.installation, made.oms = installation, installation.oms
+        return made
+
     @cached_property
     def wiring(self) -> Wiring:
         """As the settings and rules are now."""
@@ -102,6 +109,12 @@ class PlainMonths:
         self.deliver(month, self.bill(month, **options))
         return self.status(month)
 
+    def run_json(self, month: str, **options: Any) -> dict[str, Any]:
+        """Bills and sends a month, or a part of it: what `run --json` says of all its customers, as `status` does."""
+        self.run(month, **options)
+        told: dict[str, Any] = self.installation.command("status", month, "--json").json()
+        return told
+
     def correct(self, month: str, customer_number: str = "10023") -> Corrected:
         """Sends a customer's month anew."""
         draft = work_out_correction(self.wiring, month, customer_number)
@@ -133,3 +146,8 @@ class PlainMonths:
         """Each row that stands billed, and by which order."""
         months = self.ledger.months.known()
         return {row.source_id: row.order_number for row in self.ledger.deliveries.billed_rows(months)}
+
+
+def run_plainly(installation: Installation, month: str, **options: Any) -> dict[str, Any]:
+    """A month billed and sent by the steps alone: what `run --json` would say of all its customers."""
+    return PlainMonths.on(installation).run_json(month, **options)
