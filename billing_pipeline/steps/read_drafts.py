@@ -189,7 +189,7 @@ def _recorded(delivery: Delivery, result: Reconciled, link: str, reader: Reader)
             _log(delivery, "no draft yet", reader)
             return DraftRead(delivery, "waiting")
         outcome, problem = "missing", _missing(delivery, published_at)
-    problem = replace(problem, message=f"{problem.message} {_remedy(delivery)}")
+    problem = replace(problem, message=f"{problem.message} {_remedy(delivery, result)}")
     _object(delivery, problem, document, reader)
     return DraftRead(delivery, outcome, document, link, problem)
 
@@ -200,7 +200,7 @@ def _is_accepted(delivery: Delivery, result: Reconciled) -> bool:
         return False
     document = result.document
     if document is None:
-        return result.outcome == "missing" and delivery.draft_id is None
+        return (result.outcome == "missing" or result.is_cancelled) and delivery.draft_id is None
     return (delivery.draft_id, delivery.draft_gross) == (document.id, _minor(document, document.amount))
 
 
@@ -252,9 +252,18 @@ def _missing(delivery: Delivery, since: datetime) -> Problem:
     )
 
 
-def _remedy(delivery: Delivery) -> str:
+def _remedy(delivery: Delivery, result: Reconciled) -> str:
+    """What a person can do. Where the document is cancelled, nothing of it is left that a correction could replace."""
+    if result.outcome == "mismatch" and result.document is None and not result.is_cancelled:
+        # Two documents of one order are never right as they are.
+        return "The next reading of the drafts settles it then."
+    signed = "--reason TEXT --by NAME"
+    release = f"billing-pipeline release {delivery.order_number} --as"
+    accepts = f"`{release} delivered {signed}` accepts it as it is"
+    if result.is_cancelled:
+        again = f"`billing-pipeline run {delivery.month} --customer {delivery.customer_number}`"
+        return f"`{release} withdrawn {signed}` frees its rows, and {again} bills them anew; {accepts}"
     return (
-        f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number}` sends what the OMS says "
-        f"now under a new order number, `billing-pipeline release {delivery.order_number} --as delivered` accepts it "
-        "as it is"
+        f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number} {signed}` sends what the "
+        f"OMS says now under a new order number, {accepts}"
     )

@@ -276,6 +276,68 @@ def test_drafts_to_remove_are_asked_for_after_all_others_are_confirmed(
     assert asked_for(installation) == []
 
 
+def commands_in(message: str) -> list[list[str]]:
+    """The commands that a message names, with words for TEXT and NAME."""
+    named = [part for part in message.split("`") if part.startswith("billing-pipeline ")]
+    return [part.replace("TEXT", "looked").replace("NAME", "Kim").split()[1:] for part in named]
+
+
+@pytest.mark.parametrize("answer", ["billed anew", "accepted"])
+def test_of_a_cancelled_document_that_nothing_replaces_the_message_says_what_to_do(
+    installation: Installation, sandbox: Sandbox, answer: str
+) -> None:
+    books = Books(sandbox.state_dir / "easybill.db")
+    read(installation)
+    books.finalise(1)
+    books.cancel(1)
+    read(installation)
+    (item,) = open_items(installation)
+    assert item["code"] == Code.DRAFT_MISMATCH
+    withdrawn, run_again, accepted = commands_in(item["message"])
+    if answer == "billed anew":
+        assert installation.command(*withdrawn).status == 0
+        assert installation.command(*run_again).status == 0
+        sandbox.import_now()
+        assert orders(sandbox) == [FIRST, SECOND]
+        read(installation)
+    else:
+        assert installation.command(*accepted).status == 0
+        read(installation)
+        assert orders(sandbox) == [FIRST]
+    assert {item["code"] for item in open_items(installation)} <= {Code.CHANGED_AFTER_DELIVERY}
+
+
+def test_of_two_documents_the_next_reading_settles_it_once_one_is_removed(
+    installation: Installation, sandbox: Sandbox
+) -> None:
+    books = Books(sandbox.state_dir / "easybill.db")
+    (draft,) = sandbox.drafts()
+    amounts = Amounts(15000, 2850, 17850)
+    second = NewDocument(draft.customer_id, FIRST, draft.document_date, "EUR", draft.basis, (), amounts, {})
+    books.add_document(second)
+    read(installation)
+    (item,) = open_items(installation)
+    assert (item["code"], commands_in(item["message"])) == (Code.DRAFT_MISMATCH, [])
+    assert "remove all but one there" in item["message"]
+    books.delete_document(2)
+    read(installation)
+    assert open_items(installation) == []
+
+
+def test_of_another_amount_the_message_names_commands_that_work(
+    installation: Installation, sandbox: Sandbox
+) -> None:
+    sandbox.faults.change_amount(FIRST, 1)
+    read(installation)
+    (item,) = open_items(installation)
+    assert item["code"] == Code.DRAFT_MISMATCH
+    corrected, accepted = commands_in(item["message"])
+    assert installation.command(*accepted).status == 0
+    assert installation.command(*corrected).status == 0
+    sandbox.import_now()
+    assert orders(sandbox) == [FIRST, SECOND]
+
+
 def read(installation: Installation) -> None:
     installation.do(lambda settings: read_back(settings, MONTH))
 
