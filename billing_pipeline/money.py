@@ -86,10 +86,13 @@ def from_minor(minor: int, currency: str) -> Decimal:
 @lru_cache(maxsize=65_536)
 def format_minor(minor: int, currency: str, language: str) -> str:
     """The amount as people of that language read it: "1.070,00 EUR" (de), "1,070.00 EUR" (en)."""
-    decimals = exponent_of(currency)
+    return f"{format_amount(from_minor(minor, currency), language)} {currency}"
+
+
+def format_amount(amount: Decimal, language: str) -> str:
+    """As `format_minor` without a currency, with the decimals that the amount has: "1.070,00" (de)."""
+    exponent = amount.as_tuple().exponent
+    decimals = max(0, -exponent) if isinstance(exponent, int) else 0
     pattern = "#,##0." + "0" * decimals if decimals else "#,##0"
     # decimal_quantization would round by babel's rule; there is nothing left to round.
-    text = format_decimal(
-        from_minor(minor, currency), format=pattern, locale=language, decimal_quantization=False
-    )
-    return f"{text} {currency}"
+    return format_decimal(amount, format=pattern, locale=language, decimal_quantization=False)

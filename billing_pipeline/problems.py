@@ -132,7 +132,7 @@ def without_personal_values(problem: Problem) -> Problem:
     message = masked_text(problem.message)
     if problem.field not in PERSONAL_FIELDS or not problem.value:
         return replace(problem, message=message)
-    value = _masked(problem.value)
+    value = masked(problem.value)
     if len(problem.value) > 2:
         message = message.replace(problem.value, value)
     return replace(problem, message=message, value=value)
@@ -140,10 +140,10 @@ def without_personal_values(problem: Problem) -> Problem:
 
 def masked_text(message: str) -> str:
     """A message without the values that it quotes of personal fields."""
-    return _SHOWN.sub(lambda shown: f"{shown[1]} '{_masked(shown[2][1:-1])}'", message)
+    return _SHOWN.sub(lambda shown: f"{shown[1]} '{masked(shown[2][1:-1])}'", message)
 
 
-def _masked(value: str) -> str:
+def masked(value: str) -> str:
     """How long it is, and where it begins: enough to find it in the OMS."""
     return f"{value[:1]}… ({len(value)} characters)"
 

@@ -180,7 +180,7 @@ def _bill_customers(
     ).pipe(validated)
     totals = totals_of(lines)
     # What was sent stands: rules of what an invoice must not get wrong judge what is billed now.
-    problems += negative_totals(lines, totals, month, _newly_billed(billed))
+    problems += negative_totals(lines, totals, month, _newly_billed(billed), rules.language)
     problems += totals_over_limit(totals, rules, _newly_billed(billed))
     problems.sort(key=row_problems.in_order)
     blocked = {problem.customer_number for problem in problems}
@@ -336,8 +336,8 @@ def _row_problems(
         found=chain(
             row_problems.unknown_customers(validated_rows, customers),
             row_problems.name_problems(billed, tasks),
-            row_problems.price_problems(billed),
-            row_problems.task_problems(billed, tasks),
+            row_problems.price_problems(billed, rules.language),
+            row_problems.task_problems(billed, tasks, rules.language),
             row_problems.vat_problems(billed),
             row_problems.rate_problems(_not_sent(billed), rules, timezone),
             row_problems.currency_problems(billed),

@@ -83,8 +83,11 @@ def kept_back_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-def kept_back_told(kept_back: pd.DataFrame) -> list[Problem]:
-    """What people are told of these rows: unknown statuses in one sentence for each status, all others row by row."""
+def kept_back_told(kept_back: pd.DataFrame, language: str) -> list[Problem]:
+    """What people are told of these rows: unknown statuses in one sentence for each status, all others row by row.
+
+    Money is as people of `language` read it.
+    """
     told: list[Problem] = []
     by_status: dict[str, list[Any]] = {}
     for row in each_row(kept_back):
@@ -104,7 +107,7 @@ def kept_back_told(kept_back: pd.DataFrame) -> list[Problem]:
             Problem(
                 Code.STATUS_UNKNOWN,
                 "",
-                f"{count} the status {status!r} ({_sums(rows)} net; customers {shown}), {_NAME_IT}",
+                f"{count} the status {status!r} ({_sums(rows, language)} net; customers {shown}), {_NAME_IT}",
                 field="status",
                 value=status,
             )
@@ -119,13 +122,14 @@ _NAME_IT: Final = (
 )
 
 
-def _sums(rows: Iterable[Any]) -> str:
+def _sums(rows: Iterable[Any], language: str) -> str:
     sums: dict[str, int] = {}
     for row in rows:
         if row.net is not None:
             sums[row.currency] = sums.get(row.currency, 0) + row.net
     return (
-        ", ".join(format_minor(net, currency, "en") for currency, net in sorted(sums.items())) or "no price"
+        ", ".join(format_minor(net, currency, language) for currency, net in sorted(sums.items()))
+        or "no price"
     )
 
 

@@ -23,11 +23,14 @@ def totals_over_limit(totals: pd.DataFrame, rules: Rules, judged: Collection[str
         most = rules.for_customer(total.customer_number).most_net_per_month
         limit = most * 10 ** exponent_of(total.currency)
         if most and total.net > limit:
+            net, allowed = (
+                format_minor(minor, total.currency, rules.language) for minor in (total.net, limit)
+            )
             yield Problem(
                 Code.TOTAL_OVER_LIMIT,
                 total.customer_number,
-                f"Customer {total.customer_number}: the month comes to {format_minor(total.net, total.currency, 'en')} "
-                f"net, above the limit of {format_minor(limit, total.currency, 'en')}: correct it in the OMS, or raise "
+                f"Customer {total.customer_number}: the month comes to {net} "
+                f"net, above the limit of {allowed}: correct it in the OMS, or raise "
                 f'most_net_per_month in the rules, for this customer alone under [customers."{total.customer_number}"]',
                 field="net",
                 value=str(from_minor(total.net, total.currency)),

@@ -18,7 +18,7 @@ from billing_pipeline.problems import Code, Problem
 
 
 def negative_totals(
-    lines: pd.DataFrame, totals: pd.DataFrame, month: str, judged: Collection[str]
+    lines: pd.DataFrame, totals: pd.DataFrame, month: str, judged: Collection[str], language: str
 ) -> Iterator[Problem]:
     """A problem for each of the `judged` customers whose document's gross is below 0.
 
@@ -27,8 +27,8 @@ def negative_totals(
     numbers = pc.is_in(array(totals["customer_number"]), pa.array(sorted(judged), pa.string()))
     for total in each_row(where(totals, pc.and_(numbers, pc.less(array(totals["gross"]), 0)))):
         mine = list(each_row(lines[lines["customer_number"] == total.customer_number]))
-        shown = format_minor(total.gross, total.currency, "en")
-        steps = "; ".join(_step(line, moved, total, month) for line, moved in _to_move(mine))
+        shown = format_minor(total.gross, total.currency, language)
+        steps = "; ".join(_step(line, moved, total, month, language) for line, moved in _to_move(mine))
         yield Problem(
             Code.NEGATIVE_TOTAL,
             total.customer_number,
@@ -65,7 +65,7 @@ def _gross(lines: list[Any], nets: dict[int, int]) -> int:
     return int(pc.sum(net).as_py() + pc.sum(vat).as_py())
 
 
-def _step(line: Any, moved: int, total: Any, month: str) -> str:
+def _step(line: Any, moved: int, total: Any, month: str, language: str) -> str:
     """The two commands that move so much of this discount."""
     (adjustment,) = line.source_ids
     rest, taken = (from_minor(minor, total.currency) for minor in (line.net + moved, -moved))
@@ -77,7 +77,7 @@ def _step(line: Any, moved: int, total: Any, month: str) -> str:
         )
     rate = f"{(Decimal(line.vat_basis_points) / 100).normalize():f}"
     return (
-        f"{format_minor(moved, total.currency, 'en')} net of adjustment {adjustment}, by {first} and "
+        f"{format_minor(moved, total.currency, language)} net of adjustment {adjustment}, by {first} and "
         f"`billing-pipeline adjust add {next_month(month)} --customer {total.customer_number} --title TEXT "
         f"--quantity 1 --price {taken} --vat {rate} --reason TEXT --by NAME`"
     )

@@ -37,7 +37,7 @@ from billing_pipeline.billing.rows import (
 )
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.tax import VatRates, rates_on
-from billing_pipeline.money import format_minor
+from billing_pipeline.money import format_amount, format_minor
 from billing_pipeline.oms.row_rules import row_problems
 from billing_pipeline.problems import Code, Problem
 
@@ -75,7 +75,7 @@ def _is_blank(texts: pa.Array) -> pa.Array:
     return pc.equal(pc.utf8_trim_whitespace(texts), "")
 
 
-def price_problems(rows: pd.DataFrame) -> Iterator[Problem]:
+def price_problems(rows: pd.DataFrame, language: str) -> Iterator[Problem]:
     """Prices that are missing, or are no whole number of minor units. The rows need their nets (`with_nets`)."""
     unit_net = array(rows["unit_net"])
     missing = all_of(pc.is_null(array(rows["unit_price"])), negation(array(rows["zero_price"])))
@@ -93,8 +93,8 @@ def price_problems(rows: pd.DataFrame) -> Iterator[Problem]:
             Code.PRICE_INVALID,
             _PRICE_FIELDS[row.source_kind],
             str(row.unit_price),
-            f"costs {row.unit_price} {row.customer_currency}, a currency with {row.exponent} decimals: "
-            "correct the price or the currency",
+            f"costs {format_amount(row.unit_price, language)} {row.customer_currency}, a currency with {row.exponent} "
+            "decimals: correct the price or the currency",
         )
     for row in _flagged(rows, pc.greater(pc.abs(array(rows["net"])), pa.scalar(MAX_MINOR))):
         yield _problem(
@@ -102,11 +102,12 @@ def price_problems(rows: pd.DataFrame) -> Iterator[Problem]:
             Code.PRICE_INVALID,
             _PRICE_FIELDS[row.source_kind],
             str(row.unit_price),
-            f"costs {row.quantity} × {row.unit_price}, more than a line can hold: correct the quantity or the price",
+            f"costs {row.quantity} × {format_amount(row.unit_price, language)}, more than a line can hold: correct the "
+            "quantity or the price",
         )
 
 
-def task_problems(rows: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
+def task_problems(rows: pd.DataFrame, tasks: pd.DataFrame, language: str) -> Iterator[Problem]:
     """Tasks that all have a price but do not add up to the service's net; task prices that are no whole minor units.
 
     A service without a price is not compared with its tasks: its price is set elsewhere.
@@ -129,13 +130,14 @@ def task_problems(rows: pd.DataFrame, tasks: pd.DataFrame) -> Iterator[Problem]:
         array(rows["task_sum"]).cast(pa.decimal128(28, 2)), minor_units_per_whole(array(rows["exponent"]))
     )
     for row in _flagged(rows, all_of(all_priced, pc.not_equal(sums, array(rows["net"])))):
-        net = format_minor(int(row.net), row.customer_currency, "en")
+        net = format_minor(int(row.net), row.customer_currency, language)
         yield _problem(
             row,
             Code.TASK_SUM_MISMATCH,
             "price_net",
             str(row.task_sum),
-            f"has tasks whose prices add up to {row.task_sum}, but costs {net}: correct its tasks or its price",
+            f"has tasks whose prices add up to {format_amount(row.task_sum, language)}, but costs {net}: correct its "
+            "tasks or its price",
         )
 
 

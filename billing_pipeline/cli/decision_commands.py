@@ -21,6 +21,7 @@ from billing_pipeline.cli.options import (
     Customer,
     Month,
     Reason,
+    language_of,
     print_json,
     print_lines,
 )
@@ -101,9 +102,10 @@ def correct(
     from billing_pipeline.progress import progress_on
     from billing_pipeline.settings import load_settings
 
+    settings = load_settings()
     with progress_on(sys.stderr) as progress:
         corrected = correct_month(
-            load_settings(),
+            settings,
             month,
             customer,
             reason=reason,
@@ -114,7 +116,7 @@ def correct(
     if as_json:
         print_json(corrected.as_json())
     else:
-        print_lines(corrected.lines())
+        print_lines(corrected.lines(language_of(settings)))
     if corrected.error is not None:
         raise corrected.error
     raise typer.Exit(ALL_WELL if corrected.is_settled else NEEDS_A_PERSON)

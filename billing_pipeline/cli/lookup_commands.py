@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -14,8 +15,10 @@ from billing_pipeline.cli.options import (
     Customers,
     Month,
     json_lines,
+    language_of,
     print_json,
     print_lines,
+    print_open,
 )
 
 
@@ -36,10 +39,7 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Hold every row of the OMS against ledger, files and drafts, month after month; nothing is billed or sent."""
-    from datetime import UTC, datetime
-
     from billing_pipeline.oms.period import period_of
-    from billing_pipeline.report.open_items import open_lines
     from billing_pipeline.settings import load_settings
     from billing_pipeline.steps.audit import audit as audit_months
     from billing_pipeline.steps.wiring import build_wiring
@@ -52,8 +52,15 @@ def audit(
     if as_json:
         print_json(found.as_json())
     else:
-        print_lines(found.lines())
-        print_lines(open_lines(found.open, datetime.now(UTC)))
+        language = language_of(settings)
+        print_open(found.open, language)
+        print_lines(found.finding_lines())
+        if sys.stdout.isatty():
+            from billing_pipeline.report.terminal_tables import print_audit_table
+
+            print_audit_table(found.months, sys.stdout, language=language)
+        else:
+            print_lines(found.lines(language))
     wrong = bool(found.open) or any(one.findings for one in found.months)
     raise typer.Exit(NEEDS_A_PERSON if wrong else ALL_WELL)
 
@@ -67,11 +74,12 @@ def diff(month: Month, customer: Customers = None, as_json: AsJson = False) -> N
     from billing_pipeline.steps.diff_month import diff_month
     from billing_pipeline.steps.wiring import build_wiring
 
-    found = diff_month(build_wiring(load_settings()), month, customer or ())
+    settings = load_settings()
+    found = diff_month(build_wiring(settings), month, customer or ())
     if as_json:
         print_json(found.as_json())
     else:
-        print_lines(found.lines())
+        print_lines(found.lines(language_of(settings)))
     raise typer.Exit(NEEDS_A_PERSON if found.customers else ALL_WELL)
 
 
@@ -87,4 +95,9 @@ def log(
 
     ledger = open_ledger(load_settings().ledger_url_or_default)
     events = ledger.events.find(month=month, customer_number=customer)
-    print_lines(json_lines(map(event_json, events)) if as_json else event_lines(events))
+    if sys.stdout.isatty() and not as_json:
+        from billing_pipeline.report.terminal_tables import print_log_table
+
+        print_log_table(events, sys.stdout)
+    else:
+        print_lines(json_lines(map(event_json, events)) if as_json else event_lines(events))

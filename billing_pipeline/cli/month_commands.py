@@ -16,9 +16,11 @@ from billing_pipeline.cli.options import (
     Customers,
     Everybody,
     Month,
+    language_of,
     print_customers,
     print_json,
     print_lines,
+    print_open,
 )
 from billing_pipeline.problems import PipelineError, UsageError
 
@@ -81,7 +83,9 @@ def run(
             before_end=before_end,
             accept_new_ids=accept_new_ids,
         )
-        _print_month(found, as_json, dry_run=True, everybody=everybody or bool(customers))
+        _print_month(
+            found, as_json, language_of(settings), dry_run=True, everybody=everybody or bool(customers)
+        )
         raise typer.Exit(NEEDS_A_PERSON if found.needs_a_person else ALL_WELL)
     with progress_on(sys.stderr) as progress:
         result = run_month(
@@ -94,7 +98,9 @@ def run(
             before_end=before_end,
             progress=progress,
         )
-    _print_month(result.status, as_json, result.open, everybody=everybody or bool(customers))
+    _print_month(
+        result.status, as_json, language_of(settings), result.open, everybody=everybody or bool(customers)
+    )
     if result.error is not None:
         raise result.error
     raise typer.Exit(NEEDS_A_PERSON if result.status.needs_a_person or result.open.items else ALL_WELL)
@@ -121,29 +127,34 @@ def status(
     except PipelineError as error:
         typer.echo(f"whether the receiver has rejected files since is not told: {error}", err=True)
     ledger = open_ledger(settings.ledger_url_or_default)
-    found = open_list(ledger, load_rules(settings.rules), settings.first_month)
+    rules = load_rules(settings.rules)
+    found = open_list(ledger, rules, settings.first_month)
     if month is None:
-        _print_open(found, as_json)
+        _print_open(found, as_json, rules.language)
     else:
-        _print_status(month, as_json, everybody, settings, ledger, found)
+        _print_status(month, as_json, everybody, settings, rules.language, ledger, found)
     raise typer.Exit(NEEDS_A_PERSON if found.items else ALL_WELL)
 
 
-def _print_open(found: OpenList, as_json: bool) -> None:
-    from datetime import UTC, datetime
-
-    from billing_pipeline.report.open_items import open_lines
+def _print_open(found: OpenList, as_json: bool, language: str) -> None:
+    from datetime import UTC
 
     if as_json:
         print_json({"open": [item.as_json() for item in found.items]})
         return
     as_of = f", as of {found.as_of.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if found.as_of else ""
-    print_lines(open_lines(found.items, datetime.now(UTC)))
+    print_open(found.items, language)
     typer.echo(f"{_count(found)} open{as_of}")
 
 
 def _print_status(
-    month: str, as_json: bool, everybody: bool, settings: Settings, ledger: Ledger, found: OpenList
+    month: str,
+    as_json: bool,
+    everybody: bool,
+    settings: Settings,
+    language: str,
+    ledger: Ledger,
+    found: OpenList,
 ) -> None:
     from billing_pipeline.oms.period import period_of
     from billing_pipeline.report.month import month_status
@@ -155,7 +166,7 @@ def _print_status(
     try:
         frames = FrameStore(settings.store_url_or_default)
         drift = changed_since_billed(month, ledger, frames)
-        warnings = warnings_since_billed(month, ledger, frames)
+        warnings = warnings_since_billed(month, ledger, frames, language)
     except (StoreError, FrameMissing) as error:
         # The ledger alone knows the outcomes; what has changed since is told as well as it can be.
         typer.echo(f"what has changed since is not told, nor any warning: {error}", err=True)
@@ -164,7 +175,7 @@ def _print_status(
     told = month_status(month, customers, deliveries, drift, warnings)
     if not told.customers:
         typer.echo(f"{month} has not been billed here yet: `billing-pipeline run {month}`", err=True)
-    _print_month(told, as_json, found, everybody=everybody)
+    _print_month(told, as_json, language, found, everybody=everybody)
 
 
 def preview(
@@ -229,15 +240,16 @@ def watch(
         raise UsageError(f"{month} is not over: there is nothing to deliver yet")
     notifier = Notifier(settings.alert_targets)
     try:
+        language = language_of(settings)
         ledger = open_ledger(settings.ledger_url_or_default)
         found = month_status(month, ledger.months.customers(month), ledger.deliveries.of_month(month))
     except PipelineError as error:
         if notifier.urls:
             notifier.send(unknown_alert(month, str(error)))
         raise
-    alert = overdue_alert(found, settings.ui_url or "")
+    alert = overdue_alert(found, settings.ui_url or "", language=language)
     if alert is None:
-        print_lines(summary_lines(found))
+        print_lines(summary_lines(found, language=language))
         return
     typer.echo(f"{alert.title}\n\n{alert.body}", nl=False)
     if notifier.urls:
@@ -251,6 +263,7 @@ def watch(
 def _print_month(
     status: MonthStatus,
     as_json: bool,
+    language: str,
     found: OpenList | None = None,
     *,
     dry_run: bool = False,
@@ -262,8 +275,8 @@ def _print_month(
         extra = {"dry_run": True} if dry_run else {}
         print_json({**status.as_json(), **extra})
         return
-    print_customers(status, everybody=everybody)
-    print_lines(summary_lines(status))
+    print_customers(status, language, everybody=everybody)
+    print_lines(summary_lines(status, language=language))
     if found is not None and found.items:
         typer.echo(f"  {_count(found)} open, of all months: `billing-pipeline status` lists them")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from billing_pipeline.report.month import MonthStatus
+    from billing_pipeline.report.open_items import OpenItem
+    from billing_pipeline.settings import Settings
 
 ALL_WELL, NEEDS_A_PERSON, USAGE, RUN_FAILED = 0, 1, 2, 3
 
@@ -33,18 +35,41 @@ def print_lines(lines: Iterable[str]) -> None:
         typer.echo(line)
 
 
-def print_customers(status: MonthStatus, *, everybody: bool) -> None:
+def language_of(settings: Settings) -> str:
+    """The language of the rules: amounts are written so everywhere. Raises: UsageError for rules that are none."""
+    from billing_pipeline.billing.rules import load_rules
+
+    return load_rules(settings.rules).language
+
+
+def print_customers(status: MonthStatus, language: str, *, everybody: bool) -> None:
     """Who needs a person, or everybody: a table where stdout is a terminal, lines that scripts can read elsewhere."""
     from billing_pipeline.report.text import customer_lines, left_out_lines, shown_customers
 
     if not sys.stdout.isatty():
-        print_lines(customer_lines(status, everybody=everybody))
+        print_lines(customer_lines(status, everybody=everybody, language=language))
         return
     from billing_pipeline.report.month_table import print_table
 
     if shown := shown_customers(status, everybody=everybody):
-        print_table(shown, sys.stdout)
+        print_table(shown, sys.stdout, language=language)
         print_lines([*left_out_lines(status, len(shown)), ""])
+
+
+def print_open(items: Sequence[OpenItem], language: str) -> None:
+    """What needs a person: a table where stdout is a terminal, two lines for each item elsewhere."""
+    from datetime import UTC, datetime
+
+    from billing_pipeline.report.open_items import open_lines
+
+    now = datetime.now(UTC)
+    if not sys.stdout.isatty():
+        print_lines(open_lines(items, now, language))
+    elif items:
+        from billing_pipeline.report.terminal_tables import print_open_table
+
+        print_open_table(items, now, sys.stdout, language=language)
+        typer.echo()
 
 
 def print_json(value: object) -> None:

@@ -55,9 +55,13 @@ def doctor(as_json: AsJson = False) -> None:
 
     findings = list(examine(load_settings()))
     if as_json:
-        typer.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
+        typer.echo(
+            json.dumps(
+                {"findings": [finding.as_json() for finding in findings]}, indent=2, ensure_ascii=False
+            )
+        )
     else:
-        print_lines(finding.line() for finding in findings)
+        print_lines(line for finding in findings for line in finding.lines())
     raise typer.Exit(max((finding.exit_status for finding in findings), default=ALL_WELL))
 
 
@@ -68,7 +72,7 @@ def demo(everybody: Everybody = False) -> None:
 
     with progress_on(sys.stderr) as progress:
         result = run_demo(progress=progress)
-    print_customers(result.status, everybody=everybody)
+    print_customers(result.status, result.language, everybody=everybody)
     print_lines(result.lines())
     if result.error is not None:
         raise result.error

@@ -50,6 +50,7 @@ class AlertSettings:
     settling_hours: int
     deadline_hours: int
     first_month: str
+    language: str
 
     def link(self, run_id: str) -> str:
         """Where a person sees the run."""
@@ -156,7 +157,7 @@ def _overdue_month_sensor(settings: AlertSettings) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason=f"{month} has until {deadline:%Y-%m-%d %H:%M %Z}")
         book = ledger.open()
         status = month_status(month, book.months.customers(month), book.deliveries.of_month(month))
-        alert = overdue_alert(status, settings.ui_url or "")
+        alert = overdue_alert(status, settings.ui_url or "", language=settings.language)
         if alert is not None:
             _sent(settings.notifier, alert, context, 0)
         # A month that was delivered in time is not looked at again: a later change is news of its own run.

@@ -4,6 +4,7 @@ Nothing is yielded for these assets: a record is logged for its own partition, a
 needs a person.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from billing_pipeline.defs.metadata import problems_table
+from billing_pipeline.defs.metadata import PROBLEM_ROWS, problems_table
 from billing_pipeline.defs.partitions import partition_key
 from billing_pipeline.problems import PipelineError, Problem, without_personal_values
 
@@ -26,9 +27,6 @@ DRAFT = dg.AssetKey("easybill_draft")
 LAYOUT_CHECK = "easybill_layout"
 DRAFT_CHECK = "draft_as_sent"
 DATA_VERSION_TAG = "dagster/data_version"
-# What the run says of who is not delivered; the whole list is in the checks and in `billing-pipeline status`.
-NAMED_IN_FAILURE = 200
-
 # In the metadata of a run that failed for its customers alone; `alert_sensors` knows it by that.
 CUSTOMERS_IN_FAILURE = "customers"
 
@@ -70,6 +68,16 @@ class AssetRecords:
                 partition=partition_key(customer_number, month),
                 metadata=metadata,
                 tags={DATA_VERSION_TAG: version} if version else {},
+            )
+        )
+
+    def observed(
+        self, asset: dg.AssetKey, customer_number: str, month: str, metadata: dict[str, Any]
+    ) -> None:
+        """What became known of a customer's asset since it was made."""
+        self._context.log_event(
+            dg.AssetObservation(
+                asset_key=asset, partition=partition_key(customer_number, month), metadata=metadata
             )
         )
 
@@ -130,14 +138,12 @@ class AssetRecords:
                 asset_key=self._asset,
                 check_name=self._check,
                 passed=self._all_passed,
-                description=None
-                if self._all_passed
-                else f"{self._headline}: {len(self._refused)}. {self._remedy}",
+                description=None if self._all_passed else self._sentence(),
                 metadata={"problems": self._table()} if self._refused else {},
             )
         if self._refused:
             raise dg.Failure(
-                description=self._names(),
+                description=self._sentence(),
                 metadata={
                     CUSTOMERS_IN_FAILURE: len(self._refused),
                     "problems": self._table(),
@@ -148,19 +154,17 @@ class AssetRecords:
     def _table(self) -> dg.TableMetadataValue:
         return problems_table([problem for problems in self._refused.values() for problem in problems])
 
-    def _names(self) -> str:
-        named = [
-            f"{number} ({month}): {_reasons(problems)}"
-            for (number, month), problems in list(self._refused.items())[:NAMED_IN_FAILURE]
-        ]
-        more = len(self._refused) - len(named)
-        return "\n".join(
-            [
-                f"{self._headline}: {len(self._refused)}. {self._remedy}:",
-                *named,
-                *([f"... and {more} more: billing-pipeline status MONTH"] if more else []),
-            ]
-        )
+    def _sentence(self) -> str:
+        """How many, of which months, and how often each reason; who they are is in the table."""
+        reasons = Counter(problem.code for problems in self._refused.values() for problem in problems)
+        counted = ", ".join(f"{code} {times}" for code, times in sorted(reasons.items()))
+        months = sorted({month for _, month in self._refused})
+        count = len(self._refused)
+        whose = f"{count} customer{'' if count == 1 else 's'} of {', '.join(months)}"
+        more = ""
+        if reasons.total() > PROBLEM_ROWS:
+            more = f" The table has the first {PROBLEM_ROWS}, `billing-pipeline status {months[0]}` has all."
+        return f"{self._headline}: {whose} ({counted}). {self._remedy}.{more}"
 
 
 @contextmanager

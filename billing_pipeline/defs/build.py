@@ -60,7 +60,7 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
         assets.append(build_draft_asset(partitions))
         sensors.append(build_draft_sensor(jobs))
         run_jobs.append(jobs.draft_reconciliation)
-    rehearsal, rehearsal_schedule = build_rehearsal(settings, wiring.billing.rules.rehearsal_day)
+    rehearsal, rehearsal_schedule = build_rehearsal(settings, wiring.billing.rules)
     if can_be_noticed(settings):
         sensors.append(build_rejection_sensor())
     if settings.alert_targets:
@@ -71,6 +71,7 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
             settling_hours,
             settings.deadline_hours,
             settings.first_month,
+            wiring.billing.rules.language,
         )
         sensors.append(build_completion_sensor(alerts))
         sensors += build_alert_sensors(

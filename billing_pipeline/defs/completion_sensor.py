@@ -64,6 +64,7 @@ def build_completion_sensor(settings: AlertSettings) -> dg.SensorDefinition:
             before,
             Attachment(f"billing-{month}.html", blobs.get("report", report.page_sha256), "text/html"),
             settings.ui_url or "",
+            language=settings.language,
         )
         try:
             refused = settings.notifier.send(alert)

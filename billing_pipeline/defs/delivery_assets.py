@@ -7,13 +7,13 @@ So nothing is yielded for the assets: every record is logged for its own partiti
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from billing_pipeline.defs.asset_records import CSV, LAYOUT_CHECK, UPLOAD, AssetRecords, plain_failures
-from billing_pipeline.defs.metadata import problems_table
+from billing_pipeline.defs.metadata import link, problems_table
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH, Partitions
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.records import DeliveryResult, Export
@@ -21,6 +21,7 @@ from billing_pipeline.easybill.document import customer_number_of
 from billing_pipeline.money import format_minor
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.steps.make_files import Correction, deliver_files, make_files, stored_exports
+from billing_pipeline.steps.read_drafts import draft_links
 from billing_pipeline.steps.seal import seal_month
 from billing_pipeline.steps.settling import require_settled, utc_now
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt, Progress
@@ -111,7 +112,7 @@ def build_delivery_assets(
             CSV,
             LAYOUT_CHECK,
             "Not delivered",
-            "Mend what is named, then run the failed partitions again",
+            "Mend what the table names, then run the failed partitions again",
         )
         decided = config.correction
         correction = None if decided is None else Correction(decided.reason, decided.author)
@@ -131,9 +132,11 @@ def build_delivery_assets(
                         correcting=correction is not None,
                     )
                     exports, checked = made.exports, made.checked
-                    _record_files(records, exports, month, language)
                 else:
                     exports = stored_exports(numbers, month, ledger)
+                links = draft_links(easybill, ledger.open(), [export.order_number for export in exports])
+                if making:
+                    _record_files(records, exports, month, language, links)
                 in_month = {export.customer_number for export in exports}
                 if sending:
                     now = utc_now()
@@ -159,13 +162,15 @@ def build_delivery_assets(
                         checked=checked,
                         correction=correction,
                     )
-                    for export, result in progress.over(results, f"{month} delivered", len(exports)):
-                        _record_upload(records, export, result, language)
+                    for export, result in progress.over(
+                        results, f"{month}, customers processed", len(exports)
+                    ):
+                        shown_at = _shown_at(result, links, billing)
+                        _record_upload(records, export, result, language, shown_at)
                     seal_month(ledger.open(), blobs, month)
                 for number in numbers:
                     if number not in in_month:
-                        for asset in [CSV] * making + [UPLOAD] * sending:
-                            records.materialized(asset, number, month, {"outcome": "nothing_to_bill"})
+                        _record_nothing(records, number, month, [CSV] * making + [UPLOAD] * sending)
         yield from records.verdict()
 
     return customer_files
@@ -182,15 +187,16 @@ def customers_by_month(keys: list[str]) -> dict[str, list[str]]:
     return customers
 
 
-def _record_files(records: AssetRecords, exports: Sequence[Export], month: str, language: str) -> None:
+def _record_files(
+    records: AssetRecords, exports: Sequence[Export], month: str, language: str, links: Mapping[str, str]
+) -> None:
     """Each customer's file and its check; or the check failed with the reasons, and no file."""
     for export in exports:
         if export.outcome == "blocked":
             records.refused(export.customer_number, month, export.problems)
         else:
-            records.materialized(
-                CSV, export.customer_number, month, _file_metadata(export, language), export.sha256
-            )
+            metadata = _file_metadata(export, language) | link(links.get(export.order_number))
+            records.materialized(CSV, export.customer_number, month, metadata, export.sha256)
     places = records.places_of([export.customer_number for export in exports], month)
     for export in exports:
         number, blocked = export.customer_number, export.outcome == "blocked"
@@ -221,8 +227,26 @@ def _file_metadata(export: Export, language: str) -> dict[str, Any]:
     }
 
 
-def _record_upload(records: AssetRecords, export: Export, result: DeliveryResult, language: str) -> None:
-    """The delivery, where there is nothing left to do for the customer; else why not."""
+def _record_nothing(
+    records: AssetRecords, customer_number: str, month: str, assets: Sequence[dg.AssetKey]
+) -> None:
+    """A customer of the range who has nothing in the month."""
+    for asset in assets:
+        records.materialized(asset, customer_number, month, {"outcome": "nothing_to_bill"})
+
+
+def _shown_at(result: DeliveryResult, links: Mapping[str, str], billing: BillingSettings) -> str:
+    """Where a person sees the draft; over the API that is the place of what was sent itself."""
+    return links.get(result.order_number) or (result.remote_path if billing.over_api else "")
+
+
+def _record_upload(
+    records: AssetRecords, export: Export, result: DeliveryResult, language: str, shown_at: str
+) -> None:
+    """The delivery, where there is nothing left to do for the customer; else why not.
+
+    `shown_at`: where a person sees the draft, "" where that is not known.
+    """
     if result.outcome in {"blocked", "failed", "held"}:
         records.refused(export.customer_number, export.month, result.problems)
         return
@@ -237,5 +261,6 @@ def _record_upload(records: AssetRecords, export: Export, result: DeliveryResult
             "bytes": result.size_bytes,
             "delivered_at": dg.MetadataValue.timestamp(result.at),
             "gross": format_minor(export.gross, export.currency, language),
+            **link(shown_at),
         }
     records.materialized(UPLOAD, export.customer_number, export.month, metadata, export.sha256)

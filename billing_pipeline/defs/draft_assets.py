@@ -7,16 +7,23 @@ for its own partition, and at the end one failure names whoever needs a person.
 import warnings
 from collections.abc import Collection, Iterator
 from datetime import timedelta
-from typing import Any
 
 import dagster as dg
 
-from billing_pipeline.defs.asset_records import DRAFT, DRAFT_CHECK, UPLOAD, AssetRecords, plain_failures
+from billing_pipeline.defs.asset_records import (
+    CSV,
+    DRAFT,
+    DRAFT_CHECK,
+    UPLOAD,
+    AssetRecords,
+    plain_failures,
+)
 from billing_pipeline.defs.delivery_assets import customers_by_month
-from billing_pipeline.defs.metadata import problems_table
+from billing_pipeline.defs.metadata import link, problems_table
 from billing_pipeline.defs.partitions import Partitions
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.records import State
 from billing_pipeline.money import format_minor
 from billing_pipeline.steps.read_drafts import DraftRead, Reader, read_drafts
 from billing_pipeline.steps.settling import utc_now
@@ -65,7 +72,7 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
         easybill: dg.ResourceParam[EasyBillAccount],
     ) -> Iterator[dg.AssetCheckResult]:
         records = AssetRecords(
-            context, DRAFT, DRAFT_CHECK, "Not as sent", "See to what is named in EASY Bill"
+            context, DRAFT, DRAFT_CHECK, "Not as sent", "See to what the table names in EASY Bill"
         )
         waiting = 0
         with plain_failures():
@@ -76,6 +83,7 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
                 deadline=timedelta(hours=billing.rules.draft_deadline_hours),
                 run_id=context.run.run_id,
                 now=utc_now(),
+                language=billing.rules.language,
             )
             for month, numbers in customers_by_month(context.partition_keys).items():
                 sent = set()
@@ -115,17 +123,17 @@ def _record_draft(records: AssetRecords, read: DraftRead, language: str) -> None
             "outcome": read.outcome,
             "order_number": delivery.order_number,
             **({"document_id": document.id, "is_draft": document.is_draft} if document else {}),
-            **_link(read),
+            **link(read.link),
             "gross": format_minor(delivery.gross, delivery.currency, language),
         }
         records.materialized(DRAFT, number, month, metadata, _version(read))
+        if document and (delivery.state is not State.CONFIRMED or delivery.draft_id != document.id):
+            # Both were made before anybody knew of the draft.
+            for asset in (CSV, UPLOAD):
+                records.observed(asset, number, month, link(read.link))
     told = {"problems": problems_table(problems)} if problems else {}
-    records.checked(number, month, problems, {**_link(read), **told})
+    records.checked(number, month, problems, {**link(read.link), **told})
 
 
 def _version(read: DraftRead) -> str:
     return f"{read.document.id}-{read.document.amount}" if read.document else ""
-
-
-def _link(read: DraftRead) -> dict[str, Any]:
-    return {"link": dg.MetadataValue.url(read.link)} if read.link else {}

@@ -45,16 +45,21 @@ def build_draft_sensor(jobs: Jobs) -> dg.SensorDefinition:
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Reads the drafts of delivered files back, hourly until the deadline, then daily, until each is "
-        "confirmed or accepted.",
+        "confirmed or accepted, and those that a correction replaces are gone.",
     )
     def easybill_draft_sensor(
         context: dg.SensorEvaluationContext,
         ledger: dg.ResourceParam[LedgerAt],
         billing: dg.ResourceParam[BillingSettings],
     ) -> dg.SensorResult | dg.SkipReason:
-        unconfirmed = ledger.open().deliveries.unconfirmed(since=first_month_looked_after(utc_now()))
+        book, since = ledger.open(), first_month_looked_after(utc_now())
+        unconfirmed = book.deliveries.unconfirmed(since=since)
+        # Once they are gone, nobody has to say so.
+        unconfirmed += [one for one in book.deliveries.to_remove() if one.month >= since]
         if not unconfirmed:
-            return dg.SkipReason("the draft of everything that was delivered is confirmed")
+            return dg.SkipReason(
+                "the draft of everything that was delivered is confirmed, and none is to be removed"
+            )
         registered = context.instance.get_dynamic_partitions(CUSTOMER)
         new = customers_to_add((delivery.customer_number for delivery in unconfirmed), registered)
         readings = drafts_to_read(

@@ -48,13 +48,11 @@ def open_table(items: Iterable[OpenItem], language: str, timezone: str) -> dg.Ta
     columns = ("customer", "code", "what", "net", "since", "message")
     records = []
     for item in list(items)[:PROBLEM_ROWS]:
-        what = f"{item.source_kind} {item.source_id}" if item.source_id else item.order_number
-        net = "" if item.net is None else format_minor(item.net, item.currency, language)
         cells = (
             item.customer_number,
             item.code,
-            what,
-            net,
+            item.what,
+            item.net_text(language),
             f"{item.since.astimezone(zone):%Y-%m-%d}",
             masked_text(item.message),
         )
@@ -62,6 +60,11 @@ def open_table(items: Iterable[OpenItem], language: str, timezone: str) -> dg.Ta
     return dg.MetadataValue.table(
         records=records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in columns])
     )
+
+
+def link(address: str | None) -> dict[str, dg.UrlMetadataValue]:
+    """Where a person sees the draft in EASY Bill; nothing where that is not known."""
+    return {"link": dg.MetadataValue.url(address)} if address else {}
 
 
 def amounts(totals: Mapping[str, Mapping[str, int]], language: str) -> str:

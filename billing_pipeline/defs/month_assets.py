@@ -196,7 +196,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         )
         yield dg.MaterializeResult(
             asset_key="billing_problems",
-            metadata=_problems_metadata(billed),
+            metadata=_problems_metadata(billed, billing.rules.language),
             data_version=dg.DataVersion(kept.frames["billing_problems"]),
         )
         with plain_failures():
@@ -244,9 +244,9 @@ def _lines_metadata(billed: BilledMonth, billing: BillingSettings) -> dict[str, 
     }
 
 
-def _problems_metadata(billed: BilledMonth) -> dict[str, Any]:
+def _problems_metadata(billed: BilledMonth, language: str) -> dict[str, Any]:
     changed = problems_of(billed.drift)
-    warnings = [*kept_back_told(billed.kept_back), *problems_of(billed.warnings)]
+    warnings = [*kept_back_told(billed.kept_back, language), *problems_of(billed.warnings)]
     return {
         "dagster/row_count": len(billed.problems),
         "customers_blocked": int((billed.roster["outcome"] == "blocked").sum()),

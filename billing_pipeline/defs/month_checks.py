@@ -28,8 +28,8 @@ RECONCILIATION = "reconciliation"
 CUSTOMERS_ACCOUNTED_FOR = "customers_accounted_for"
 MONTH_SIZE = "month_size"
 INVOICE_LINES = "invoice_lines"
-# Beyond, they are one fault of this program.
-SHOWN_FAULTS = 20
+# More are one fault of this program.
+SHOWN_FAULTS = 500
 
 _ON_LINES = {
     RECONCILIATION: "Every service and fee of the month is in a line or has another disposition, and amounts "
@@ -133,14 +133,24 @@ def _problems_in(extract: Extract, relation: str, month: str) -> Iterator[Proble
 
 
 def _verdict(check: str, faults: Sequence[str], metadata: dict[str, Any]) -> dg.AssetCheckResult:
+    """Passed without faults; else how many, the first of them, and all as a table."""
+    told = None
+    if faults:
+        told = f"{_count(len(faults), 'fault')}, the first: {faults[0]}"
+        metadata = {**metadata, "faults": _faults_table(faults)}
     return dg.AssetCheckResult(
         asset_key=INVOICE_LINES,
         check_name=check,
         passed=not faults,
-        description="; ".join(faults[:SHOWN_FAULTS])
-        + (f"; and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else "")
-        or None,
+        description=told,
         metadata=metadata,
+    )
+
+
+def _faults_table(faults: Sequence[str]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord({"fault": fault}) for fault in faults[:SHOWN_FAULTS]],
+        schema=dg.TableSchema(columns=[dg.TableColumn("fault")]),
     )
 
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from billing_pipeline.billing.rules import Rules
 from billing_pipeline.defs.asset_records import plain_failures
 from billing_pipeline.defs.metadata import problems_table
 from billing_pipeline.defs.schedules import START_HOUR
@@ -14,7 +15,7 @@ from billing_pipeline.steps.rehearse import rehearse
 REHEARSAL = "rehearsal"
 
 
-def build_rehearsal(settings: Settings, rehearsal_day: int) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
+def build_rehearsal(settings: Settings, rules: Rules) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
     """The job, which takes a month, and the schedule that gives it the running one."""
 
     @dg.op(
@@ -36,7 +37,11 @@ def build_rehearsal(settings: Settings, rehearsal_day: int) -> tuple[dg.JobDefin
         )
         if settings.alert_targets:
             alert = rehearsal_alert(
-                found.status, found.not_in_easybill, found.not_asked, settings.ui_url or ""
+                found.status,
+                found.not_in_easybill,
+                found.not_asked,
+                settings.ui_url or "",
+                language=rules.language,
             )
             for name in Notifier(settings.alert_targets).send(alert):
                 context.log.warning(f"{name} did not take {alert.title!r}; another did")
@@ -51,7 +56,7 @@ def build_rehearsal(settings: Settings, rehearsal_day: int) -> tuple[dg.JobDefin
     @dg.schedule(
         name="rehearsal_schedule",
         job=rehearsal,
-        cron_schedule=f"0 {START_HOUR} {rehearsal_day} * *",
+        cron_schedule=f"0 {START_HOUR} {rules.rehearsal_day} * *",
         execution_timezone=settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Rehearses the running month (rehearsal_day in the rules).",

@@ -1,6 +1,8 @@
 """The asset `month_report`: the month as a page, and a sensor that makes it anew once it would tell something else."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -10,17 +12,22 @@ from billing_pipeline.defs.metadata import amounts, problems_table
 from billing_pipeline.defs.month_checks import month_check_spec
 from billing_pipeline.defs.partitions import Partitions
 from billing_pipeline.delivery.api.account import EasyBillAccount
+from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.report.month import OUTCOMES
 from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt, NoProgress, Oms, Wiring
-from billing_pipeline.steps.write_report import told_otherwise, write_report
+from billing_pipeline.steps.write_report import older_month_told_otherwise, told_otherwise, write_report
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 
 REPORT = "month_report"
 NOTHING_UNUSUAL = "nothing_unusual"
 INTERVAL_S = 300
+# Of older months that something happened to, so many are looked at in a tick; the others wait for the next ones.
+OLDER_MONTHS_PER_TICK = 2
+# Entries of the log that a tick looks at.
+ENTRIES_PER_TICK = 100_000
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -102,6 +109,34 @@ def delivering_job(instance: dg.DagsterInstance) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class Looked:
+    """The cursor of `month_report_sensor`: the last entry of the log that was looked at, and the older months that
+    entries before it speak of and whose reports were not looked at since.
+    """
+
+    entry: int
+    due: tuple[str, ...] = ()
+
+    @classmethod
+    def from_cursor(cls, cursor: str | None, ledger: Ledger) -> "Looked":
+        """What `as_cursor` wrote; at first older months are as they are."""
+        if not cursor:
+            return cls(ledger.events.newest())
+        told = json.loads(cursor)
+        return cls(told["entry"], tuple(told["due"]))
+
+    def as_cursor(self) -> str:
+        """As text."""
+        return json.dumps({"entry": self.entry, "due": self.due})
+
+    def since(self, ledger: Ledger, last_month: str) -> "Looked":
+        """With the older months that the log speaks of by now. Raises: LedgerUnavailable."""
+        months, entry = ledger.events.months_since(self.entry, most=ENTRIES_PER_TICK)
+        older = {month for month in months if month < last_month}
+        return Looked(entry, tuple(sorted({*self.due, *older})))
+
+
 def build_report_sensor(jobs: Jobs) -> dg.SensorDefinition:
     """The sensor, running by default."""
 
@@ -110,21 +145,34 @@ def build_report_sensor(jobs: Jobs) -> dg.SensorDefinition:
         job=jobs.month_report,
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Makes the report of the last month that is over, once no delivery is under way and it would tell "
-        "something else than the last one.",
+        description="Makes the report of the last month that is over, and of older months to which something happened, "
+        "once no delivery is under way and it would tell something else than the last one.",
     )
     def month_report_sensor(
         context: dg.SensorEvaluationContext,
         ledger: dg.ResourceParam[LedgerAt],
+        blobs: dg.ResourceParam[BlobStore],
         billing: dg.ResourceParam[BillingSettings],
-    ) -> dg.RunRequest | dg.SkipReason:
+    ) -> dg.SensorResult:
         job = delivering_job(context.instance)
         if job is not None:
-            return dg.SkipReason(f"{job} is under way")
-        month = last_complete_month(utc_now(), billing.timezone)
-        told = told_otherwise(ledger.open(), billing, month)
-        if told is None:
-            return dg.SkipReason(f"{month} is not billed, or its report tells what is known")
-        return dg.RunRequest(run_key=f"{month} {told}", partition_key=month)
+            return dg.SensorResult(skip_reason=f"{job} is under way", cursor=context.cursor)
+        book, last_month = ledger.open(), last_complete_month(utc_now(), billing.timezone)
+        looked = Looked.from_cursor(context.cursor, book).since(book, last_month)
+        now, later = looked.due[:OLDER_MONTHS_PER_TICK], looked.due[OLDER_MONTHS_PER_TICK:]
+        told = {last_month: told_otherwise(book, billing, last_month)}
+        told |= {month: older_month_told_otherwise(book, blobs, billing, month) for month in now}
+        requests = [
+            dg.RunRequest(run_key=f"{month} {facts}", partition_key=month)
+            for month, facts in told.items()
+            if facts is not None
+        ]
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None
+            if requests
+            else f"{last_month} is not billed, or its report tells what is known",
+            cursor=Looked(looked.entry, later).as_cursor(),
+        )
 
     return month_report_sensor

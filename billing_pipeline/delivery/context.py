@@ -147,7 +147,8 @@ class DeliveryContext:
     """What all deliveries of one run share.
 
     `halt`: only under the policy `all_or_nothing`. `unapproved`: by customer number, whose bytes of this run nobody has
-    approved, and must not be sent. `at_crash_point` is told of each of `CRASH_POINTS`; tests die there.
+    approved, and must not be sent. `language`: in which people are told
+    of amounts. `at_crash_point` is told of each of `CRASH_POINTS`; tests die there.
     """
 
     ledger: Ledger
@@ -157,6 +158,7 @@ class DeliveryContext:
     run_id: str
     halt: Halt | None = None
     unapproved: Mapping[str, Problem] = field(default_factory=dict)
+    language: str = "en"
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     at_crash_point: Callable[[str], None] = lambda edge: None

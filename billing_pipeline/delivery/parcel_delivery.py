@@ -18,7 +18,7 @@ from billing_pipeline.delivery.records import (
 from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.problems import Code, Problem
-from billing_pipeline.store.blobs import BlobStore, StoreError
+from billing_pipeline.store.blobs import StoreError
 
 
 class ParcelDelivery:
@@ -118,7 +118,7 @@ class ParcelDelivery:
             # Release 0.1 sent it, and wrote some titles otherwise: what was sent stands.
             self._end("unchanged", remote_path=found.remote_path)
         else:
-            problem = _changed(self._parcel, found, self._context.store)
+            problem = _changed(self._parcel, found, self._context)
             note = Note("hold", problem.message, outcome="failure", kind="decision")
             self._context.ledger.events.record_exchange(found, note, run_id=self._context.run_id)
             self._end("held", (problem,))
@@ -161,24 +161,24 @@ def _withdrawn(found: Delivery) -> Problem:
     )
 
 
-def _changed(parcel: Parcel, found: Delivery, store: BlobStore) -> Problem:
+def _changed(parcel: Parcel, found: Delivery, context: DeliveryContext) -> Problem:
     """The delivery was made with other bytes than the parcel's: what differs, and what a person can do."""
     customer = found.customer_number
     return Problem(
         Code.CHANGED_AFTER_DELIVERY,
         customer,
-        f"{found.file_name} was delivered with other content: {_difference(parcel, found, store)}; "
+        f"{found.file_name} was delivered with other content: {_difference(parcel, found, context)}; "
         f"`billing-pipeline correct {found.month} --customer {customer} --reason TEXT --by NAME` replaces it, "
         f"`billing-pipeline release {found.order_number} --as delivered --reason TEXT --by NAME` leaves it as it is",
     )
 
 
-def _difference(parcel: Parcel, found: Delivery, store: BlobStore) -> str:
+def _difference(parcel: Parcel, found: Delivery, context: DeliveryContext) -> str:
     try:
         before, after = (
-            Document.from_json(store.get("document", sha256))
+            Document.from_json(context.store.get("document", sha256))
             for sha256 in (found.document_sha256, parcel.export.document_sha256)
         )
     except (StoreError, ValueError) as error:
         return f"the difference cannot be shown, for {error}"
-    return difference(before, after).text()
+    return difference(before, after).text(context.language)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Literal
 
 from billing_pipeline.easybill.document import Document, DocumentLine, plain
-from billing_pipeline.money import from_minor
+from billing_pipeline.money import format_amount, from_minor
 
 # Not said of each line: the position follows from the lines before it, file columns and VAT from the others.
 _COMPARED = (
@@ -41,15 +41,16 @@ class LineDifference:
             return "added"
         return "removed" if self.after is None else "changed"
 
-    def text(self, currency: str) -> str:
-        """For example "line 2 (Battery change): net 150.00 → 160.00"."""
+    def text(self, currency: str, language: str) -> str:
+        """For example "line 2 (Battery change): net 150.00 → 160.00", as people of `language` write amounts."""
         if self.before is None and self.after is not None:
-            return f"new: {_named(self.after)}, net {from_minor(self.after.net, currency)}"
+            return f"new: {_named(self.after)}, net {_amount(self.after.net, currency, language)}"
         if self.after is None and self.before is not None:
-            return f"gone: {_named(self.before)}, net {from_minor(self.before.net, currency)}"
+            return f"gone: {_named(self.before)}, net {_amount(self.before.net, currency, language)}"
         line = self.after or self.before
         changes = ", ".join(
-            f"{field} {_value(self.before, field, currency)} → {_value(self.after, field, currency)}"
+            f"{field} {_value(self.before, field, currency, language)} → "
+            f"{_value(self.after, field, currency, language)}"
             for field in self.fields
         )
         return f"{_named(line)}: {changes}" if line is not None else changes
@@ -64,13 +65,12 @@ class Difference:
     lines: tuple[LineDifference, ...]
     fields: tuple[str, ...]
 
-    @property
-    def totals(self) -> str:
-        """For example "net 150.00 → 160.00 EUR, gross 178.50 → 190.40 EUR"."""
+    def totals(self, language: str) -> str:
+        """For example "net 150.00 → 160.00 EUR, gross 178.50 → 190.40 EUR", as people of `language` write it."""
         old, new = self.before, self.after
         totals = [
-            f"{name} {from_minor(getattr(old, name), old.currency)} → {from_minor(getattr(new, name), new.currency)}"
-            f" {new.currency}"
+            f"{name} {_amount(getattr(old, name), old.currency, language)} → "
+            f"{_amount(getattr(new, name), new.currency, language)} {new.currency}"
             for name in ("net", "gross")
             if (getattr(old, name), old.currency) != (getattr(new, name), new.currency)
         ]
@@ -88,9 +88,9 @@ class Difference:
             for line in self.lines
         )
 
-    def text(self) -> str:
+    def text(self, language: str) -> str:
         """One line: the totals first, then each line of the document, then the other fields."""
-        parts = [self.totals, *(line.text(self.after.currency) for line in self.lines)]
+        parts = [self.totals(language), *(line.text(self.after.currency, language) for line in self.lines)]
         if self.fields:
             parts.append(f"also changed: {', '.join(self.fields)}")
         return "; ".join(parts)
@@ -132,10 +132,14 @@ def _named(line: DocumentLine) -> str:
     return f"line {line.position} ({line.title.partition(chr(10))[0]})"
 
 
-def _value(line: DocumentLine | None, field: str, currency: str) -> str:
+def _amount(minor: int, currency: str, language: str) -> str:
+    return format_amount(from_minor(minor, currency), language)
+
+
+def _value(line: DocumentLine | None, field: str, currency: str, language: str) -> str:
     value = getattr(line, field)
     if field in {"net", "unit_price_net"}:
-        return str(from_minor(value, currency))
+        return _amount(value, currency, language)
     if field == "vat_basis_points":
         return f"{plain(Decimal(value).scaleb(-2))} %"
     if field == "quantity":

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Literal
 
 from billing_pipeline import money
@@ -34,13 +35,14 @@ class Reconciled:
     """What EASY Bill has for one delivery.
 
     "confirmed": exactly one document, the amount equal to the cent; "mismatch": with `problem`; "missing": none (yet).
-    `document` is the one it is about, where there is one.
+    `document` is the one it is about, where there is one. `is_cancelled`: there are some, and all are cancelled.
     """
 
     expected: Expected
     outcome: Literal["confirmed", "mismatch", "missing"]
     document: EasyBillDocument | None = None
     problem: Problem | None = None
+    is_cancelled: bool = False
 
 
 def days_of_documents(month: str) -> tuple[date, date]:
@@ -70,15 +72,19 @@ def customer_problems(found: Mapping[str, Sequence[Customer]]) -> list[Problem]:
     return problems
 
 
-def reconcile(deliveries: Iterable[Expected], documents: Collection[EasyBillDocument]) -> list[Reconciled]:
+def reconcile(
+    deliveries: Iterable[Expected], documents: Collection[EasyBillDocument], language: str = "en"
+) -> list[Reconciled]:
     """One result per delivery, in their order. `documents`: those of the account in which a draft may be.
+
+    Amounts in problems are as people of `language` write them.
 
     A document is a delivery's where its order number is exactly that, or else where its title names it. Finished
     invoices count like drafts, cancelled ones only as a mismatch.
     """
     expected = list(deliveries)
     documents_of = _by_order({delivery.order_number for delivery in expected}, documents)
-    return [_reconciled(delivery, documents_of[delivery.order_number]) for delivery in expected]
+    return [_reconciled(delivery, documents_of[delivery.order_number], language) for delivery in expected]
 
 
 def _by_order(
@@ -105,7 +111,7 @@ def _names(title: str, order_number: str) -> bool:
     )
 
 
-def _reconciled(delivery: Expected, documents: Sequence[EasyBillDocument]) -> Reconciled:
+def _reconciled(delivery: Expected, documents: Sequence[EasyBillDocument], language: str) -> Reconciled:
     valid = [document for document in documents if document.cancel_id is None]
     if not documents:
         return Reconciled(delivery, "missing")
@@ -116,15 +122,14 @@ def _reconciled(delivery: Expected, documents: Sequence[EasyBillDocument]) -> Re
             if valid
             else f"The document for this order was cancelled in EASY Bill (id {which}): decide whether to bill again."
         )
-        return Reconciled(
-            delivery, "mismatch", None, _mismatch(delivery, "order_number", delivery.order_number, message)
-        )
+        unclear = _mismatch(delivery, "order_number", delivery.order_number, message)
+        return Reconciled(delivery, "mismatch", None, unclear, is_cancelled=not valid)
     document = valid[0]
-    problem = _fault(delivery, document)
+    problem = _fault(delivery, document, language)
     return Reconciled(delivery, "mismatch" if problem else "confirmed", document, problem)
 
 
-def _fault(delivery: Expected, document: EasyBillDocument) -> Problem | None:
+def _fault(delivery: Expected, document: EasyBillDocument, language: str) -> Problem | None:
     """The first thing that is wrong with the one document of a delivery: its customer, currency or amount."""
     if document.customer_number is not None and document.customer_number != delivery.customer_number:
         message = (
@@ -141,9 +146,11 @@ def _fault(delivery: Expected, document: EasyBillDocument) -> Problem | None:
     for name, shown, sent in amounts:
         # In hundredths, as EASY Bill counts; thousandths (of a dinar) stay fractions, which it cannot show.
         if shown != money.from_minor(sent, delivery.currency).scaleb(2):
+            there = money.format_amount(Decimal(shown).scaleb(-2), language)
+            ours = money.format_amount(money.from_minor(sent, delivery.currency), language)
             message = (
-                f"Document {document.id} in EASY Bill has a {name} amount of {shown / 100:.2f} {delivery.currency}, "
-                f"delivered were {money.from_minor(sent, delivery.currency)}: compare the draft with the file."
+                f"Document {document.id} in EASY Bill has a {name} amount of {there} {delivery.currency}, "
+                f"delivered were {ours}: compare the draft with the file."
             )
             return _mismatch(delivery, name, str(shown), message)
     return None

@@ -71,5 +71,5 @@ def correct_month(
             },
             only_these=True,
         )
-    status = status_now(wiring.ledger.open(), wiring.frames, month).only([customer_number]).customers[0]
+    status = status_now(wiring, month).only([customer_number]).customers[0]
     return Corrected(draft.replaced, draft.changes, status, status.problems, error, taken_back, removed)

@@ -53,6 +53,7 @@ class DemoResult:
     drafts: int
     differences: tuple[str, ...]
     home: Path
+    language: str
     error: PipelineError | None = None
 
     @property
@@ -63,7 +64,7 @@ class DemoResult:
 
     def lines(self) -> Iterator[str]:
         """The totals, and how the drafts compare, for people."""
-        yield from summary_lines(self.status)
+        yield from summary_lines(self.status, language=self.language)
         yield (
             f"  Read back over EASY Bill's API: {self.confirmed} drafts equal to the files, to the cent "
             f"(requests: {self.requests}, allowed a minute: {self.requests_per_minute})"
@@ -102,13 +103,14 @@ def run_demo(*, progress: Steps) -> DemoResult:
         in_month = [draft for number, draft in drafts.items() if number.startswith(f"{month}-")]
         return DemoResult(
             open=open_list(wiring.ledger.open(), wiring.billing.rules, settings.first_month),
-            status=status_now(wiring.ledger.open(), wiring.frames, month),
+            status=status_now(wiring, month),
             confirmed=sum(map(_is_confirmed, deliveries)),
             requests=len(sandbox.journal.exchanges),
             requests_per_minute=settings.easybill_requests_per_minute,
             drafts=len(in_month),
             differences=tuple(_differences(deliveries, drafts, month)),
             home=settings.home,
+            language=wiring.billing.rules.language,
             error=result.error,
         )
 

@@ -13,7 +13,6 @@ import dagster as dg
 from billing_pipeline.defs.build import build_defs
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH_TAG, customers_to_add, range_tags, ranges_over
 from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
-from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing
 from billing_pipeline.easybill.document import customer_key
 from billing_pipeline.launch.in_process import execute
@@ -31,7 +30,7 @@ from billing_pipeline.steps.open_list import OpenList, open_list
 from billing_pipeline.steps.seal import seal_month
 from billing_pipeline.steps.settling import require_open
 from billing_pipeline.steps.wiring import Progress, Wiring, build_wiring
-from billing_pipeline.store.frames import ROSTER, FrameStore
+from billing_pipeline.store.frames import ROSTER
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def run_month(
         # Also where nobody is left to be delivered to, so that no chunk run has sealed what stands.
         error = _seal(wiring, month)
     some = customers if part is None else part.customers
-    status = status_now(wiring.ledger.open(), wiring.frames, month, customers=some)
+    status = status_now(wiring, month, customers=some)
     return MonthRun(
         status if part is None else status.only(customers or wanted),
         open_list(wiring.ledger.open(), wiring.billing.rules, settings.first_month),
@@ -155,19 +154,18 @@ def deliver_in_process(
     return None
 
 
-def status_now(
-    ledger: Ledger, frames: FrameStore, month: str, *, customers: Collection[str] = ()
-) -> MonthStatus:
+def status_now(wiring: Wiring, month: str, *, customers: Collection[str] = ()) -> MonthStatus:
     """Every customer of the month as the ledger knows them, and what was to be told when it was last billed.
 
     `customers`: warnings about rows are of these alone, if any are named.
     """
+    ledger, frames, language = wiring.ledger.open(), wiring.frames, wiring.billing.rules.language
     return month_status(
         month,
         ledger.months.customers(month),
         ledger.deliveries.of_month(month),
         changed_since_billed(month, ledger, frames),
-        warnings_since_billed(month, ledger, frames, customers),
+        warnings_since_billed(month, ledger, frames, language, customers),
     )
 
 

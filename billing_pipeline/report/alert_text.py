@@ -104,8 +104,11 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]} ..."
 
 
-def overdue_alert(status: MonthStatus, link: str = "") -> Alert | None:
-    """The message about a month that should be delivered by now; None where it is, to every customer."""
+def overdue_alert(status: MonthStatus, link: str = "", *, language: str = "en") -> Alert | None:
+    """The message about a month that should be delivered by now; None where it is, to every customer.
+
+    Amounts, here and below, are as people of `language` write them.
+    """
     if status.customers and not status.needs_a_person:
         return None
     if not status.customers:
@@ -116,7 +119,7 @@ def overdue_alert(status: MonthStatus, link: str = "") -> Alert | None:
         )
     else:
         waiting = [(status.month, customer) for customer in status.needs_a_person]
-        body = "\n".join([*summary_lines(status), "", *_customer_lines(waiting)])
+        body = "\n".join([*summary_lines(status, language=language), "", *_customer_lines(waiting)])
     return Alert(
         f"Billing {status.month}: not delivered",
         body + (f"\n\nDagster: {link}" if link else "") + "\n",
@@ -129,13 +132,15 @@ def completion_alert(
     before: ReportFacts | None,
     page: Attachment,
     link: str = "",
+    *,
+    language: str = "en",
 ) -> Alert:
     """The message about a month that is delivered as far as it will be, with its page.
 
     `now`: what the page tells. `before`: what the message before told, None where this is the first.
     """
     waiting = [(status.month, customer) for customer in status.needs_a_person]
-    parts = ["\n".join(summary_lines(status))]
+    parts = ["\n".join(summary_lines(status, language=language))]
     if waiting:
         parts.append("\n".join(["Who needs a person:", *_customer_lines(waiting)]))
     else:
@@ -145,7 +150,7 @@ def completion_alert(
             f"Open, of all months: {len(now.open)}; `billing-pipeline status` lists it with money and remedy."
         )
     if before is not None:
-        parts.append("\n".join(["Changed since the last message:", *_change_lines(before, now)]))
+        parts.append("\n".join(["Changed since the last message:", *_change_lines(before, now, language)]))
     parts.append(f"The report is attached: {page.name}" + (f"\nDagster: {link}" if link else ""))
     count = len(waiting)
     who = "1 customer needs a person" if count == 1 else f"{count} customers need a person"
@@ -156,35 +161,40 @@ def completion_alert(
     )
 
 
-def _change_lines(before: ReportFacts, now: ReportFacts) -> Iterator[str]:
+def _change_lines(before: ReportFacts, now: ReportFacts, language: str) -> Iterator[str]:
     changes = list(changed_customers(before, now))
     for one in changes[:NAMED_CUSTOMERS]:
-        yield f"Customer {one.customer_number}: {_fact(one.before)} → {_fact(one.now)}"
+        yield f"Customer {one.customer_number}: {_fact(one.before, language)} → {_fact(one.now, language)}"
     if len(changes) > NAMED_CUSTOMERS:
         yield f"... and {len(changes) - NAMED_CUSTOMERS} more customers: see the report"
     if before.open != now.open:
         yield f"Open: {len(now.open - before.open)} new, {len(before.open - now.open)} settled"
 
 
-def _fact(fact: CustomerFacts | None) -> str:
+def _fact(fact: CustomerFacts | None, language: str) -> str:
     if fact is None:
         return "not in the month"
     reasons = f" ({', '.join(fact.codes)})" if fact.codes else ""
-    file = (
-        f" {fact.order_number}, {format_minor(fact.gross, fact.currency, 'en')} gross" if fact.gross else ""
-    )
+    file = ""
+    if fact.gross:
+        file = f" {fact.order_number}, {format_minor(fact.gross, fact.currency, language)} gross"
     return f"{WORDS[fact.outcome]}{reasons}{file}"
 
 
 def rehearsal_alert(
-    status: MonthStatus, not_in_easybill: Sequence[Problem], not_asked: str, link: str = ""
+    status: MonthStatus,
+    not_in_easybill: Sequence[Problem],
+    not_asked: str,
+    link: str = "",
+    *,
+    language: str = "en",
 ) -> Alert:
     """The message about a month that is not over: who would be blocked if it were billed as it is now.
 
     `not_asked`: why EASY Bill could not be asked for its customers, "" where it could, or need not.
     """
     waiting = [(status.month, customer) for customer in status.needs_a_person]
-    parts = ["\n".join(summary_lines(status))]
+    parts = ["\n".join(summary_lines(status, language=language))]
     if waiting:
         parts.append("\n".join(["Would be blocked:", *_customer_lines(waiting)]))
     if not_in_easybill:

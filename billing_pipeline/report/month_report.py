@@ -59,6 +59,10 @@ class ReportFacts:
     customers: Mapping[str, CustomerFacts]
     open: frozenset[tuple[str, str, str, str]]
 
+    def of_month_alone(self, month: str) -> ReportFacts:
+        """Without what is open of other months."""
+        return ReportFacts(self.customers, frozenset(one for one in self.open if one[0] == month))
+
     def to_json(self) -> bytes:
         """Canonical JSON: equal facts are equal bytes."""
         customers = {

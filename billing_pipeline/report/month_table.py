@@ -16,7 +16,7 @@ from billing_pipeline.report.text import word_of
 _STYLE: Final = {"blocked": "red", "failed": "red", "held": "yellow"}
 
 
-def print_table(customers: Iterable[CustomerStatus], stream: TextIO, *, language: str = "en") -> None:
+def print_table(customers: Iterable[CustomerStatus], stream: TextIO, *, language: str) -> None:
     """One row per customer, with all reasons. Without colours where NO_COLOR is set."""
     table = Table("customer", "outcome", "file", show_edge=False, pad_edge=False)
     table.add_column("lines", justify="right")

@@ -36,6 +36,22 @@ class OpenItem:
     net: int | None = None
     currency: str = ""
 
+    @property
+    def what(self) -> str:
+        """What it is about, for people: a row, an order, or where neither is named the whole month."""
+        if self.source_id:
+            return f"{self.source_kind} {self.source_id}"
+        return self.order_number or f"all of {self.month}"
+
+    def net_text(self, language: str) -> str:
+        """The net as people of `language` read it; "" where it is not known."""
+        return "" if self.net is None else format_minor(self.net, self.currency, language)
+
+    def age_text(self, now: datetime) -> str:
+        """For how long it has been open: "today", "1 day", "12 days"."""
+        days = (now - self.since).days
+        return "today" if days < 1 else "1 day" if days == 1 else f"{days} days"
+
     def as_json(self) -> dict[str, Any]:
         """The keys of 5-interfaces."""
         return {
@@ -177,14 +193,12 @@ def presumed_items(presumed: Iterable[Delivery]) -> Iterator[OpenItem]:
         )
 
 
-def open_lines(items: Iterable[OpenItem], now: datetime) -> Iterator[str]:
-    """Each item in two lines: what and how much, then the words."""
+def open_lines(items: Iterable[OpenItem], now: datetime, language: str) -> Iterator[str]:
+    """Each item in two lines: what and how much, as people of `language` read it, then the words."""
     for item in items:
-        what = f"{item.source_kind} {item.source_id}" if item.source_id else item.order_number
-        money = "" if item.net is None else format_minor(item.net, item.currency, "en")
-        days = (now - item.since).days
-        age = "today" if days < 1 else "1 day" if days == 1 else f"{days} days"
-        parts = (item.month, item.customer_number, item.code, what, money and f"{money} net", age)
+        net = item.net_text(language)
+        age = item.age_text(now)
+        parts = (item.month, item.customer_number, item.code, item.what, net and f"{net} net", age)
         yield "  ".join(part for part in parts if part)
         yield f"    {item.message}"
 

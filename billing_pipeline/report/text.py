@@ -36,13 +36,13 @@ def shown_customers(status: MonthStatus, *, everybody: bool) -> list[CustomerSta
     ]
 
 
-def month_lines(status: MonthStatus, *, everybody: bool = True, language: str = "en") -> Iterator[str]:
+def month_lines(status: MonthStatus, *, everybody: bool = True, language: str) -> Iterator[str]:
     """What needs a person with its reasons, or every customer, and the totals."""
     yield from customer_lines(status, everybody=everybody, language=language)
     yield from summary_lines(status, language=language)
 
 
-def customer_lines(status: MonthStatus, *, everybody: bool, language: str = "en") -> Iterator[str]:
+def customer_lines(status: MonthStatus, *, everybody: bool, language: str) -> Iterator[str]:
     """One line per customer and one per reason, an empty line after them, and how many are not shown."""
     shown = shown_customers(status, everybody=everybody)
     width = max((len(customer.customer_number) for customer in shown), default=0)
@@ -76,7 +76,7 @@ def customer_line(customer: CustomerStatus, width: int, language: str) -> str:
     return line.rstrip()
 
 
-def summary_lines(status: MonthStatus, *, language: str = "en") -> Iterator[str]:
+def summary_lines(status: MonthStatus, *, language: str) -> Iterator[str]:
     """The counts that add up to the total, and the sums by currency."""
     counts = Counter(map(word_of, status.customers))
     parts = [f"{counts[word]} {word}" for word in (READY, *WORDS.values()) if counts[word]]

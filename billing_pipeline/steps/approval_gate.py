@@ -110,7 +110,7 @@ class ApprovalGate:
         changes = difference(before, after)
         if not changes.lines and not changes.fields:
             return "its lines are the same, and the layout or the rules make another file of them"
-        return changes.text()
+        return changes.text(self.billing.rules.language)
 
 
 def beyond_approval(ledger: Ledger, month: str) -> frozenset[str]:

@@ -59,7 +59,12 @@ class Audit:
             "open": [item.as_json() for item in self.open],
         }
 
-    def lines(self) -> Iterator[str]:
+    def finding_lines(self) -> Iterator[str]:
+        """For people: what is wrong with what was sent, beside the rows."""
+        for one in self.months:
+            yield from (f"{one.month}  {finding.code}: {finding.message}" for finding in one.findings)
+
+    def lines(self, language: str) -> Iterator[str]:
         """For people: one line a month, whose parts add up to its rows."""
         for one in self.months:
             parts = [f"{one.rows[name]} {name.replace('_', ' ')}" for name in STANDINGS if one.rows[name]]
@@ -70,10 +75,9 @@ class Audit:
                 yield f"  of what was billed: {', '.join(beside)}"
             for currency, sums in sorted(one.amounts.items()):
                 told = ", ".join(
-                    f"{name} {format_minor(sums[name], currency, 'en')}" for name in ("billed", "open")
+                    f"{name} {format_minor(sums[name], currency, language)}" for name in ("billed", "open")
                 )
                 yield f"  net: {told}"
-            yield from (f"  {finding.code}: {finding.message}" for finding in one.findings)
 
 
 @dataclass(frozen=True)
@@ -210,6 +214,7 @@ def _draft_findings(wiring: Wiring, month: str, run_id: str) -> Iterator[Problem
         timedelta(hours=wiring.billing.rules.draft_deadline_hours),
         run_id,
         datetime.now(UTC),
+        wiring.billing.rules.language,
     )
     numbers = [one.customer_number for one in ledger.deliveries.standing(month)]
     for read in read_drafts(month, numbers, reader):

@@ -65,7 +65,7 @@ class Corrected:
         """Whether the old draft may be removed."""
         return self.status is not None and self.status.outcome in {"delivered", "unchanged"}
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, language: str) -> Iterator[str]:
         """For people: what became of it, the difference per line and in total, and the draft to remove."""
         old = self.replaced
         if self.is_unchanged:
@@ -80,9 +80,9 @@ class Corrected:
             yield (
                 f"{new.order_number} for {old.order_number}: {WORDS[self.status.outcome]}, {new.file_name}"
             )
-            yield from (f"  {line.text(new.currency)}" for line in self.difference.lines)
+            yield from (f"  {line.text(new.currency, language)}" for line in self.difference.lines)
             yield from (f"  also changed: {field}" for field in self._other_fields())
-            yield f"  total: {self.difference.totals}"
+            yield f"  total: {self.difference.totals(language)}"
         for problem in self.problems:
             yield f"  {problem.code}: {problem.message}"
         yield from (one.line() for one in self.removed)
@@ -120,7 +120,7 @@ class Corrected:
             },
             "difference": change
             and {
-                "lines": [line.text(change.after.currency) for line in change.lines],
+                "lines": [line.text(change.after.currency, "en") for line in change.lines],
                 "other_fields": self._other_fields(),
                 **{
                     name: {"before": getattr(change.before, name), "after": getattr(change.after, name)}

@@ -125,9 +125,11 @@ def changed_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list
 
 
 def warnings_since_billed(
-    month: str, ledger: Ledger, frames: FrameStore, customers: Collection[str] = ()
+    month: str, ledger: Ledger, frames: FrameStore, language: str, customers: Collection[str] = ()
 ) -> list[Problem]:
     """What else was to be told when the month's customers, or these, were last billed: rows kept back, and warnings.
+
+    Money is as people of `language` read it.
 
     Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
@@ -147,4 +149,4 @@ def warnings_since_billed(
     if customers:
         rows = rows[rows["customer_number"].isin(list(customers))]
         warnings = [problem for problem in warnings if problem.customer_number in customers]
-    return [*kept_back_told(rows), *warnings]
+    return [*kept_back_told(rows, language), *warnings]

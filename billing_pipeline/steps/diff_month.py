@@ -13,7 +13,7 @@ from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.easybill.difference import Difference, LineDifference, difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import CustomerExport, export_customers
-from billing_pipeline.money import from_minor
+from billing_pipeline.money import format_minor
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.problems import Problem
 from billing_pipeline.steps.bill_month import bill_part
@@ -54,11 +54,11 @@ class CustomerDiff:
             return self.changes.lines
         return () if self.problems else tuple(LineDifference(line, None) for line in self.before.lines)
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, language: str) -> Iterator[str]:
         """For people: the totals, each line, and how it is corrected."""
         number, month = self.sent.customer_number, self.sent.month
-        yield f"Customer {number}, {self.sent.order_number}: {self._totals()}"
-        yield from (f"  {line.text(self.currency_now)}" for line in self.line_changes)
+        yield f"Customer {number}, {self.sent.order_number}: {self._totals(language)}"
+        yield from (f"  {line.text(self.currency_now, language)}" for line in self.line_changes)
         if self.changes is not None and (fields := other_fields(self.changes)):
             yield f"  also changed: {', '.join(fields)}"
         for problem in self.problems:
@@ -84,10 +84,10 @@ class CustomerDiff:
             "currency": self.currency_now,
         }
 
-    def _totals(self) -> str:
+    def _totals(self, language: str) -> str:
         if self.changes is not None:
-            return self.changes.totals
-        sent = f"net {from_minor(self.before.net, self.before.currency)} {self.before.currency} was sent"
+            return self.changes.totals(language)
+        sent = f"net {format_minor(self.before.net, self.before.currency, language)} was sent"
         return (
             f"{sent}, and the OMS cannot be billed now" if self.problems else f"{sent}, and nothing is left"
         )
@@ -101,10 +101,10 @@ class MonthDiff:
     customers: tuple[CustomerDiff, ...]
     compared: int
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, language: str) -> Iterator[str]:
         """For people: each customer who differs, then how many there are."""
         for customer in self.customers:
-            yield from customer.lines()
+            yield from customer.lines(language)
         yield f"{self.month}: {len(self.customers)} of {self.compared} customers who were sent something differ"
 
     def as_json(self) -> dict[str, Any]:

@@ -8,30 +8,48 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.first_rows import FirstRows, first_rows, has_rows, months_with_rows
 from billing_pipeline.steps.open_list import open_list
 from billing_pipeline.steps.wiring import Wiring, build_wiring
 
 _NAMED = 3
+_EMPTY = (
+    "see whether completed_at and charged_at are what you think, and the queries keep to :period_start and :period_end "
+    "(BILLING_OMS_QUERIES), or set BILLING_FIRST_MONTH earlier"
+)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried. `exit_status` is 0 where it works."""
+    """One thing that was tried. `exit_status` is 0 where it works. `rows`: the OMS's, as they are mapped."""
 
     subject: str
     detail: str
     exit_status: int = 0
+    rows: tuple[FirstRows, ...] = ()
 
-    def as_json(self) -> dict[str, str | bool]:
+    def as_json(self) -> dict[str, Any]:
         """For `doctor --json`."""
-        return {"subject": self.subject, "ok": self.exit_status == 0, "detail": self.detail}
+        found: dict[str, Any] = {
+            "subject": self.subject,
+            "ok": self.exit_status == 0,
+            "detail": self.detail,
+        }
+        return found | ({"first_rows": [one.as_json() for one in self.rows]} if self.rows else {})
+
+    def lines(self) -> Iterator[str]:
+        """For a terminal."""
+        yield self.line()
+        for one in self.rows:
+            yield from (f"     {line}" for line in one.lines())
 
     def line(self) -> str:
-        """For a terminal."""
+        """What was tried, and how it went."""
         return f"{'ok  ' if self.exit_status == 0 else 'FIX '} {self.subject:<12} {self.detail}"
 
 
@@ -40,7 +58,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     wiring = build_wiring(settings)
     rules = settings.rules or "packaged defaults"
     yield Finding("settings", f"home {settings.home}, rules {rules}, layout {settings.layout}")
-    yield _tried("OMS", lambda: _oms(wiring, settings))
+    yield _oms_found(wiring, settings)
     yield _tried("ledger", lambda: _ledger(wiring))
     yield _tried("open items", lambda: _open(wiring, settings))
     yield _tried("store", lambda: _store(wiring))
@@ -56,15 +74,34 @@ def _tried(subject: str, examination: Callable[[], str]) -> Finding:
         return Finding(subject, str(error), error.exit_status)
 
 
-def _oms(wiring: Wiring, settings: Settings) -> str:
+def _oms_found(wiring: Wiring, settings: Settings) -> Finding:
+    try:
+        return _oms(wiring, settings)
+    except PipelineError as error:
+        return Finding("OMS", str(error), error.exit_status)
+
+
+def _oms(wiring: Wiring, settings: Settings) -> Finding:
+    """The last complete month, as a run would read it; where it is empty, the nearest month that is not."""
     month = last_complete_month(datetime.now(UTC), settings.timezone)
     started = time.perf_counter()
     extract = wiring.oms.extract(month)
     seconds = time.perf_counter() - started
-    return (
+    detail = (
         f"{month} read in {seconds:.1f} s: {len(extract.services)} services, "
         f"{len(extract.cancellation_fees)} fees, {len(extract.customers)} customers"
     )
+    if not has_rows(extract, month):
+        counts = months_with_rows(wiring.oms, settings)
+        if not counts:
+            return Finding("OMS", f"{detail}; no month since {settings.first_month} has any: {_EMPTY}")
+        empty, month = month, max((name for name in counts if name < month), default=min(counts))
+        detail += (
+            f"; {empty} is empty, rows are there of {len(counts)} months from {min(counts)} to {max(counts)}, "
+            f"{counts[month]} of {month}"
+        )
+        extract = wiring.oms.extract(month)
+    return Finding("OMS", detail, rows=tuple(first_rows(extract, month, settings.timezone)))
 
 
 def _ledger(wiring: Wiring) -> str:

@@ -161,6 +161,7 @@ def deliver_files(
             ledger=book,
             blobs=blobs,
             run_id=run_id,
+            language=billing.rules.language,
         )
     )
     _notice_rejected(files, channel, book, run_id)
@@ -191,7 +192,9 @@ def deliver_files(
     if parcels:
         way = channel.open()
         check = FileCheck({number: billing.layout_of(number) for number in parcels}, checked)
-        context = DeliveryContext(book, blobs, way.destination, check, run_id)
+        context = DeliveryContext(
+            book, blobs, way.destination, check, run_id, language=billing.rules.language
+        )
         gate = ApprovalGate(book, blobs, frames, billing, run_id) if billing.require_approval else None
         sending = Sending(way, easybill, billing.rules, context, gate)
         for result in send_parcels(list(parcels.values()), month, sending):

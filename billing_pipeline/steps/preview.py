@@ -130,7 +130,7 @@ def preview_month(
         tuple(exports),
         load_layout(rules.layout or settings.layout),
         tuple(problems_of(part.drift)),
-        (*kept_back_told(part.kept_back), *problems_of(part.warnings)),
+        (*kept_back_told(part.kept_back, rules.language), *problems_of(part.warnings)),
         ledger,
     )
 

@@ -6,7 +6,7 @@ missing, those edited since, for an account may date imported orders otherwise.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from billing_pipeline.delivery.api.account import EasyBillAccount
@@ -41,7 +41,7 @@ class DraftRead:
 
 @dataclass(frozen=True)
 class Reader:
-    """What one reading needs. `now` is when it takes place."""
+    """What one reading needs. `now` is when it takes place; amounts are told in `language`."""
 
     easybill: EasyBillAccount
     ledger: Ledger
@@ -49,6 +49,7 @@ class Reader:
     deadline: timedelta
     run_id: str
     now: datetime
+    language: str = "en"
 
 
 def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -> Iterator[DraftRead]:
@@ -67,12 +68,23 @@ def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -
     replaced, _ = _readable(_replaced(month, customer_numbers, reader.ledger), reader.blobs)
     expected = [*sent.values(), *replaced.values()]
     with reader.easybill.open_logged(reader.ledger, month=month, run_id=reader.run_id) as api:
-        results = _look(expected, [*sent, *replaced], month, reader.now.date(), api)
+        results = _look(expected, [*sent, *replaced], month, reader, api)
         for delivery, result in zip(replaced, results[len(sent) :], strict=True):
             _note_if_gone(delivery, result, reader)
         for delivery, result in zip(sent, results, strict=False):
             link = api.link(result.document) if result.document else ""
             yield _recorded(delivery, result, link, reader)
+
+
+def draft_links(easybill: EasyBillAccount, ledger: Ledger, order_numbers: Collection[str]) -> dict[str, str]:
+    """By order number, where a person sees each order's draft, as far as one was seen. Nothing is asked.
+
+    Raises: LedgerUnavailable.
+    """
+    if not easybill.is_configured:
+        return {}
+    found = ledger.deliveries.draft_ids(order_numbers)
+    return {number: easybill.link_to(draft_id) for number, draft_id in found.items()}
 
 
 def _sent(month: str, customer_numbers: Collection[str], ledger: Ledger) -> list[Delivery]:
@@ -120,10 +132,15 @@ def _damaged(delivery: Delivery, fault: StoreDamaged, reader: Reader) -> DraftRe
 
 
 def _note_if_gone(delivery: Delivery, result: Reconciled, reader: Reader) -> None:
-    """A draft that is missing so early may still come."""
+    """Cancelled, it is gone (6-life-of-a-row, rule 11); one that is missing so early may still come."""
     published_at = delivery.published_at or delivery.created_at
-    if result.outcome == "missing" and reader.now >= published_at + reader.deadline:
-        note = Note("reconcile", "EASY Bill shows no document of this order, which a later one replaces")
+    shown = ""
+    if result.is_cancelled:
+        shown = "EASY Bill shows the document of this order as cancelled"
+    elif result.outcome == "missing" and reader.now >= published_at + reader.deadline:
+        shown = "EASY Bill shows no document of this order"
+    if shown:
+        note = Note("reconcile", f"{shown}, and a later order replaces it")
         reader.ledger.transitions.note_gone(delivery, note)
 
 
@@ -141,16 +158,16 @@ def expected_of(delivery: Delivery, blobs: BlobStore) -> Expected:
 
 
 def _look(
-    expected: Sequence[Expected], sent: Sequence[Delivery], month: str, today: date, api: EasyBillApi
+    expected: Sequence[Expected], sent: Sequence[Delivery], month: str, reader: Reader, api: EasyBillApi
 ) -> list[Reconciled]:
     """One result per delivery, in their order."""
-    results = reconcile(expected, api.documents(dated=days_of_documents(month)))
+    results = reconcile(expected, api.documents(dated=days_of_documents(month)), reader.language)
     missing = [number for number, result in enumerate(results) if result.outcome == "missing"]
     if missing:
         since = min((sent[number].published_at or sent[number].created_at).date() for number in missing)
         day = timedelta(days=1)  # EASY Bill's days are those of Berlin, ours UTC
-        edited = api.documents(edited=(since - day, today + day))
-        late = reconcile([expected[number] for number in missing], edited)
+        edited = api.documents(edited=(since - day, reader.now.date() + day))
+        late = reconcile([expected[number] for number in missing], edited, reader.language)
         for number, result in zip(missing, late, strict=True):
             results[number] = result
     return results
@@ -172,7 +189,7 @@ def _recorded(delivery: Delivery, result: Reconciled, link: str, reader: Reader)
             _log(delivery, "no draft yet", reader)
             return DraftRead(delivery, "waiting")
         outcome, problem = "missing", _missing(delivery, published_at)
-    problem = replace(problem, message=f"{problem.message} {_remedy(delivery)}")
+    problem = replace(problem, message=f"{problem.message} {_remedy(delivery, result)}")
     _object(delivery, problem, document, reader)
     return DraftRead(delivery, outcome, document, link, problem)
 
@@ -183,12 +200,12 @@ def _is_accepted(delivery: Delivery, result: Reconciled) -> bool:
         return False
     document = result.document
     if document is None:
-        return result.outcome == "missing" and delivery.draft_id is None
+        return (result.outcome == "missing" or result.is_cancelled) and delivery.draft_id is None
     return (delivery.draft_id, delivery.draft_gross) == (document.id, _minor(document, document.amount))
 
 
 def _confirm(delivery: Delivery, document: EasyBillDocument, link: str, reader: Reader) -> None:
-    shown = format_minor(delivery.gross, delivery.currency, "en")
+    shown = format_minor(delivery.gross, delivery.currency, reader.language)
     note = Note("confirm", f"document {document.id}, {link}: {shown} gross, as delivered")
     if delivery.state is State.CONFIRMED and delivery.held_code is None and delivery.draft_id == document.id:
         reader.ledger.events.record_exchange(delivery, note, run_id=reader.run_id)
@@ -235,9 +252,18 @@ def _missing(delivery: Delivery, since: datetime) -> Problem:
     )
 
 
-def _remedy(delivery: Delivery) -> str:
+def _remedy(delivery: Delivery, result: Reconciled) -> str:
+    """What a person can do. Where the document is cancelled, nothing of it is left that a correction could replace."""
+    if result.outcome == "mismatch" and result.document is None and not result.is_cancelled:
+        # Two documents of one order are never right as they are.
+        return "The next reading of the drafts settles it then."
+    signed = "--reason TEXT --by NAME"
+    release = f"billing-pipeline release {delivery.order_number} --as"
+    accepts = f"`{release} delivered {signed}` accepts it as it is"
+    if result.is_cancelled:
+        again = f"`billing-pipeline run {delivery.month} --customer {delivery.customer_number}`"
+        return f"`{release} withdrawn {signed}` frees its rows, and {again} bills them anew; {accepts}"
     return (
-        f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number}` sends what the OMS says "
-        f"now under a new order number, `billing-pipeline release {delivery.order_number} --as delivered` accepts it "
-        "as it is"
+        f"`billing-pipeline correct {delivery.month} --customer {delivery.customer_number} {signed}` sends what the "
+        f"OMS says now under a new order number, {accepts}"
     )

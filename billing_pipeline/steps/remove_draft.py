@@ -97,7 +97,7 @@ def _require_ours(wiring: Wiring, delivery: Delivery, document: EasyBillDocument
             f"document {document.id}{named} is a finished invoice: cancel it in EASY Bill, then give this command "
             "again",
         )
-    (found,) = reconcile([expected_of(delivery, wiring.blobs)], [document])
+    (found,) = reconcile([expected_of(delivery, wiring.blobs)], [document], wiring.billing.rules.language)
     problem = found.problem.message if found.problem else ""
     if found.outcome != "confirmed" or (delivery.draft_id or document.id) != document.id:
         told = problem or f"document {document.id} is not the one that was seen before ({delivery.draft_id})."

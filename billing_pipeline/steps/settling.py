@@ -13,7 +13,7 @@ class MonthNotSettled(UsageError):
 
 
 class MonthUnknown(UsageError):
-    """The month lies before `BILLING_FIRST_MONTH`."""
+    """The month lies before `BILLING_FIRST_MONTH`, or has not begun."""
 
 
 def require_settled(
@@ -21,10 +21,7 @@ def require_settled(
 ) -> None:
     """Raises: MonthNotSettled or MonthUnknown (UsageError), where the month may not be billed yet, or at all."""
     end = period_of(month, timezone).end
-    if month < first_month:
-        raise MonthUnknown(
-            f"{month} lies before BILLING_FIRST_MONTH={first_month}: rows before it do not exist here"
-        )
+    _require_known(month, first_month)
     settled = end + timedelta(hours=settling_hours)
     if now < settled:
         state = "is not over" if now < end else f"has not settled (settling_hours = {settling_hours})"
@@ -37,17 +34,28 @@ def require_settled(
 def require_open(
     settings: Settings, rules: Rules, month: str, *, before_end: bool = False, now: datetime | None = None
 ) -> None:
-    """As `require_settled`, by the settings and the rules; with `before_end` nothing is asked."""
+    """As `require_settled`, by the settings and the rules; with `before_end` the month need only have begun."""
+    now = now or utc_now()
     if before_end:
+        _require_known(month, settings.first_month)
+        if now < period_of(month, settings.timezone).start:
+            raise MonthUnknown(f"{month} has not begun: there is nothing to bill yet")
         return
     hours = settings.settling_hours if rules.settling_hours is None else rules.settling_hours
     require_settled(
         month,
-        now=now or utc_now(),
+        now=now,
         timezone=settings.timezone,
         settling_hours=hours,
         first_month=settings.first_month,
     )
+
+
+def _require_known(month: str, first_month: str) -> None:
+    if month < first_month:
+        raise MonthUnknown(
+            f"{month} lies before BILLING_FIRST_MONTH={first_month}: rows before it do not exist here"
+        )
 
 
 def utc_now() -> datetime:

@@ -19,9 +19,10 @@ NO_FILE = sha256_of(b"")
 
 
 def outcomes_without_file(
-    exports: Collection[Export], month: str, *, ledger: Ledger, blobs: BlobStore, run_id: str
+    exports: Collection[Export], month: str, *, ledger: Ledger, blobs: BlobStore, run_id: str, language: str
 ) -> Iterator[tuple[Export, DeliveryResult]]:
-    """One result for each of these exports of a month, none of which has a file; who is held is logged.
+    """One result for each of these exports of a month, none of which has a file; who is held is logged, amounts
+    as people of `language` read them.
 
     Raises: LedgerUnavailable.
     """
@@ -29,7 +30,7 @@ def outcomes_without_file(
     for export in exports:
         delivery = sent.get(export.customer_number)
         if delivery is not None and export.outcome in {"nothing_to_bill", "omitted"}:
-            result = _after_delivery(export, delivery, blobs)
+            result = _after_delivery(export, delivery, blobs, language)
             for problem in result.problems:
                 note = Note("hold", problem.message, outcome="failure", kind="decision")
                 ledger.events.record_exchange(delivery, note, run_id=run_id)
@@ -75,7 +76,7 @@ def _as_exported(export: Export) -> DeliveryResult:
     return DeliveryResult(export.month, export.customer_number, "failed", (problem,))
 
 
-def _after_delivery(export: Export, sent: Delivery, blobs: BlobStore) -> DeliveryResult:
+def _after_delivery(export: Export, sent: Delivery, blobs: BlobStore, language: str) -> DeliveryResult:
     number, month = export.customer_number, export.month
     if sent.accepted_sha256 == NO_FILE:
         return DeliveryResult(month, number, "unchanged", sha256=NO_FILE, order_number=sent.order_number)
@@ -83,17 +84,17 @@ def _after_delivery(export: Export, sent: Delivery, blobs: BlobStore) -> Deliver
     problem = Problem(
         Code.CHANGED_AFTER_DELIVERY,
         number,
-        f"{sent.file_name} was sent, and {month} {now} now: {_all_gone(sent, blobs)}; mend the OMS, or remove "
-        f"the draft of {sent.order_number} in EASY Bill and say so with `billing-pipeline release "
+        f"{sent.file_name} was sent, and {month} {now} now: {_all_gone(sent, blobs, language)}; mend the OMS, or "
+        f"remove the draft of {sent.order_number} in EASY Bill and say so with `billing-pipeline release "
         f"{sent.order_number} --as delivered --reason TEXT --by NAME`",
         source_id=sent.order_number,
     )
     return DeliveryResult(month, number, "held", (problem,), sha256=NO_FILE, order_number=sent.order_number)
 
 
-def _all_gone(sent: Delivery, blobs: BlobStore) -> str:
+def _all_gone(sent: Delivery, blobs: BlobStore, language: str) -> str:
     try:
         before = Document.from_json(blobs.get("document", sent.document_sha256))
     except (StoreError, ValueError) as error:
         return f"the difference cannot be shown, for {error}"
-    return difference(before, replace(before, lines=(), net=0, vat=0, gross=0)).text()
+    return difference(before, replace(before, lines=(), net=0, vat=0, gross=0)).text(language)

@@ -27,7 +27,7 @@ from billing_pipeline.billing.unusual import (
     vanished,
 )
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.records import Billing, Delivery
+from billing_pipeline.delivery.records import Billing, Delivery, ToldReport
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.oms.period import months_back, period_of
 from billing_pipeline.problems import Problem
@@ -46,8 +46,9 @@ from billing_pipeline.steps.current_billing import (
     warnings_since_billed,
 )
 from billing_pipeline.steps.open_list import open_list
+from billing_pipeline.steps.read_drafts import draft_links
 from billing_pipeline.steps.wiring import BillingSettings, Wiring
-from billing_pipeline.store.blobs import sha256_of
+from billing_pipeline.store.blobs import BlobStore, sha256_of
 from billing_pipeline.store.frames import CUSTOMERS, FrameMissing
 from billing_pipeline.store.store_files import StoreError
 
@@ -92,7 +93,7 @@ def make_report(wiring: Wiring, month: str) -> MonthReport:
         ledger.months.customers(month),
         deliveries,
         changed_since_billed(month, ledger, wiring.frames),
-        warnings_since_billed(month, ledger, wiring.frames),
+        warnings_since_billed(month, ledger, wiring.frames, rules.language),
     )
     months = [*_months_before(month, wiring.billing.first_month), month]
     history: dict[str, list[CustomerMonth]] = {name: [] for name in months}
@@ -117,22 +118,53 @@ def make_report(wiring: Wiring, month: str) -> MonthReport:
         decisions=tuple(event for event in ledger.events.find(month=month) if event.kind == "decision"),
         unusual=tuple(unusual),
         e_invoice=tuple(gaps),
-        links=_links(wiring, standing),
+        links=_links(wiring, ledger, standing),
     )
     return _with_changes(report, wiring, ledger)
 
 
 def told_otherwise(ledger: Ledger, billing: BillingSettings, month: str) -> str | None:
-    """The hash of what a report of the month would tell now; None where the month was never billed here, or the last
-    report told the same. Raises: LedgerUnavailable.
+    """What a report of the month would tell now, by its hash and the report before it; None where the month was never
+    billed here, or the last report told the same. Raises: LedgerUnavailable.
     """
+    facts, last = _facts_now(ledger, billing, month), ledger.reports.last(month)
+    if facts is None:
+        return None
+    told = sha256_of(facts.to_json())
+    return None if last is not None and last.facts_sha256 == told else _named(told, last)
+
+
+def older_month_told_otherwise(
+    ledger: Ledger, blobs: BlobStore, billing: BillingSettings, month: str
+) -> str | None:
+    """As `told_otherwise`, by what is told of the month itself: what is open of others changes every day.
+
+    Raises: LedgerUnavailable.
+    """
+    facts, last = _facts_now(ledger, billing, month), ledger.reports.last(month)
+    if facts is None:
+        return None
+    if last is not None:
+        try:
+            before = ReportFacts.from_json(blobs.get("report_facts", last.facts_sha256))
+        except StoreError:
+            before = None
+        if before is not None and before.of_month_alone(month) == facts.of_month_alone(month):
+            return None
+    return _named(sha256_of(facts.to_json()), last)
+
+
+def _facts_now(ledger: Ledger, billing: BillingSettings, month: str) -> ReportFacts | None:
     customers = ledger.months.customers(month)
     if not customers:
         return None
     status = month_status(month, customers, ledger.deliveries.of_month(month))
-    items = open_list(ledger, billing.rules, billing.first_month).items
-    told, last = sha256_of(facts_of(status, items).to_json()), ledger.reports.last(month)
-    return None if last is not None and last.facts_sha256 == told else told
+    return facts_of(status, open_list(ledger, billing.rules, billing.first_month).items)
+
+
+def _named(told: str, last: ToldReport | None) -> str:
+    """Facts that come back, after others were told, are told again."""
+    return f"{told} after report {last.id if last else 0}"
 
 
 def _months_before(month: str, first_month: str) -> list[str]:
@@ -199,15 +231,10 @@ def _e_invoice_gaps(wiring: Wiring, billing: Billing, lines: pd.DataFrame) -> It
     return e_invoice_gaps(customers, lines[list(LINE_COLUMNS)], wiring.billing.rules)
 
 
-def _links(wiring: Wiring, standing: list[Delivery]) -> dict[str, str]:
+def _links(wiring: Wiring, ledger: Ledger, standing: list[Delivery]) -> dict[str, str]:
     """Where each customer's draft is seen, as far as it was read back."""
-    if not wiring.easybill.is_configured:
-        return {}
-    return {
-        one.customer_number: wiring.easybill.link_to(one.draft_id)
-        for one in standing
-        if one.draft_id is not None
-    }
+    links = draft_links(wiring.easybill, ledger, [one.order_number for one in standing])
+    return {one.customer_number: links[one.order_number] for one in standing if one.order_number in links}
 
 
 def _with_changes(report: MonthReport, wiring: Wiring, ledger: Ledger) -> MonthReport:

@@ -265,8 +265,8 @@ def test_a_document_below_0_says_how_much_of_the_discount_to_move() -> None:
     billed = bill(service(), adjustments=[discount("-160.51")])
     (problem,) = problems_in(billed)
     assert (problem.code, problem.customer_number) == (Code.NEGATIVE_TOTAL, ME)
-    assert "-12.51 EUR gross" in problem.message
-    assert "10.51 EUR net of adjustment 7" in problem.message
+    assert "-12,51 EUR gross" in problem.message
+    assert "10,51 EUR net of adjustment 7" in problem.message
     assert "adjust edit 7 --quantity 1 --price -150.00 " in problem.message
     assert (
         f"adjust add 2026-11 --customer {ME} --title TEXT --quantity 1 --price -10.51 --vat 19"

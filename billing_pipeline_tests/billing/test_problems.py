@@ -70,7 +70,7 @@ def test_the_tasks_of_a_service_must_add_up_where_all_have_a_price() -> None:
     tasks = [task(position=1, price_net="70.00"), task(position=2, price_net="79.99")]
     (problem,) = problems_in(bill(service(), tasks=tasks))
     assert (problem.code, problem.source_id, problem.value) == (Code.TASK_SUM_MISMATCH, "S-1", "149.99")
-    assert "150.00 EUR" in problem.message
+    assert "150,00 EUR" in problem.message
     assert codes(service(), tasks=[*tasks, task(position=3)]) == []
 
 

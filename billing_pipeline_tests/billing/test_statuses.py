@@ -46,7 +46,7 @@ def test_a_misspelt_status_is_set_aside_and_changes_nobodys_outcome() -> None:
 
 def test_an_unknown_status_is_told_once_with_rows_money_and_remedy() -> None:
     rows = [service(f"S-{n}", status="Completed ", customer_number=f"{n:05}") for n in range(7)]
-    (told,) = kept_back_told(bill(*rows, service("S-x", status="done", currency="CHF")).kept_back)[:1]
+    (told,) = kept_back_told(bill(*rows, service("S-x", status="done", currency="CHF")).kept_back, "en")[:1]
     assert told.code == Code.STATUS_UNKNOWN
     assert told.customer_number == ""
     assert "7 services have the status 'Completed ' (1,050.00 EUR net;" in told.message

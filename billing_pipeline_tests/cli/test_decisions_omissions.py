@@ -120,7 +120,7 @@ def test_what_was_sent_before_stays_sent_until_it_is_corrected(installation: Ins
     installation.command("omit", "add", MONTH, "--service", "S-10023-2", *SIGNED)
     assert outcomes_in(run_plainly(installation, MONTH))["10023"] == "unchanged"
     corrected = installation.command("correct", MONTH, "--customer", "10023", *SIGNED)
-    assert "gone: line 2 (Battery change service), net 30.00" in corrected.out
+    assert "gone: line 2 (Battery change service), net 30,00" in corrected.out
     again = installation.command("correct", MONTH, "--customer", "10024", *SIGNED)
     assert again.status == 0
     assert "2026-10-10024 was taken back, and 2026-10 has nothing left to bill 10024" in again.out

@@ -83,8 +83,8 @@ def test_a_change_a_new_row_and_a_vanished_one_are_told_with_their_money_and_cor
         "currency": "EUR",
     }
     text = installation.command("diff", MONTH).out
-    assert "Customer 10023, 2026-10-10023: net 180.00 → 165.00 EUR, gross 214.20 → 196.35 EUR\n" in text
-    assert "  gone: line 2 (Tyres), net 30.00\n" in text
+    assert "Customer 10023, 2026-10-10023: net 180,00 → 165,00 EUR, gross 214,20 → 196,35 EUR\n" in text
+    assert "  gone: line 2 (Tyres), net 30,00\n" in text
     assert (
         "`billing-pipeline correct 2026-10 --customer 10023 --reason TEXT --by NAME` sends the month" in text
     )
@@ -133,7 +133,7 @@ def test_where_nothing_is_left_every_line_is_removed_and_correct_says_how_it_is_
     (customer,) = installation.command("diff", MONTH, "--json").json()["customers"]
     assert (customer["net_before"], customer["net_now"]) == (15000, 0)
     assert [line["change"] for line in customer["lines"]] == ["removed"]
-    assert "net 150.00 EUR was sent, and nothing is left" in installation.command("diff", MONTH).out
+    assert "net 150,00 EUR was sent, and nothing is left" in installation.command("diff", MONTH).out
 
     said = installation.command("correct", MONTH, "--customer", "10024", *SIGNED)
     assert "release 2026-10-10024 --as withdrawn" in said.out

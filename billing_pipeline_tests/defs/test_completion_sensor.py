@@ -100,7 +100,7 @@ def test_a_month_is_told_once_with_its_page_and_again_after_a_correction(house: 
     assert house.mails == 2
     assert "changed since the last message" in house.received.titles[-1]
     assert (
-        "Customer 10023: delivered 2026-10-10023, 178.50 EUR gross → delivered 2026-10-10023-r2, 190.40 EUR gross"
+        "Customer 10023: delivered 2026-10-10023, 178,50 EUR gross → delivered 2026-10-10023-r2, 190,40 EUR gross"
         in house.received.bodies[-1]
     )
 

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 import pandas as pd
 import pytest
 
-from billing_pipeline.defs.metadata import table, with_amounts
+from billing_pipeline.defs.metadata import link, open_table, table, with_amounts
+from billing_pipeline.report.open_items import OpenItem
 
 
 def test_an_instant_is_shown_by_the_billings_clock_and_a_day_as_it_is() -> None:
@@ -28,3 +29,21 @@ def test_an_instant_is_shown_by_the_billings_clock_and_a_day_as_it_is() -> None:
 def test_the_amounts_of_lines_are_written_as_the_totals_are(language: str, net: str) -> None:
     lines = pd.DataFrame({"net": [105850], "vat": [0], "gross": [105850], "currency": ["EUR"]})
     assert with_amounts(lines, language)[["net", "gross"]].iloc[0].tolist() == [net, net]
+
+
+def test_each_open_item_says_what_it_is_about() -> None:
+    at = datetime(2026, 11, 1, 23, 30, tzinfo=UTC)
+    items = [
+        OpenItem("2026-10", "10023", "PRICE_MISSING", "has no price", at, net=14000, currency="EUR"),
+        OpenItem("2026-10", "10024", "DRAFT_TO_REMOVE", "remove it", at, order_number="2026-10-10024"),
+        OpenItem("2026-10", "10025", "RULE_CHANGED", "look", at, source_kind="service", source_id="S-1"),
+    ]
+    rows = [row.data for row in open_table(items, "de", "Europe/Berlin").records]
+    assert [row["what"] for row in rows] == ["all of 2026-10", "2026-10-10024", "service S-1"]
+    assert [row["net"] for row in rows] == ["140,00 EUR", "", ""]
+    assert {row["since"] for row in rows} == {"2026-11-02"}
+
+
+def test_where_no_address_is_known_there_is_no_link() -> None:
+    assert (link(""), link(None)) == ({}, {})
+    assert link("https://example.com/1")["link"].value == "https://example.com/1"

@@ -6,6 +6,7 @@ from typing import Any, cast
 import dagster as dg
 import pytest
 
+from billing_pipeline.defs import month_checks
 from billing_pipeline.defs.month_checks import relation_checks
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.settings import load_settings
@@ -80,6 +81,17 @@ def test_a_faulty_row_warns_with_the_row_as_a_table_and_blocks_its_customer_only
         assert row.data["message"]
     assert said["invoice_lines", "reconciliation"].passed
     assert said["invoice_lines", "customers_accounted_for"].passed
+
+
+def test_what_does_not_add_up_is_counted_in_a_sentence_and_named_in_a_table(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = [f"customer {number} has 2 outcomes" for number in range(1, 31)]
+    monkeypatch.setattr(month_checks, "accounting_faults", lambda *_: iter(faults))
+    house.command("run", MONTH)
+    check = evaluations(house)["invoice_lines", "customers_accounted_for"]
+    assert (check.passed, check.description) == (False, f"30 faults, the first: {faults[0]}")
+    assert [row.data["fault"] for row in check.metadata["faults"].records] == faults
 
 
 def test_faults_are_those_of_the_months_own_rows_and_of_rows_without_a_month() -> None:

@@ -11,7 +11,7 @@ from billing_pipeline_tests.support.documents import a_customer, a_document, a_l
 
 
 def text(before: Document, after: Document) -> str:
-    return difference(before, after).text()
+    return difference(before, after).text("en")
 
 
 def test_equal_documents_do_not_differ() -> None:
@@ -37,7 +37,7 @@ def test_lines_that_are_new_or_gone_are_named_whatever_their_position() -> None:
         (True, False),
         (False, True),
     ]
-    assert found.text() == (
+    assert found.text("en") == (
         "the totals are the same; new: line 3 (Scooter wash), net 150.00; "
         "gone: line 1 (Battery change service), net 150.00"
     )

@@ -136,7 +136,7 @@ def test_yen_are_compared_in_easy_bills_hundredths() -> None:
     assert only(yen, shown(currency="JPY", amount=1_250_000)).outcome == "confirmed"
     result = only(yen, shown(currency="JPY", amount=12_500))
     assert result.problem is not None
-    assert "125.00 JPY, delivered were 12500:" in result.problem.message
+    assert "125.00 JPY, delivered were 12,500:" in result.problem.message
 
 
 def test_a_month_of_five_thousand_is_reconciled_in_a_moment() -> None:

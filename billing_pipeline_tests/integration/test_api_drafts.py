@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from billing_pipeline.defs import draft_assets
-from billing_pipeline.defs.asset_records import DRAFT, DRAFT_CHECK
+from billing_pipeline.defs.asset_records import CSV, DRAFT, DRAFT_CHECK, UPLOAD
 from billing_pipeline.defs.build import build_defs
 from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.launch.instance import open_instance
@@ -107,6 +107,43 @@ def _partitions(settings: Settings) -> dg.PartitionsDefinition[str]:
     return definition
 
 
+def link_at(installation: Installation, asset: dg.AssetKey, number: str) -> str | None:
+    """The link to the draft that the customer's partition shows: as it was made, or as was seen since."""
+
+    def look(settings: Settings) -> str | None:
+        with open_instance(settings) as instance:
+            wanted = dg.AssetRecordsFilter(asset, asset_partitions=[f"{number}|{MONTH}"])
+            found = [
+                *instance.fetch_materializations(wanted, limit=1).records,
+                *instance.fetch_observations(wanted, limit=1).records,
+            ]
+        events = [record.event_log_entry.dagster_event for record in found]
+        shown = [
+            (
+                event.step_materialization_data.materialization.metadata
+                if event.is_step_materialization
+                else event.asset_observation_data.asset_observation.metadata
+            ).get("link")
+            for event in events
+            if event
+        ]
+        return next((str(link.value) for link in shown if link), None)
+
+    return installation.do(look)
+
+
+def test_before_a_draft_is_seen_no_link_is_made_up_and_later_runs_show_it(
+    installation: Installation, sandbox: Sandbox
+) -> None:
+    installation.run_json(MONTH)
+    assert link_at(installation, CSV, "10023") is link_at(installation, UPLOAD, "10023") is None
+    sandbox.import_now()
+    read(installation)
+    installation.run_json(MONTH)
+    for asset in (CSV, UPLOAD):
+        assert link_at(installation, asset, "10023"), asset
+
+
 def failures_of_checks(installation: Installation) -> dict[str, str]:
     """Why the check failed, by partition."""
 
@@ -139,8 +176,10 @@ def test_every_draft_is_confirmed_to_the_cent_with_its_id_and_link(
         assert (row.state, row.draft_id, row.draft_gross) == (State.CONFIRMED, draft.id, draft.gross)
         last = installation.ledger.events.find(customer_number=number)[-1]
         assert (last.action, last.outcome) == ("confirm", "success")
-        assert f"{sandbox.api_url}/documents/{draft.id}: 178.50 EUR gross, as delivered" in last.detail
+        assert f"{sandbox.api_url}/documents/{draft.id}: 178,50 EUR gross, as delivered" in last.detail
     assert set(statuses(installation).values()) == {"MATERIALIZED"}
+    for asset in (CSV, UPLOAD, DRAFT):
+        assert link_at(installation, asset, "10023") == f"{sandbox.api_url}/documents/{drafts['10023'].id}"
     status = installation.command("status", MONTH, "--json")
     assert (status.status, set(outcomes_in(status.json()).values())) == (0, {"delivered"})
 
@@ -173,7 +212,7 @@ def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
     }
     told = {number: customer_in(result.json(), number)["problems"] for number in CUSTOMERS}
     assert [problem["code"] for problem in told["10023"]] == ["DRAFT_MISMATCH"]
-    assert "has a gross amount of 178.51 EUR, delivered were 178.50" in told["10023"][0]["message"]
+    assert "has a gross amount of 178,51 EUR, delivered were 178,50" in told["10023"][0]["message"]
     assert [problem["code"] for problem in told["10024"]] == ["DRAFT_MISSING"]
     assert "EASY Bill shows no draft of easybill_2026-10_10024.csv" in told["10024"][0]["message"]
     assert [problem["code"] for problem in told["10025"]] == ["DRAFT_MISMATCH"]
@@ -186,7 +225,7 @@ def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
     }
     reasons = failures_of_checks(installation)
     assert set(reasons) == {f"{number}|{MONTH}" for number in ("10023", "10024", "10025")}
-    assert "178.51 EUR" in reasons[f"10023|{MONTH}"]
+    assert "178,51 EUR" in reasons[f"10023|{MONTH}"]
     (body,) = received.bodies  # once, however often it is read back
     for number, code in (("10023", "MISMATCH"), ("10024", "MISSING"), ("10025", "MISMATCH")):
         assert f"Customer {number}, {MONTH}: HELD" in body

@@ -62,7 +62,7 @@ def test_the_audit_is_the_documented_object(replaced: Installation) -> None:
 def test_people_read_the_list_with_money_age_and_remedy(replaced: Installation) -> None:
     answer = replaced.command("status")
     assert answer.status == 1
-    assert f"{SEPTEMBER}  10023  POSSIBLE_REPLACEMENT  service S-2b  25.00 EUR net  today" in answer.out
+    assert f"{SEPTEMBER}  10023  POSSIBLE_REPLACEMENT  service S-2b  25,00 EUR net  today" in answer.out
     assert f"billing-pipeline admit {SEPTEMBER} --customer 10023 --service S-2b" in answer.out
     assert answer.out.splitlines()[-1].startswith("2 items are open, as of ")
     month = replaced.command("status", SEPTEMBER)

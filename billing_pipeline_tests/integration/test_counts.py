@@ -57,7 +57,7 @@ def bill(wiring: Wiring, month: str) -> MonthStatus:
         month_is_over=True,
     ):
         pass
-    return status_now(wiring.ledger.open(), wiring.frames, month)
+    return status_now(wiring, month)
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def test_who_is_a_cent_above_is_blocked_and_the_remedy_works(tmp_path: Path) -> 
     found.rules("most_net_per_month = 500\n")
     assert outcomes(found) == {"10023": ["delivered"], "10024": ["blocked", "TOTAL_OVER_LIMIT"]}
     (problem,) = found.customer(MONTH, "10024").problems
-    assert "500.01 EUR net, above the limit of 500.00 EUR" in problem.message
+    assert "500,01 EUR net, above the limit of 500,00 EUR" in problem.message
     found.rules('most_net_per_month = 500\n[customers."10024"]\nmost_net_per_month = 501\n')
     assert outcomes(found)["10024"] == ["delivered"]
 

@@ -1,6 +1,7 @@
 """Whatever happens to rows, rules, decisions and runs: in the end each is billed once, or says why it is not.
 
-100 lives of 12 steps in every run, always the same; 5,100 with FULL_TESTS=1. A broken rule must fail it.
+300 lives of 12 steps in every run, always the same; 5,100 with FULL_TESTS=1. A broken rule must fail it. A few live by
+the command line, with Dagster, under the same law.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.billing import set_aside
+from billing_pipeline_tests.support.command_months import CommandMonths
 from billing_pipeline_tests.support.lives import live
 
-CUSTOMERS, STEPS = 100, 12
-# The runs of a world cost far more than its customers: rather one full world than several small ones.
-WORLDS = 51 if os.environ.get("FULL_TESTS") == "1" else 1
+CUSTOMERS, STEPS = 300, 12
+# The runs of a world cost more than its customers: rather one full world than several small ones.
+WORLDS = 17 if os.environ.get("FULL_TESTS") == "1" else 1
 
 
 @pytest.mark.parametrize("seed", range(WORLDS))
 def test_every_row_is_billed_once_or_says_why_not(tmp_path: Path, seed: int) -> None:
     live(tmp_path, seed, customers=CUSTOMERS, steps=STEPS)
+
+
+@pytest.mark.parametrize("seed", range(5 if os.environ.get("FULL_TESTS") == "1" else 1))
+def test_the_law_holds_by_the_command_line_too(tmp_path: Path, seed: int) -> None:
+    live(tmp_path, seed, customers=5, steps=5, hand=CommandMonths)
 
 
 def test_a_replaced_row_that_is_not_set_aside_is_found_out(

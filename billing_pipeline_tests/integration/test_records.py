@@ -141,17 +141,28 @@ def test_the_failure_of_a_run_names_every_customer_who_was_not_delivered_and_why
     (failure,) = failures
     assert failure is not None
     assert failure.description is not None
-    assert "Not delivered: 2" in failure.description
-    assert "10024 (2026-10): PRICE_MISSING" in failure.description
-    assert "10026 (2026-10): NAME_COLLISION" in failure.description
+    assert failure.description == (
+        "Not delivered: 2 customers of 2026-10 (NAME_COLLISION 1, PRICE_MISSING 1). "
+        "Mend what the table names, then run the failed partitions again."
+    )
 
     (of_all,) = (check for check in checks if check.partition is None)
-    assert of_all.description is not None
-    assert "PRICE_MISSING" not in of_all.description, "reasons are a table, not a paragraph"
+    assert of_all.description == failure.description
     for metadata in (of_all.metadata, failure.metadata):
         shown = metadata["problems"]
         assert isinstance(shown, dg.TableMetadataValue)
         assert {row.data["customer_number"] for row in shown.records} == {"10024", "10026"}
+
+
+def test_what_the_progress_counts_is_true_where_every_delivery_fails(installation: Installation) -> None:
+    for number in ("10021", "10022", "10023"):
+        (installation.inbox / f"easybill_2026-10_{number}.csv").write_text(
+            "somebody else's", encoding="utf-8"
+        )
+    answer = installation.command("run", MONTH)
+    assert "4 HELD" in answer.out
+    assert "2026-10, customers processed: 6 of 6" in answer.err
+    assert "delivered" not in answer.err
 
 
 def run_range(installation: Installation, instance: dg.DagsterInstance, asset: dg.AssetKey | None) -> bool:
@@ -209,6 +220,14 @@ def test_an_upload_by_itself_is_refused_while_its_month_is_not_over(tmp_path: Pa
         )
     assert not result.success
     assert installation.files() == {}
+
+
+@pytest.mark.parametrize(("month", "why"), [("2999-01", "has not begun"), ("2024-12", "BILLING_FIRST_MONTH")])
+def test_before_its_end_a_month_must_have_begun_and_exist(
+    installation: Installation, month: str, why: str
+) -> None:
+    answer = installation.command("run", month, "--before-end")
+    assert (answer.status, why in answer.err) == (2, True), answer.err
 
 
 def test_a_resource_may_be_replaced_and_one_that_nobody_asks_for_is_an_error(

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from billing_pipeline.defs import draft_assets, draft_sensor
+from billing_pipeline.defs.build import build_defs
 from billing_pipeline.launch import correct as launch_correct
+from billing_pipeline.launch.instance import open_instance
+from billing_pipeline.launch.read_back import read_back
 from billing_pipeline.problems import Code
 from billing_pipeline.sandbox.books import Books
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.drafts import NewDocument
 from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline.sandbox.receiver_amounts import Amounts
+from billing_pipeline.settings import Settings
 from billing_pipeline.steps import remove_draft as step
+from billing_pipeline.steps.wiring import build_wiring
 from billing_pipeline_tests.support.easybill_swagger import published_api
 from billing_pipeline_tests.support.installation import Answer, Installation
 
@@ -102,7 +110,7 @@ def test_a_draft_with_other_amounts_than_were_sent_is_not_deleted(
 ) -> None:
     sandbox.faults.change_amount(FIRST, 1)
     answer = correct(installation, "--remove-draft")
-    assert (answer.status, "gross amount of 178.51 EUR" in answer.err) == (2, True)
+    assert (answer.status, "gross amount of 178,51 EUR" in answer.err) == (2, True)
     assert (deletions(sandbox), orders(sandbox)) == ([], [FIRST])
 
 
@@ -227,6 +235,130 @@ def test_what_the_list_says_of_a_draft_to_remove_removes_it(
     words = line.replace("TEXT", "wrong").replace("NAME", "Kim").split()
     assert installation.command(*words[1:]).status == 0
     assert (orders(sandbox), installation.command("status").status) == ([SECOND], 0)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "deleted"])
+def test_a_replaced_draft_that_is_gone_leaves_the_list_with_the_next_reading(
+    installation: Installation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    assert correct(installation).status == 0
+    sandbox.import_now()
+    read(installation)
+    assert [item["code"] for item in open_items(installation)] == [Code.DRAFT_TO_REMOVE]
+
+    books = Books(sandbox.state_dir / "easybill.db")
+    if how == "cancelled":
+        books.finalise(1)
+        read(installation)
+        assert len(open_items(installation)) == 1, "a finished invoice is there"
+        books.cancel(1)
+    else:
+        books.delete_document(1)
+        # So early it might still have come.
+        monkeypatch.setattr(draft_assets, "utc_now", lambda: datetime.now(UTC) + timedelta(hours=25))
+    read(installation)
+    assert open_items(installation) == []
+    assert installation.command("status").status == 0
+    assert "a later order replaces it" in installation.command("log", "--customer", "10023").out
+
+
+def test_drafts_to_remove_are_asked_for_after_all_others_are_confirmed(
+    installation: Installation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draft_sensor, "utc_now", lambda: datetime(2026, 11, 3, tzinfo=UTC))
+    assert correct(installation).status == 0
+    sandbox.import_now()
+    read(installation)
+    assert [request.tags["billing/month"] for request in asked_for(installation)] == [MONTH]
+    Books(sandbox.state_dir / "easybill.db").finalise(1)
+    Books(sandbox.state_dir / "easybill.db").cancel(1)
+    read(installation)
+    assert asked_for(installation) == []
+
+
+def commands_in(message: str) -> list[list[str]]:
+    """The commands that a message names, with words for TEXT and NAME."""
+    named = [part for part in message.split("`") if part.startswith("billing-pipeline ")]
+    return [part.replace("TEXT", "looked").replace("NAME", "Kim").split()[1:] for part in named]
+
+
+@pytest.mark.parametrize("answer", ["billed anew", "accepted"])
+def test_of_a_cancelled_document_that_nothing_replaces_the_message_says_what_to_do(
+    installation: Installation, sandbox: Sandbox, answer: str
+) -> None:
+    books = Books(sandbox.state_dir / "easybill.db")
+    read(installation)
+    books.finalise(1)
+    books.cancel(1)
+    read(installation)
+    (item,) = open_items(installation)
+    assert item["code"] == Code.DRAFT_MISMATCH
+    withdrawn, run_again, accepted = commands_in(item["message"])
+    if answer == "billed anew":
+        assert installation.command(*withdrawn).status == 0
+        assert installation.command(*run_again).status == 0
+        sandbox.import_now()
+        assert orders(sandbox) == [FIRST, SECOND]
+        read(installation)
+    else:
+        assert installation.command(*accepted).status == 0
+        read(installation)
+        assert orders(sandbox) == [FIRST]
+    assert {item["code"] for item in open_items(installation)} <= {Code.CHANGED_AFTER_DELIVERY}
+
+
+def test_of_two_documents_the_next_reading_settles_it_once_one_is_removed(
+    installation: Installation, sandbox: Sandbox
+) -> None:
+    books = Books(sandbox.state_dir / "easybill.db")
+    (draft,) = sandbox.drafts()
+    amounts = Amounts(15000, 2850, 17850)
+    second = NewDocument(draft.customer_id, FIRST, draft.document_date, "EUR", draft.basis, (), amounts, {})
+    books.add_document(second)
+    read(installation)
+    (item,) = open_items(installation)
+    assert (item["code"], commands_in(item["message"])) == (Code.DRAFT_MISMATCH, [])
+    assert "remove all but one there" in item["message"]
+    books.delete_document(2)
+    read(installation)
+    assert open_items(installation) == []
+
+
+def test_of_another_amount_the_message_names_commands_that_work(
+    installation: Installation, sandbox: Sandbox
+) -> None:
+    sandbox.faults.change_amount(FIRST, 1)
+    read(installation)
+    (item,) = open_items(installation)
+    assert item["code"] == Code.DRAFT_MISMATCH
+    corrected, accepted = commands_in(item["message"])
+    assert installation.command(*accepted).status == 0
+    assert installation.command(*corrected).status == 0
+    sandbox.import_now()
+    assert orders(sandbox) == [FIRST, SECOND]
+
+
+def read(installation: Installation) -> None:
+    installation.do(lambda settings: read_back(settings, MONTH))
+
+
+def open_items(installation: Installation) -> list[dict[str, str]]:
+    items: list[dict[str, str]] = installation.command("status", "--json").json()["open"]
+    return items
+
+
+def asked_for(installation: Installation) -> list[dg.RunRequest]:
+    """What a tick of the sensor asks for."""
+
+    def tick(settings: Settings) -> list[dg.RunRequest]:
+        wiring = build_wiring(settings)
+        sensor = build_defs(settings).resolve_sensor_def("easybill_draft_sensor")
+        with open_instance(settings) as instance:
+            resources = {"ledger": wiring.ledger, "billing": wiring.billing}
+            result = sensor(dg.build_sensor_context(instance=instance, resources=resources))
+        return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
+
+    return installation.do(tick)
 
 
 def test_where_nothing_is_left_to_bill_removing_the_draft_is_the_correction(

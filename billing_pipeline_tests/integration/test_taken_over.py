@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,12 @@ def test_the_months_run_again_end_as_they_would_have_with_the_old_release(
 
 
 def _told(result: dict[str, Any]) -> dict[str, Any]:
-    """Without what 0.2 tells otherwise on purpose: totals, of all that stands, and what has changed since."""
-    return {name: part for name, part in result.items() if name not in {"totals", "changed_since_billed"}}
+    """Without what 0.2 tells otherwise on purpose: totals, of all that stands, what has changed since, and amounts in
+    messages, which are in the language of the rules.
+    """
+    kept = {name: part for name, part in result.items() if name not in {"totals", "changed_since_billed"}}
+    told: dict[str, Any] = json.loads(re.sub(r"(?<=\d)\.(?=\d\d\b)", ",", json.dumps(kept)))
+    return told
 
 
 def _changed(result: dict[str, Any]) -> set[tuple[str, str]]:

@@ -238,7 +238,7 @@ def test_the_lines_for_people_name_every_customer_every_reason_and_the_sum() -> 
         ],
         [delivery()],
     )
-    assert list(month_lines(status)) == [
+    assert list(month_lines(status, language="en")) == [
         "10023  delivered        easybill_2026-10_10023.csv  1 line, 178.50 EUR gross",
         "10025  BLOCKED",
         "    PRICE_MISSING: Service S-1 has no price: enter one",
@@ -246,7 +246,7 @@ def test_the_lines_for_people_name_every_customer_every_reason_and_the_sum() -> 
         "2026-10: 2 customers = 1 delivered + 1 BLOCKED",
         "  stands in EASY Bill: net 150.00 EUR, vat 28.50 EUR, gross 178.50 EUR",
     ]
-    assert list(month_lines(status, everybody=False)) == [
+    assert list(month_lines(status, everybody=False, language="en")) == [
         "10025  BLOCKED",
         "    PRICE_MISSING: Service S-1 has no price: enter one",
         "  1 other customer needs nobody: `--all` lists everybody",
@@ -258,7 +258,7 @@ def test_the_lines_for_people_name_every_customer_every_reason_and_the_sum() -> 
 
 def test_a_month_that_needs_nobody_is_its_totals() -> None:
     status = month_status("2026-10", [row(spoken="delivered")], [delivery()])
-    assert next(month_lines(status, everybody=False)) == "2026-10: 1 customer = 1 delivered"
+    assert next(month_lines(status, everybody=False, language="en")) == "2026-10: 1 customer = 1 delivered"
 
 
 @pytest.mark.parametrize("no_color", [True, False])
@@ -276,7 +276,7 @@ def test_the_table_has_every_reason_and_no_colour_where_no_color_is_set(
         monkeypatch.setenv("NO_COLOR", "1")
     marked = replace(PRICE, message="Service [red]S-1[/red] has no price")
     stream = Terminal()
-    print_table([CustomerStatus("10025", "blocked", problems=(marked,))], stream)
+    print_table([CustomerStatus("10025", "blocked", problems=(marked,))], stream, language="en")
     shown = stream.getvalue()
     assert "PRICE_MISSING: Service [red]S-1[/red] has no price" in shown
     assert ("\x1b[31m" in shown) is not no_color

@@ -30,7 +30,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TABLE = re.compile(
     r"^#+ .*`(\w+)`[^\n]*\n(?:(?!#)[^\n]*\n)*?(\|[^\n]+\|\n\|[-| ]+\|\n(?:\|[^\n]*\|\n)+)", re.MULTILINE
 )
-_PROGRESS = re.compile(r"^\d{4}-\d\d delivered: \d+ of \d+$")
+_PROGRESS = re.compile(r"^\d{4}-\d\d, customers processed: \d+ of \d+$")
 _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  "), "TIME  "),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), "TIME"),

@@ -11,12 +11,14 @@ from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import BillingKind, Export
 from billing_pipeline.report.month import CustomerStatus, MonthStatus, month_status
 from billing_pipeline.report.open_items import OpenItem
+from billing_pipeline.steps.admit import admit_rows
+from billing_pipeline.steps.audit import audit
 from billing_pipeline.steps.bill_month import bill_part, keep
 from billing_pipeline.steps.correction import Corrected, work_out_correction
 from billing_pipeline.steps.make_files import Correction, deliver_files, make_files
 from billing_pipeline.steps.open_list import open_list
 from billing_pipeline.steps.wiring import Wiring, build_wiring
-from billing_pipeline.steps.withdrawal import take_back
+from billing_pipeline.steps.withdrawal import StillThere, take_back, withdraw_order
 from billing_pipeline_tests.support.installation import Installation
 
 
@@ -126,6 +128,40 @@ class PlainMonths:
         self.deliver(month, draft.keep(self.wiring).id, correction=Correction("mended", "Ann"))
         (customer,) = self.status(month).only([customer_number]).customers
         return Corrected(draft.replaced, draft.changes, customer, customer.problems, None, taken_back)
+
+    def admit(self, item: OpenItem, same_as: str) -> None:
+        """Lets a row be billed that was set aside, or says that it is a billed one under another id."""
+        reason = "it is the same work" if same_as else "it was done"
+        admit_rows(
+            self.wiring,
+            item.month,
+            item.customer_number,
+            services=[item.source_id],
+            same_as=same_as,
+            reason=reason,
+            author="Ann",
+        )
+
+    def omit(self, month: str, service_id: str) -> None:
+        """Leaves a service out of its month."""
+        self.ledger.omissions.add(month=month, service_id=service_id, reason="left out", author="Ann")
+
+    def accept(self, order_number: str) -> None:
+        """Says that an order stands as it was sent."""
+        self.ledger.releases.release(order_number, as_="delivered", reason="as it was sent", author="Ann")
+
+    def withdraw(self, order_number: str) -> bool:
+        """Says that the draft is gone; False where the file still lies in the inbox."""
+        try:
+            withdraw_order(self.wiring, order_number, reason="draft deleted", author="Ann")
+        except StillThere:
+            return False
+        return True
+
+    def audit(self, first: str, last: str) -> list[dict[str, Any]]:
+        """Each month's account, as `audit --json` has it."""
+        months: list[dict[str, Any]] = audit(self.wiring, first, last).as_json()["months"]
+        return months
 
     def status(self, month: str) -> MonthStatus:
         """The month as the ledger knows it."""

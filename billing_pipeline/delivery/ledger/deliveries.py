@@ -67,6 +67,17 @@ class Deliveries:
         """The last revision of each customer's month, sent or not, as `latest_of` has it."""
         return latest_of(self.of_month(month))
 
+    def draft_ids(self, order_numbers: Collection[str]) -> dict[str, int]:
+        """The document in EASY Bill of each of these orders, as far as one was seen."""
+        found: dict[str, int] = {}
+        with self._db.reading() as connection:
+            for part in portions(sorted(order_numbers)):
+                query = sa.select(deliveries.c.order_number, deliveries.c.draft_id).where(
+                    deliveries.c.order_number.in_(part), deliveries.c.draft_id.is_not(None)
+                )
+                found |= {row.order_number: row.draft_id for row in connection.execute(query)}
+        return found
+
     def revisions(self, month: str) -> dict[str, int]:
         """The number of each customer's revision in the month that a run renders: the last one, or after a withdrawal
         the next.

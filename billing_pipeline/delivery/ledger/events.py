@@ -93,6 +93,28 @@ class Events:
         with self._db.writing() as connection:
             append(connection, [about(delivery, note, at=self._db.now(), run_id=run_id)])
 
+    def newest(self) -> int:
+        """The number of the last entry; 0 where there is none."""
+        with self._db.reading() as connection:
+            return int(connection.execute(sa.select(sa.func.max(events.c.id))).scalar() or 0)
+
+    def months_since(self, entry: int, *, most: int) -> tuple[list[str], int]:
+        """The months that the entries after this one speak of, in order, and the last entry looked at.
+
+        At most so many entries are looked at.
+        """
+        after = (
+            sa.select(events.c.id, events.c.month)
+            .where(events.c.id > entry)
+            .order_by(events.c.id)
+            .limit(most)
+            .subquery()
+        )
+        query = sa.select(after.c.month, sa.func.max(after.c.id).label("last")).group_by(after.c.month)
+        with self._db.reading() as connection:
+            found = {row.month: row.last for row in connection.execute(query)}
+        return sorted(filter(None, found)), max(found.values(), default=entry)
+
     def find(self, *, month: str | None = None, customer_number: str | None = None) -> list[Event]:
         """The log, oldest first, of one month or customer if named."""
         query = sa.select(events).order_by(events.c.id)
