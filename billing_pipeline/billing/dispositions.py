@@ -96,7 +96,7 @@ def reconcile(
     """
     counted: Counter[str] = Counter()
     nets: dict[str, Counter[str]] = {name: Counter() for name in DISPOSITIONS}
-    faults = list(_billed_to_several(billed.lines))
+    faults: list[str] = []
     seen = of_month = 0
     disposition_of = _Dispositions(extract, billed, rules, frozenset(billed_before)).of
     owners = [
@@ -261,19 +261,6 @@ def _line_groups(lines: pd.DataFrame) -> dict[tuple[tuple[str, str], ...], _Line
             sources = tuple((kind, source_id) for source_id in ids)
             groups.setdefault(sources, _LineGroup(number)).net += net
     return groups
-
-
-def _billed_to_several(lines: pd.DataFrame) -> Iterator[str]:
-    """Rows in the lines of more than one customer."""
-    sources = array(lines["source_ids"])
-    owners = array(lines["customer_number"]).take(pc.list_parent_indices(sources))
-    kinds = array(lines["line_type"]).take(pc.list_parent_indices(sources))
-    owned = pa.table(
-        {"source_id": sources.flatten(), "of": owners, "is_service": pc.ends_with(kinds, "service")}
-    )
-    counted = owned.group_by(["source_id", "is_service"]).aggregate([("of", "count_distinct")])
-    for row in counted.filter(pc.greater(counted["of_count_distinct"], 1)).to_pylist():
-        yield f"{row['source_id']} is billed to {row['of_count_distinct']} customers"
 
 
 def _sources_faults(

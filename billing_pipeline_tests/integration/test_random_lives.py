@@ -15,9 +15,9 @@ from billing_pipeline.billing import set_aside
 from billing_pipeline_tests.support.command_months import CommandMonths
 from billing_pipeline_tests.support.lives import live
 
-CUSTOMERS, STEPS = 300, 12
-# The runs of a world cost more than its customers: rather one full world than several small ones.
-WORLDS = 17 if os.environ.get("FULL_TESTS") == "1" else 1
+CUSTOMERS, STEPS = 150, 12
+# The runs of a world cost more than its customers: a full world for each of two workers.
+WORLDS = 34 if os.environ.get("FULL_TESTS") == "1" else 2
 
 
 @pytest.mark.parametrize("seed", range(WORLDS))

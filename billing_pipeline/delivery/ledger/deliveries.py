@@ -327,7 +327,7 @@ class Deliveries:
             return {(row[0], row[1]) for row in connection.execute(query)}
 
 
-_ROWS_PER_PORTION: Final = 50_000
+_ROWS_PER_PORTION: Final = 10_000
 _later = deliveries.alias("later")
 _REPLACED = sa.exists().where(
     _later.c.customer_number == deliveries.c.customer_number,
