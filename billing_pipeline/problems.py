@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Every command imports this module, and pandas takes half a second to load.
 if TYPE_CHECKING:
@@ -170,11 +170,16 @@ def problems_frame(problems: Iterable[Problem]) -> pd.DataFrame:
 
 def problems_of(frame: pd.DataFrame) -> list[Problem]:
     """The problems of a frame made by `problems_frame`."""
+    return problems_of_rows(frame.to_dict("records"))
+
+
+def problems_of_rows(rows: Iterable[Mapping[Any, Any]]) -> list[Problem]:
+    """The problems of the rows of such a frame."""
     return [
         Problem(
             code=Code(row["code"]), **{column: row[column] for column in PROBLEM_COLUMNS if column != "code"}
         )
-        for row in frame.to_dict("records")
+        for row in rows
     ]
 
 

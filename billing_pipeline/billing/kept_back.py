@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import MINOR, TEXT, array, each_row, where
+from billing_pipeline.billing.kept_back_text import NAME_IT
 from billing_pipeline.billing.standing import net_amounts
-from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Code, Problem
 
 SET_ASIDE: Final = "set_aside"
@@ -48,7 +48,7 @@ def unknown_statuses(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "code": Code.STATUS_UNKNOWN,
             "field": "status",
             "value": row.unknown_status,
-            "message": f"Service {row.source_id} has the status {row.unknown_status!r}, {_NAME_IT}",
+            "message": f"Service {row.source_id} has the status {row.unknown_status!r}, {NAME_IT}",
         }
 
 
@@ -81,56 +81,6 @@ def kept_back_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     )
     frame: pd.DataFrame = pa.Table.from_pylist(listed, schema=KEPT_BACK).to_pandas(types_mapper=pd.ArrowDtype)
     return frame
-
-
-def kept_back_told(kept_back: pd.DataFrame, language: str) -> list[Problem]:
-    """What people are told of these rows: unknown statuses in one sentence for each status, all others row by row.
-
-    Money is as people of `language` read it.
-    """
-    told: list[Problem] = []
-    by_status: dict[str, list[Any]] = {}
-    for row in each_row(kept_back):
-        if row.code == Code.STATUS_UNKNOWN:
-            by_status.setdefault(row.value, []).append(row)
-        else:
-            told.append(
-                Problem(Code(row.code), row.customer_number, row.message, row.source_id, row.field, row.value)
-            )
-    for status, rows in sorted(by_status.items()):
-        count = "1 service has" if len(rows) == 1 else f"{len(rows)} services have"
-        customers = sorted({row.customer_number for row in rows})
-        shown = ", ".join(customers[:_SHOWN]) + (
-            f" and {len(customers) - _SHOWN} more" * (len(customers) > _SHOWN)
-        )
-        told.append(
-            Problem(
-                Code.STATUS_UNKNOWN,
-                "",
-                f"{count} the status {status!r} ({_sums(rows, language)} net; customers {shown}), {_NAME_IT}",
-                field="status",
-                value=status,
-            )
-        )
-    return told
-
-
-_SHOWN: Final = 5
-_NAME_IT: Final = (
-    "which no rule names. Set aside until then: correct the status in the OMS, or name it in billable_statuses or "
-    "not_billable_statuses of the rules"
-)
-
-
-def _sums(rows: Iterable[Any], language: str) -> str:
-    sums: dict[str, int] = {}
-    for row in rows:
-        if row.net is not None:
-            sums[row.currency] = sums.get(row.currency, 0) + row.net
-    return (
-        ", ".join(format_minor(net, currency, language) for currency, net in sorted(sums.items()))
-        or "no price"
-    )
 
 
 def _facts(row: Any, net: int | None) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from billing_pipeline.billing.arrow import each_row
 from billing_pipeline.billing.bill import BilledMonth
-from billing_pipeline.billing.kept_back import kept_back_told
+from billing_pipeline.billing.kept_back_text import kept_back_told
 from billing_pipeline.defs.asset_records import plain_failures
 from billing_pipeline.defs.metadata import PREVIEW_ROWS, amounts, problems_table, table, with_amounts
 from billing_pipeline.defs.month_checks import (
@@ -246,7 +247,7 @@ def _lines_metadata(billed: BilledMonth, billing: BillingSettings) -> dict[str, 
 
 def _problems_metadata(billed: BilledMonth, language: str) -> dict[str, Any]:
     changed = problems_of(billed.drift)
-    warnings = [*kept_back_told(billed.kept_back, language), *problems_of(billed.warnings)]
+    warnings = [*kept_back_told(each_row(billed.kept_back), language), *problems_of(billed.warnings)]
     return {
         "dagster/row_count": len(billed.problems),
         "customers_blocked": int((billed.roster["outcome"] == "blocked").sum()),

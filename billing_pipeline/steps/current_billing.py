@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from types import SimpleNamespace
 
-import pandas as pd
-
-from billing_pipeline.billing.kept_back import kept_back_frame, kept_back_told
+from billing_pipeline.billing.kept_back_text import kept_back_told
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing, ExtractRecord
-from billing_pipeline.problems import Problem, problems_of
+from billing_pipeline.problems import Problem, problems_of, problems_of_rows
 from billing_pipeline.store.frames import (
     DRIFT,
     KEPT_BACK,
@@ -116,7 +115,7 @@ def changed_since_billed(month: str, ledger: Ledger, frames: FrameStore) -> list
             changed = []
         covered = set(billing.customers)
         changed = [problem for problem in changed if problem.customer_number not in covered]
-        changed += problems_of(frames.read(DRIFT, month, billing.frames[DRIFT]))
+        changed += problems_of_rows(frames.rows(DRIFT, month, billing.frames[DRIFT]))
     if all(STANDINGS in billing.frames for billing in billings):
         # What a person has accepted, or a correction has settled, since then is told no more.
         still = {row.source_id for row in ledger.rows.changed()}
@@ -133,20 +132,21 @@ def warnings_since_billed(
 
     Raises: FrameMissing, StoreError, LedgerUnavailable.
     """
-    kept_back = [kept_back_frame([])]
+    kept_back: list[SimpleNamespace] = []
     warnings: list[Problem] = []
     for billing in ledger.billings.since_current(month):
-        covered = list(billing.customers)
+        covered = set(billing.customers)
         if billing.kind == "complete":
-            kept_back, warnings = [kept_back_frame([])], []
-        kept_back = [frame[~frame["customer_number"].isin(covered)] for frame in kept_back]
+            kept_back, warnings = [], []
+        kept_back = [row for row in kept_back if row.customer_number not in covered]
         warnings = [problem for problem in warnings if problem.customer_number not in covered]
         # A billing that a release before 0.2 left has neither.
         if KEPT_BACK in billing.frames:
-            kept_back.append(frames.read(KEPT_BACK, month, billing.frames[KEPT_BACK]))
-            warnings += problems_of(frames.read(WARNINGS, month, billing.frames[WARNINGS]))
-    rows = pd.concat(kept_back, ignore_index=True)
+            kept_back += [
+                SimpleNamespace(**row) for row in frames.rows(KEPT_BACK, month, billing.frames[KEPT_BACK])
+            ]
+            warnings += problems_of_rows(frames.rows(WARNINGS, month, billing.frames[WARNINGS]))
     if customers:
-        rows = rows[rows["customer_number"].isin(list(customers))]
+        kept_back = [row for row in kept_back if row.customer_number in customers]
         warnings = [problem for problem in warnings if problem.customer_number in customers]
-    return [*kept_back_told(rows, language), *warnings]
+    return [*kept_back_told(kept_back, language), *warnings]

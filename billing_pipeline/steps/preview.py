@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
-from billing_pipeline.billing.kept_back import kept_back_told
+from billing_pipeline.billing.arrow import each_row
+from billing_pipeline.billing.kept_back_text import kept_back_told
 from billing_pipeline.billing.rules import load_rules
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import Billing, MonthCustomer
@@ -130,7 +131,7 @@ def preview_month(
         tuple(exports),
         load_layout(rules.layout or settings.layout),
         tuple(problems_of(part.drift)),
-        (*kept_back_told(part.kept_back, rules.language), *problems_of(part.warnings)),
+        (*kept_back_told(each_row(part.kept_back), rules.language), *problems_of(part.warnings)),
         ledger,
     )
 

@@ -11,9 +11,8 @@ import uuid
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,8 +21,10 @@ from billing_pipeline.problems import PipelineError
 from billing_pipeline.store.blobs import sha256_of
 from billing_pipeline.store.store_files import StoredFile, StoreError, StoreFiles
 
-# They load pandera, which takes seconds: `status` reads a frame too, and answers at once.
+# They load pandas and pandera, which takes seconds: `status` reads rows too, and answers at once.
 if TYPE_CHECKING:
+    import pandas as pd
+
     from billing_pipeline.billing.bill import BilledMonth
     from billing_pipeline.oms.extract import Extract
 
@@ -76,6 +77,28 @@ class FrameStore:
 
         Raises: FrameMissing, naming the asset to materialize; StoreError, also where its bytes are damaged.
         """
+        return _frame_of(self._data(asset, month, sha256), customers)
+
+    def rows(self, asset: str, month: str, sha256: str) -> list[dict[str, Any]]:
+        """The rows of the frame of that hash, one by one: where they are few, and pandas is not worth its loading.
+
+        Raises: as `read`.
+        """
+        found: list[dict[str, Any]] = _table_of(self._data(asset, month, sha256)).to_pylist()
+        return found
+
+    def is_intact(self, asset: str, month: str, sha256: str) -> bool | None:
+        """Whether the frame's bytes are those of its hash; None where it is not there. Raises: StoreError."""
+        try:
+            return sha256_of(self._files.read(_path(asset, month, sha256))) == sha256
+        except FileNotFoundError:
+            return None
+
+    def place(self, asset: str, month: str, sha256: str) -> str:
+        """Where the frame is, for people."""
+        return self._files.place(_path(asset, month, sha256))
+
+    def _data(self, asset: str, month: str, sha256: str) -> bytes:
         path = _path(asset, month, sha256)
         try:
             data = self._files.read(path)
@@ -89,18 +112,7 @@ class FrameStore:
                 f"{self._files.place(path)} in the store is damaged; move it away and run "
                 f"`billing-pipeline run {month}`, which makes it anew"
             )
-        return _frame_of(data, customers)
-
-    def is_intact(self, asset: str, month: str, sha256: str) -> bool | None:
-        """Whether the frame's bytes are those of its hash; None where it is not there. Raises: StoreError."""
-        try:
-            return sha256_of(self._files.read(_path(asset, month, sha256))) == sha256
-        except FileNotFoundError:
-            return None
-
-    def place(self, asset: str, month: str, sha256: str) -> str:
-        """Where the frame is, for people."""
-        return self._files.place(_path(asset, month, sha256))
+        return data
 
     def _is_fresh(self, path: str) -> bool:
         """Whether it is there, and so new that `prune` leaves it alone until the ledger names it."""
@@ -144,17 +156,20 @@ class FrameStore:
 
 
 def _frame_of(data: bytes, customers: Collection[str] | None = None) -> pd.DataFrame:
+    import pandas as pd
+
+    frame: pd.DataFrame = _table_of(data, customers).to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def _table_of(data: bytes, customers: Collection[str] | None = None) -> pa.Table:
     # Not `pq.read_table`: it scans on threads of its own, which abort some processes at their exit
     # (apache/arrow#34314, #45017).
     file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
     if customers is None:
-        table = file.read(use_threads=False)
-    else:
-        table = file.read_row_groups(_groups_with(file, customers), use_threads=False)
-        own = pc.is_in(table["customer_number"], pa.array(list(customers), pa.string()))
-        table = table.filter(own)
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    return frame
+        return file.read(use_threads=False)
+    table = file.read_row_groups(_groups_with(file, customers), use_threads=False)
+    return table.filter(pc.is_in(table["customer_number"], pa.array(list(customers), pa.string())))
 
 
 def _groups_with(file: pq.ParquetFile, customers: Collection[str]) -> list[int]:

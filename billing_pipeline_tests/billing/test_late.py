@@ -6,7 +6,7 @@ import pytest
 
 from billing_pipeline.billing.arrow import each_row
 from billing_pipeline.billing.bill import BilledMonth
-from billing_pipeline.billing.kept_back import kept_back_told
+from billing_pipeline.billing.kept_back_text import kept_back_told
 from billing_pipeline.billing.late import LedgerView
 from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.problems import Code
@@ -132,7 +132,7 @@ def test_a_fault_of_a_late_row_keeps_that_row_alone_and_its_customers_month_goes
     assert [line.source_ids for line in lines_of(billed)] == [["S-1"]]
     (kept,) = each_row(billed.kept_back)
     assert (kept.standing, kept.source_id, kept.code, kept.month) == ("blocked", "S-9", code, "2026-09")
-    (told,) = kept_back_told(billed.kept_back, "en")
+    (told,) = kept_back_told(each_row(billed.kept_back), "en")
     assert (told.code, told.customer_number) == (code, ME)
     assert "it alone is not billed" in told.message
 

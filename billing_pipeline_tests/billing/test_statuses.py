@@ -7,7 +7,7 @@ import pytest
 from billing_pipeline.billing.arrow import each_row
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.dispositions import reconcile
-from billing_pipeline.billing.kept_back import kept_back_told
+from billing_pipeline.billing.kept_back_text import kept_back_told
 from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.problems import Code
 from billing_pipeline_tests.support.billing import (
@@ -46,7 +46,9 @@ def test_a_misspelt_status_is_set_aside_and_changes_nobodys_outcome() -> None:
 
 def test_an_unknown_status_is_told_once_with_rows_money_and_remedy() -> None:
     rows = [service(f"S-{n}", status="Completed ", customer_number=f"{n:05}") for n in range(7)]
-    (told,) = kept_back_told(bill(*rows, service("S-x", status="done", currency="CHF")).kept_back, "en")[:1]
+    (told,) = kept_back_told(
+        each_row(bill(*rows, service("S-x", status="done", currency="CHF")).kept_back), "en"
+    )[:1]
     assert told.code == Code.STATUS_UNKNOWN
     assert told.customer_number == ""
     assert "7 services have the status 'Completed ' (1,050.00 EUR net;" in told.message

@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from billing_pipeline_tests.support.installation import Installation
 
 HEAVY = ["alembic", "dagster", "numpy", "pandas", "pandera", "paramiko", "pyarrow", "sqlalchemy"]
 LOADED = """
@@ -26,14 +29,30 @@ finally:
     "arguments", [["--help"], ["run", "--help"], ["correct", "--help"], ["adjust", "add", "--help"], ["run"]]
 )
 def test_help_and_usage_errors_load_no_library_that_takes_long(tmp_path: Path, arguments: list[str]) -> None:
+    assert not set(HEAVY) & loaded_by(arguments, tmp_path)
+
+
+def test_the_status_of_a_month_loads_neither_pandas_nor_a_transport_nor_what_migrates(
+    tmp_path: Path,
+) -> None:
+    installation = Installation(tmp_path)
+    installation.oms.customer("10023")
+    installation.oms.service("S-1", "10023")
+    installation.oms.service("S-2", "10023", status="on hold")
+    installation.command("run", "2026-10")
+    loaded = loaded_by(["status", "2026-10"], tmp_path, installation.environment)
+    assert set(HEAVY) & loaded <= {"numpy", "pyarrow", "sqlalchemy"}
+
+
+def loaded_by(arguments: list[str], folder: Path, variables: Mapping[str, str] | None = None) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *arguments],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"]},
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **(variables or {})},
         capture_output=True,
         text=True,
         check=False,
     )
-    loaded = json.loads(done.stderr[done.stderr.rindex("[") :])
+    loaded = set(json.loads(done.stderr[done.stderr.rindex("[") :]))
     assert "typer" in loaded, done.stderr
-    assert not set(HEAVY) & set(loaded)
+    return loaded

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
 import sqlalchemy as sa
 
-from billing_pipeline.billing.late import ADMITTED
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import Note, append, event_of, require_signature
 from billing_pipeline.delivery.ledger.tables import admissions, billed_rows, row_standings
 from billing_pipeline.delivery.records import Admission, RowStanding
 from billing_pipeline.problems import UsageError
+
+# It takes a second to load, and most who ask the ledger, such as `status`, want no columns.
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Admissions:
@@ -101,6 +102,11 @@ class Admissions:
 
     def in_force(self) -> pd.DataFrame:
         """`late.ADMITTED` of all admissions in force."""
+        import pandas as pd
+        import pyarrow as pa
+
+        from billing_pipeline.billing.late import ADMITTED
+
         rows = [{name: getattr(one, name) for name in ADMITTED.names} for one in self.current()]
         frame: pd.DataFrame = pa.Table.from_pylist(rows, schema=ADMITTED).to_pandas(
             types_mapper=pd.ArrowDtype

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from billing_pipeline.billing.late import BILLED
-from billing_pipeline.billing.unusual import CustomerMonth
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.plans import delivery_of, is_among, portions
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, Export, RowInFile, State
+
+# They take a second to load, and most who ask the ledger, such as `status`, want no columns.
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from billing_pipeline.billing.unusual import CustomerMonth
 
 
 def latest_of(found: Iterable[Delivery]) -> dict[str, Delivery]:
@@ -220,6 +222,11 @@ class Deliveries:
         The rows of these months (their own), and, of whatever month, those of the `ids`, by source kind. In columns,
         and a portion at a time: a year of a large customer base is millions of rows.
         """
+        import pandas as pd
+        import pyarrow as pa
+
+        from billing_pipeline.billing.late import BILLED
+
         of_months = billed_rows.c.month.in_(months)
         which = [of_months] + [
             sa.and_(
@@ -245,6 +252,8 @@ class Deliveries:
 
     def amounts(self, months: Collection[str]) -> list[CustomerMonth]:
         """What stands billed of each customer in these months: by month and customer number."""
+        from billing_pipeline.billing.unusual import CustomerMonth
+
         query = (
             sa.select(
                 deliveries.c.month,
@@ -287,6 +296,9 @@ class Deliveries:
 
     def ids_billed_of(self, month: str) -> dict[str, pa.Array]:
         """By source kind, the ids of the month's own rows that are billed for good."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         query = (
             _BILLED_FOR_GOOD.where(billed_rows.c.month == month)
             .with_only_columns(billed_rows.c.source_kind, billed_rows.c.source_id)

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from billing_pipeline.billing.late import CENSUS
-from billing_pipeline.billing.standing import ROW_STANDINGS
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.month_looks import record_looks
 from billing_pipeline.delivery.ledger.tables import audits, row_standings
 from billing_pipeline.delivery.records import MonthAudit, MonthLook, RowStanding, SourceKind
 from billing_pipeline.problems import Problem, problem_of
+
+# It takes a second to load, and most who ask the ledger, such as `status`, want no columns.
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 _PRESENT = row_standings.c.ended_at.is_(None)
 
@@ -107,6 +108,11 @@ class RowStandings:
 
     def census(self, months: Collection[str]) -> pd.DataFrame:
         """`late.CENSUS` of the rows of these months."""
+        import pandas as pd
+        import pyarrow as pa
+
+        from billing_pipeline.billing.late import CENSUS
+
         query = sa.select(*(row_standings.c[name] for name in CENSUS.names)).where(
             _PRESENT, row_standings.c.month.in_(sorted(months))
         )
@@ -210,6 +216,8 @@ def end_accepted(connection: sa.Connection, order_number: str, *, at: datetime) 
 
 
 def _records(standings: pd.DataFrame) -> list[dict[str, Any]]:
+    from billing_pipeline.billing.standing import ROW_STANDINGS
+
     columns = (standings[name].array.__arrow_array__().to_pylist() for name in ROW_STANDINGS.names)
     return [dict(zip(ROW_STANDINGS.names, row, strict=True)) for row in zip(*columns, strict=True)]
 

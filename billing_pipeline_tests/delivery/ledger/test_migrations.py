@@ -14,10 +14,12 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from billing_pipeline.delivery.ledger import Ledger, LedgerTooNew, LedgerUnavailable, open_ledger, utc_now
 from billing_pipeline.delivery.ledger.approvals import ApprovedFile
 from billing_pipeline.delivery.ledger.database import make_engine
+from billing_pipeline.delivery.ledger.migrate import migrations, newest_schema
 from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.ledger.tables import VERSION_TABLE, metadata
 from billing_pipeline.delivery.records import MonthLook
@@ -34,6 +36,10 @@ def test_the_migrations_make_exactly_the_tables_of_the_schema(ledger: Ledger, le
             connection, opts={"compare_server_default": True, "version_table": VERSION_TABLE}
         )
         assert compare_metadata(context, metadata) == []
+
+
+def test_the_newest_schema_by_the_files_names_is_the_one_that_alembic_knows() -> None:
+    assert newest_schema() == ScriptDirectory.from_config(migrations()).get_current_head()
 
 
 def test_an_open_ledger_can_be_opened_again(open_at: Callable[[], Ledger]) -> None:
