@@ -12,7 +12,8 @@ from billing_pipeline.easybill.rate_limit import Allowance
 
 def booked_after(pauses: list[float], allowance: Allowance) -> list[float]:
     """The turns of callers who come after these pauses, each once the one before it was served."""
-    now, booked = 1_000_000.0, []
+    now = 1_000_000.0
+    booked: list[float] = []
     for pause in pauses:
         now += pause
         booked.append(allowance.next_turn(booked[-allowance.requests :], now))
