@@ -146,6 +146,15 @@ class Books:
                 (_now(), document_id),
             )
 
+    def cancel(self, document_id: int) -> None:
+        """Cancels an invoice, as a person does in EASY Bill: it stays, and names the document that cancels it."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE documents SET edited_at = ?, details = json_set(details, '$.cancel_id', id + 1000000)"
+                " WHERE id = ? AND NOT is_draft",
+                (_now(), document_id),
+            )
+
     def delete_document(self, document_id: int) -> None:
         """Shows the document no more; the number of its order stays taken, as after an import."""
         with self._writing() as db:
