@@ -17,12 +17,11 @@ from billing_pipeline.defs.partitions import (
 )
 from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.easybill.document import customer_key
-from billing_pipeline.oms.period import months_back
+from billing_pipeline.steps.open_list import first_month_looked_after
 from billing_pipeline.steps.settling import utc_now
 from billing_pipeline.steps.wiring import BillingSettings, LedgerAt
 
 INTERVAL_S = 600
-MONTHS_LOOKED_AFTER = 3
 # So long after the deadline a draft is asked for once a day: people have been told of it.
 HOURLY_AFTER_DEADLINE = timedelta(hours=2)
 
@@ -77,15 +76,6 @@ def build_draft_sensor(jobs: Jobs) -> dg.SensorDefinition:
         )
 
     return easybill_draft_sensor
-
-
-def first_month_looked_after(now: datetime) -> str:
-    """The oldest month whose drafts are asked for without being told to.
-
-    Where a key is set after years of files, their drafts are long finished or gone: the job `draft_reconciliation`
-    reads such a month on request.
-    """
-    return months_back(f"{now:%Y-%m}", MONTHS_LOOKED_AFTER)
 
 
 def drafts_to_read(

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlsplit
@@ -29,10 +28,9 @@ from billing_pipeline.easybill.api_errors import (
 from billing_pipeline.easybill.api_http import MOST_REQUEST_LINE_BYTES, ApiHttp, Endpoint, ExchangeLog, Tries
 from billing_pipeline.easybill.api_models import Customer, EasyBillDocument, Login, Page
 from billing_pipeline.easybill.layout import cut
-from billing_pipeline.easybill.rate_limit import SharedRateLimit
+from billing_pipeline.easybill.rate_limit import RateLimit
 
 PAGE_SIZE: Final = 1000
-RATE_LIMIT_FILE: Final = "easybill-requests.db"
 _LOOK_AGAIN_AFTER_S: Final = (1.0, 5.0, 15.0)
 """How long EASY Bill may need until a draft whose creation was not answered shows in its lists."""
 
@@ -222,16 +220,11 @@ def open_api(
     base_url: str,
     api_key: str,
     *,
-    requests_per_minute: int,
-    state: Path,
+    rate_limit: RateLimit,
     timeout_s: float = 30.0,
     log: ExchangeLog | None = None,
 ) -> EasyBillApi:
-    """The account behind `api_key` (or `email:key`). Nothing is asked yet.
-
-    `state`: the folder in which all processes of this installation share the account's requests a minute.
-    """
-    rate_limit = SharedRateLimit(state / RATE_LIMIT_FILE, requests_per_minute)
+    """The account behind `api_key` (or `email:key`). Nothing is asked yet."""
     return EasyBillApi(ApiHttp(base_url, api_key, rate_limit=rate_limit, timeout_s=timeout_s, log=log))
 
 

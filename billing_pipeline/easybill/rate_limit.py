@@ -1,25 +1,20 @@
-"""At most so many requests a minute to EASY Bill, by all processes of this installation together.
+"""At most so many requests a minute to EASY Bill: when the next may leave, after those that were booked before it.
 
-The account has one allowance, and runs, sensors and commands share it: each takes its place in a small SQLite file
-before it sends. Someone else may use the account too: what follows when EASY Bill says 429 is in `api_http`.
+The account has one allowance, and runs, sensors and commands of all hosts share it: the ledger keeps what was booked.
+Someone else may use the account too: what follows when EASY Bill says 429 is in `api_http`.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from billing_pipeline.easybill.api_errors import RateLimitExhausted
 
-WINDOW_S: Final = 60.0
+_WINDOW_S: Final = 60.0
 _MARGIN_S: Final = 1.0
 """EASY Bill counts when a request arrives, we when it leaves; what is on its way differs by less than this."""
-
-_LOCK_TIMEOUT_S: Final = 30.0
 
 
 class RateLimit(Protocol):
@@ -29,60 +24,28 @@ class RateLimit(Protocol):
         """Returns when a request may be sent. Raises RateLimitExhausted where that would take too long."""
 
 
-class SharedRateLimit:
-    """A sliding window that holds across threads and processes of one machine, and across restarts.
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A sliding window: in any minute there are at most `requests`, and nobody waits longer than `most_wait_s`.
 
-    In any window there are at most `requests`. A caller books the earliest free instant and sleeps until then, so
-    callers are served in order and nobody polls; one that dies before it sends wastes its place, no more. Instants
-    are wall-clock time, the only one that processes share: where the clock is set back, bookings further ahead than
-    anyone waits (`most_wait_s`) are void.
+    A caller books the earliest free instant and sleeps until then, so callers are served in order and nobody polls; one
+    that dies before it sends wastes its place, no more.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        requests: int,
-        *,
-        window_s: float = WINDOW_S,
-        most_wait_s: float = 900.0,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._path = path
-        self._requests = requests
-        self._window_s = window_s + _MARGIN_S
-        self._most_wait_s = most_wait_s
-        self._clock = clock
-        self._sleep = sleep
+    requests: int
+    most_wait_s: float = 900.0
 
-    def wait(self) -> None:
-        """Returns when a request may be sent. Raises RateLimitExhausted where that is too far off."""
-        wait_s = self._book() - self._clock()
-        if wait_s > 0:
-            self._sleep(wait_s)
+    def next_turn(self, booked: Sequence[float], now: float) -> float:
+        """The instant of the next request, in seconds; `booked`: those of the last ones, oldest first.
 
-    def _book(self) -> float:
-        """The instant at which the caller may send, booked."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._path, timeout=_LOCK_TIMEOUT_S, isolation_level=None)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            with database:
-                database.execute("CREATE TABLE IF NOT EXISTS requests (sent_at REAL NOT NULL)")
-                now = self._clock()
-                database.execute(
-                    "DELETE FROM requests WHERE sent_at <= ? OR sent_at > ?",
-                    (now - self._window_s, now + self._most_wait_s),
-                )
-                newest = database.execute(
-                    "SELECT sent_at FROM requests ORDER BY sent_at DESC LIMIT 1 OFFSET ?",
-                    (self._requests - 1,),
-                ).fetchone()
-                at = max(now, newest[0] + self._window_s) if newest else now
-                if at - now > self._most_wait_s:
-                    raise RateLimitExhausted(
-                        f"EASY Bill allows {self._requests} requests a minute, and those that wait here need "
-                        f"{at - now:.0f} s: run again later, or raise BILLING_EASYBILL_REQUESTS_PER_MINUTE to what "
-                        "the account's plan allows"
-                    )
-                database.execute("INSERT INTO requests VALUES (?)", (at,))
+        Where the clock was set back, bookings further ahead than anyone waits are void. Raises: RateLimitExhausted.
+        """
+        window_s = _WINDOW_S + _MARGIN_S
+        valid = sorted(at for at in booked if now - window_s < at <= now + self.most_wait_s)
+        at = max(now, valid[-self.requests] + window_s) if len(valid) >= self.requests else now
+        if at - now > self.most_wait_s:
+            raise RateLimitExhausted(
+                f"EASY Bill allows {self.requests} requests a minute, and those that wait here need {at - now:.0f} s: "
+                "run again later, or raise BILLING_EASYBILL_REQUESTS_PER_MINUTE to what the account's plan allows"
+            )
         return at

@@ -193,6 +193,22 @@ def presumed_items(presumed: Iterable[Delivery]) -> Iterator[OpenItem]:
         )
 
 
+def unread_items(unread: Iterable[Delivery]) -> Iterator[OpenItem]:
+    """The deliveries whose drafts nobody has seen, and which are too old to be asked for without being told to."""
+    for one in unread:
+        yield OpenItem(
+            one.month,
+            one.customer_number,
+            Code.DRAFT_MISSING,
+            f"the draft of {one.file_name} was never read back, and is not asked for any more: run the job "
+            f"draft_reconciliation for {one.month} and this customer in Dagster, which says whether EASY Bill has it",
+            one.published_at or one.updated_at,
+            order_number=one.order_number,
+            net=one.net,
+            currency=one.currency,
+        )
+
+
 def open_lines(items: Iterable[OpenItem], now: datetime, language: str) -> Iterator[str]:
     """Each item in two lines: what and how much, as people of `language` read it, then the words."""
     for item in items:

@@ -124,7 +124,7 @@ def _api(wiring: Wiring) -> str:
     account = wiring.easybill
     if not account.is_configured:
         return "not set up: drafts are not read back (BILLING_EASYBILL_API_KEY)"
-    with account.open() as api:
+    with account.open(wiring.ledger.open()) as api:
         logins = api.logins()
     people = ", ".join(
         f"{login.display_name or login.id} <{login.email}> ({login.login_type})" for login in logins

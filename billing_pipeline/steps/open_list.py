@@ -17,7 +17,11 @@ from billing_pipeline.report.open_items import (
     draft_items,
     presumed_items,
     row_items,
+    unread_items,
 )
+from billing_pipeline.steps.settling import utc_now
+
+MONTHS_LOOKED_AFTER = 3
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,15 @@ class OpenList:
 
     items: tuple[OpenItem, ...]
     as_of: datetime | None
+
+
+def first_month_looked_after(now: datetime) -> str:
+    """The oldest month whose drafts are asked for without being told to.
+
+    Where a key is set after years of files, their drafts are long finished or gone: the job `draft_reconciliation`
+    reads such a month on request. What was missing, or not right, stays on the list; so does what was never read.
+    """
+    return months_back(f"{now:%Y-%m}", MONTHS_LOOKED_AFTER)
 
 
 def open_list(ledger: Ledger, rules: Rules, first_month: str) -> OpenList:
@@ -64,5 +77,6 @@ def open_list(ledger: Ledger, rules: Rules, first_month: str) -> OpenList:
     items += adjustment_items(ledger.adjustments.unbilled(), finished=finished, with_item=with_item)
     items += draft_items(ledger.deliveries.to_remove())
     items += presumed_items(ledger.deliveries.presumed())
+    items += unread_items(ledger.deliveries.never_read(before=first_month_looked_after(utc_now())))
     items.sort(key=lambda item: (item.month, item.customer_number, item.source_kind, item.source_id))
     return OpenList(tuple(items), ledger.rows.last_seen())

@@ -237,7 +237,6 @@ def build_wiring(settings: Settings, progress: Progress | None = None) -> Wiring
         settings.easybill_api_url,
         settings.easybill_api_key,
         settings.easybill_requests_per_minute,
-        settings.home,
     )
     return Wiring(
         oms=oms_of(settings, rules),

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.defs.draft_sensor import Reading, drafts_to_read, first_month_looked_after
+from billing_pipeline.defs.draft_sensor import INTERVAL_S, Reading, drafts_to_read
 from billing_pipeline.defs.partitions import CustomerRange
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.records import Delivery
+from billing_pipeline.oms.period import months_between
+from billing_pipeline.steps.open_list import first_month_looked_after
 from billing_pipeline_tests.support.delivering import hasty
 from billing_pipeline_tests.support.ledgers import committed, planned, published, taken
 from billing_pipeline_tests.support.parcels import parcel
@@ -78,3 +80,24 @@ def test_a_key_that_is_set_after_years_asks_for_the_last_months_alone(ledger: Le
     since = first_month_looked_after(datetime(2026, 11, 1, tzinfo=UTC))
     found = ledger.deliveries.unconfirmed(since=since)
     assert [delivery.month for delivery in found] == ["2026-08", "2026-10"]
+
+
+def test_a_key_that_is_set_after_a_year_of_five_thousand_customers_starts_few_runs_a_day(
+    ledger: Ledger,
+) -> None:
+    numbers = [str(number) for number in range(10_000, 15_000)]
+    one = sent(ledger, "10000")
+    noon = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    since = first_month_looked_after(noon)
+    unconfirmed = [
+        replace(one, customer_number=number, month=month)
+        for month in months_between("2025-11", "2026-10")
+        if month >= since
+        for number in numbers
+    ]
+    keys = {
+        reading.key
+        for tick in range(0, 6 * 3600, INTERVAL_S)
+        for reading in drafts_to_read(unconfirmed, numbers, now=noon + timedelta(seconds=tick), deadline=DAY)
+    }
+    assert len(keys) == 3 * 5

@@ -19,6 +19,7 @@ from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline_tests.golden.documents import CASES, GROSS
 from billing_pipeline_tests.support.documents import a_document
+from billing_pipeline_tests.support.easybill_api import NoLimit
 from billing_pipeline_tests.support.easybill_sandbox import put_file
 from billing_pipeline_tests.support.easybill_swagger import published_api
 
@@ -41,8 +42,7 @@ def opened(sandbox: Sandbox, folder: Path, api_key: str = "", timeout_s: float =
     return open_api(
         sandbox.api_url,
         api_key or sandbox.api_key,
-        requests_per_minute=600,
-        state=folder,
+        rate_limit=NoLimit(),
         timeout_s=timeout_s,
     )
 

@@ -1,107 +1,53 @@
+"""When the next request may leave, after those that were booked before it."""
+
 from __future__ import annotations
 
-import sqlite3
-import subprocess
-import sys
-import threading
-from contextlib import closing
-from pathlib import Path
+import random
 
 import pytest
 
 from billing_pipeline.easybill.api_errors import RateLimitExhausted
-from billing_pipeline.easybill.rate_limit import SharedRateLimit
+from billing_pipeline.easybill.rate_limit import Allowance
 
 
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-def limit(path: Path, clock: Clock, requests: int = 10) -> SharedRateLimit:
-    return SharedRateLimit(path / "requests.db", requests, clock=clock, sleep=clock.sleep)
+def booked_after(pauses: list[float], allowance: Allowance) -> list[float]:
+    """The turns of callers who come after these pauses, each once the one before it was served."""
+    now = 1_000_000.0
+    booked: list[float] = []
+    for pause in pauses:
+        now += pause
+        booked.append(allowance.next_turn(booked[-allowance.requests :], now))
+        now = booked[-1]
+    return booked
 
 
 def most_in_a_minute(instants: list[float]) -> int:
     return max(sum(1 for other in instants if start <= other < start + 60) for start in instants)
 
 
-def test_no_minute_has_more_requests_than_allowed(tmp_path: Path, clock: Clock) -> None:
-    ours = limit(tmp_path, clock)
-    sent = []
-    for pause in [0.0] * 25 + [30.0] * 5 + [0.1] * 30:
-        clock.sleep(pause)
-        ours.wait()
-        sent.append(clock.now)
+def test_no_minute_has_more_requests_than_allowed() -> None:
+    sent = booked_after([0.0] * 25 + [30.0] * 5 + [0.1] * 30, Allowance(10))
     assert most_in_a_minute(sent) == 10
     assert sent[-1] - sent[0] < 8 * 62
 
 
-def test_the_limit_is_one_for_all_and_survives_a_restart(tmp_path: Path, clock: Clock) -> None:
-    started = clock.now
-    for _ in range(10):
-        limit(tmp_path, clock).wait()
-    assert clock.now == started
-    limit(tmp_path, clock).wait()
-    assert clock.now >= started + 60
+@pytest.mark.parametrize("seed", range(20))
+def test_no_minute_has_more_requests_than_allowed_however_they_come(seed: int) -> None:
+    chance = random.Random(seed)
+    requests = chance.randint(1, 12)
+    pauses = [chance.choice([0.0, chance.expovariate(0.2), 61.0]) for _ in range(200)]
+    assert most_in_a_minute(booked_after(pauses, Allowance(requests))) <= requests
 
 
-def test_who_would_wait_too_long_is_told_and_books_nothing(tmp_path: Path, clock: Clock) -> None:
-    impatient = SharedRateLimit(
-        tmp_path / "requests.db", 1, most_wait_s=100, clock=clock, sleep=lambda seconds: None
-    )
-    impatient.wait()
-    impatient.wait()
-    for _ in range(3):
-        with pytest.raises(RateLimitExhausted, match="BILLING_EASYBILL_REQUESTS_PER_MINUTE"):
-            impatient.wait()
-    clock.sleep(30)
-    impatient.wait()
+def test_who_would_wait_too_long_is_told_so() -> None:
+    impatient = Allowance(1, most_wait_s=100)
+    first = impatient.next_turn([], 0.0)
+    second = impatient.next_turn([first], 0.0)
+    assert (first, second) == (0.0, 61.0)
+    with pytest.raises(RateLimitExhausted, match="BILLING_EASYBILL_REQUESTS_PER_MINUTE"):
+        impatient.next_turn([second], 0.0)
+    assert impatient.next_turn([second], 30.0) == 122.0
 
 
-def test_a_clock_that_was_set_back_does_not_stop_the_pipeline(tmp_path: Path, clock: Clock) -> None:
-    ours = limit(tmp_path, clock, requests=1)
-    ours.wait()
-    clock.now -= 86_400
-    before = clock.now
-    ours.wait()
-    assert clock.now == before
-
-
-BOOK = """
-import sys
-from pathlib import Path
-from billing_pipeline.easybill.rate_limit import SharedRateLimit
-ours = SharedRateLimit(Path(sys.argv[1]), 5, sleep=lambda seconds: None)
-for _ in range(10):
-    ours.wait()
-"""
-
-
-def test_processes_and_threads_share_one_limit(tmp_path: Path) -> None:
-    path = tmp_path / "fresh" / "requests.db"
-    children = [subprocess.Popen([sys.executable, "-c", BOOK, str(path)]) for _ in range(2)]
-    ours = SharedRateLimit(path, 5, sleep=lambda seconds: None)
-    threads = [threading.Thread(target=ours.wait) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [child.wait(timeout=60) for child in children] == [0, 0]
-    with closing(sqlite3.connect(path)) as database:
-        booked = [at for (at,) in database.execute("SELECT sent_at FROM requests ORDER BY sent_at")]
-    assert len(booked) == 30
-    assert all(later - earlier >= 60 for earlier, later in zip(booked, booked[5:], strict=False))
+def test_a_clock_that_was_set_back_does_not_stop_the_pipeline() -> None:
+    assert Allowance(1).next_turn([1_000_000.0], 1_000_000.0 - 86_400) == 1_000_000.0 - 86_400

@@ -18,6 +18,7 @@ from billing_pipeline.launch.read_back import read_back
 from billing_pipeline.problems import Code
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.settings import Settings, load_settings
+from billing_pipeline.steps import open_list
 from billing_pipeline.steps.wiring import LedgerAt, build_wiring
 from billing_pipeline_tests.support.custom_csv import custom_csv
 from billing_pipeline_tests.support.easybill_sandbox import put_file
@@ -309,3 +310,23 @@ def test_without_a_key_there_is_no_such_asset(tmp_path: Path) -> None:
     assert DRAFT not in build_defs(settings=settings).resolve_all_asset_keys()
     with_key = load_settings({"BILLING_HOME": str(tmp_path), "BILLING_EASYBILL_API_KEY": "canary"})
     assert DRAFT in build_defs(settings=with_key).resolve_all_asset_keys()
+
+
+def test_a_draft_that_nobody_has_read_in_time_is_listed_until_the_named_job_has_read_it(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    for number in CUSTOMERS:
+        installation.oms.service(f"S-09-{number}", number, completed_at="2026-09-14T09:30:00Z")
+    assert installation.command("run", "2026-09").status == 0
+    sandbox.import_now()
+    installation.do(lambda settings: read_back(settings, "2026-09"))
+    assert installation.command("run", MONTH).status == 0
+    sandbox.import_now()
+    monkeypatch.setattr(open_list, "utc_now", lambda: datetime(2027, 3, 1, tzinfo=UTC))
+    told = installation.command("status", "--json").json()["open"]
+    assert [(one["month"], one["customer_number"], one["code"]) for one in told] == [
+        (MONTH, number, Code.DRAFT_MISSING) for number in CUSTOMERS
+    ]
+    assert "run the job draft_reconciliation" in told[0]["message"]
+    read(installation)
+    assert installation.command("status", "--json").json()["open"] == []

@@ -61,7 +61,7 @@ def test_a_thousand_customers_are_looked_up_and_confirmed_in_at_most_ten_list_ca
 ) -> None:
     store, ledger = BlobStore(tmp_path / "store"), hasty(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}"))
     assert sandbox.api_url is not None
-    easybill = EasyBillAccount(sandbox.api_url, SecretStr(sandbox.api_key), 600, tmp_path)
+    easybill = EasyBillAccount(sandbox.api_url, SecretStr(sandbox.api_key), 600)
     parcels = [parcel_of(a_document(customer_number=str(number)), store) for number in ALL]
     ledger.months.record_exports([parcel.export for parcel in parcels], "run")
     transport = FakeTransport(FakeServer())

@@ -45,9 +45,13 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 @pytest.fixture
 def installation(sandbox: Sandbox, tmp_path: Path) -> Installation:
     """One customer whose month was sent and imported, and has changed in the OMS since."""
+    return sent_and_changed(sandbox, tmp_path)
+
+
+def sent_and_changed(sandbox: Sandbox, tmp_path: Path, **settings: str) -> Installation:
     api = {name: value for name, value in sandbox.settings().items() if name.startswith("BILLING_EASYBILL")}
     api["BILLING_EASYBILL_REQUESTS_PER_MINUTE"] = "600"
-    made = Installation(tmp_path, **api, BILLING_FOLDER=str(sandbox.files))
+    made = Installation(tmp_path, **api, BILLING_FOLDER=str(sandbox.files), **settings)
     sandbox.add_customer("10023", company_name="x")
     made.oms.customer("10023")
     made.oms.service("S-1", "10023")
@@ -95,14 +99,36 @@ def test_without_a_key_nothing_is_done_and_the_setting_is_named(
     assert orders(sandbox) == [FIRST]
 
 
-def test_a_finished_invoice_is_not_deleted_and_goes_once_it_is_cancelled(
-    installation: Installation, sandbox: Sandbox
+@pytest.mark.parametrize("transport", ["folder", "api"])
+def test_a_finished_invoice_is_not_deleted_and_the_correction_goes_out_once_it_is_cancelled(
+    sandbox: Sandbox, tmp_path: Path, transport: str
 ) -> None:
-    Books(sandbox.state_dir / "easybill.db").finalise(1)
+    installation = sent_and_changed(sandbox, tmp_path, BILLING_TRANSPORT=transport)
+    books = Books(sandbox.state_dir / "easybill.db")
+    books.finalise(1)
     answer = correct(installation, "--remove-draft")
     assert answer.status == 2
     assert "document 1 (RE-1) is a finished invoice: cancel it in EASY Bill" in answer.err
     assert (deletions(sandbox), list((sandbox.files / "import").iterdir())) == ([], [])
+    books.cancel(1)
+    answer = correct(installation, "--remove-draft")
+    assert answer.status == 0, answer.err
+    assert f"The draft of {FIRST} was not in EASY Bill any more." in answer.out
+    sandbox.import_now()
+    assert (deletions(sandbox), orders(sandbox)) == ([], [SECOND])
+    assert installation.command("status").status == 0, "nothing is left on the list"
+
+
+def test_over_the_api_alone_the_draft_is_deleted_and_the_next_one_made(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    installation = sent_and_changed(sandbox, tmp_path, BILLING_TRANSPORT="api")
+    answer = correct(installation, "--remove-draft")
+    assert answer.status == 0, answer.err
+    assert answer.out.endswith(f"Draft 1 of {FIRST} was removed from EASY Bill.\n")
+    assert (deletions(sandbox), orders(sandbox)) == ([("/documents/1", 204)], [SECOND])
+    assert list((sandbox.files / "import").iterdir()) == []
+    assert installation.command("status").status == 0, "nothing is left on the list"
 
 
 def test_a_draft_with_other_amounts_than_were_sent_is_not_deleted(

@@ -40,7 +40,7 @@ class Month:
         rules = load_rules(folder / "rules.toml")
         inbox = Inbox(transport, Places("/import", "/archive"), rules, self.store, connections=1, timeout_s=1)
         context = DeliveryContext(self.ledger, self.store, inbox.destination, Unchecked(), "run")
-        easybill = EasyBillAccount("https://api.invalid", None, 60, folder)
+        easybill = EasyBillAccount("https://api.invalid", None, 60)
         self.sending = Sending(inbox, easybill, rules, context)
 
     def sent(self, parcels: list[Parcel] | None = None) -> dict[str, DeliveryResult]:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import SecretStr
 
 from billing_pipeline.delivery.ledger import Ledger, Note
 from billing_pipeline.easybill.api import EasyBillApi, link_to, open_api
 from billing_pipeline.easybill.api_http import Exchange, ExchangeLog
+from billing_pipeline.easybill.rate_limit import Allowance
 from billing_pipeline.problems import UsageError
+from billing_pipeline.store.blobs import sha256_of
 
 
 @dataclass(frozen=True)
 class EasyBillAccount:
-    """The account behind `BILLING_EASYBILL_API_KEY`; `state` is where its requests a minute are shared."""
+    """The account behind `BILLING_EASYBILL_API_KEY`; its requests a minute are shared through the ledger."""
 
     url: str
     key: SecretStr | None
     requests_per_minute: int
-    state: Path
     timeout_s: float = 30.0
 
     @property
@@ -38,20 +39,42 @@ class EasyBillAccount:
         """Where a person sees a document of the account."""
         return link_to(self.url, document_id)
 
-    def open(self, log: ExchangeLog | None = None) -> EasyBillApi:
+    def open(self, ledger: Ledger, log: ExchangeLog | None = None) -> EasyBillApi:
         """A client of the account, to be closed. Raises: UsageError without a key, or for one that can be none."""
+        key = self.require().get_secret_value()
         return open_api(
             self.url,
-            self.require().get_secret_value(),
-            requests_per_minute=self.requests_per_minute,
-            state=self.state,
+            key,
+            rate_limit=_SharedLimit(ledger, _row_of(self.url, key), Allowance(self.requests_per_minute)),
             timeout_s=self.timeout_s,
             log=log,
         )
 
     def open_logged(self, ledger: Ledger, *, month: str, run_id: str) -> EasyBillApi:
         """A client whose every exchange is an event of the month. Raises: as `open`."""
-        return self.open(_LedgerLog(ledger, month, run_id))
+        return self.open(ledger, _LedgerLog(ledger, month, run_id))
+
+
+def _row_of(url: str, key: str) -> str:
+    """Which account that is, to the ledger: a hash, from which nobody gets the key."""
+    return sha256_of(f"{url.rstrip('/')} {key.rpartition(':')[2]}".encode())
+
+
+@dataclass(frozen=True)
+class _SharedLimit:
+    """The account's turns, booked in the ledger by whoever uses it."""
+
+    ledger: Ledger
+    account: str
+    allowance: Allowance
+
+    def wait(self) -> None:
+        """Returns when a request may be sent. Raises: RateLimitExhausted, LedgerUnavailable."""
+        wait_s = self.ledger.requests.book(
+            self.account, self.allowance.next_turn, kept=self.allowance.requests
+        )
+        if wait_s > 0:
+            time.sleep(wait_s)
 
 
 @dataclass(frozen=True)

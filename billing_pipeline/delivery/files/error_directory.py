@@ -15,6 +15,7 @@ from billing_pipeline.delivery.files.orphans import key_of
 from billing_pipeline.delivery.files.pool import deadline_of
 from billing_pipeline.delivery.files.recovery import FileState, join, state_of
 from billing_pipeline.delivery.ledger import Ledger, Note
+from billing_pipeline.delivery.ledger.sightings import FileKey
 from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.delivery.transports.protocol import (
     InboxConnection,
@@ -35,8 +36,7 @@ def note_rejected(
     """
     if places.error_dir is None:
         return []
-    open_ones = ledger.deliveries.maybe_rejected(transport.address)
-    if not open_ones:
+    if not ledger.deliveries.any_maybe_rejected(transport.address):
         return []
     rejected = []
     with transport.connect() as inbox:
@@ -45,9 +45,12 @@ def note_rejected(
             names = inbox.list(places.error_dir)
         except (NotFound, PermissionRefused):
             return []
-        for name in names:
-            keys = [key_of(one) for one in (name, original_name(name, places.archive_names)) if one]
-            delivery = next((open_ones[key] for key in keys if key in open_ones), None)
+        keys = {name: _keys(name, places) for name in names}
+        open_ones = ledger.deliveries.maybe_rejected(
+            transport.address, (key for of_name in keys.values() for key in of_name)
+        )
+        for name, of_name in keys.items():
+            delivery = next((open_ones[key] for key in of_name if key in open_ones), None)
             path = join(places.error_dir, name)
             if delivery is None or not _is_rejected(delivery, path, inbox, timeout_s):
                 continue
@@ -56,6 +59,12 @@ def note_rejected(
             if (held := ledger.transitions.rejected(delivery, reason, note)) is not None:
                 rejected.append(held)
     return rejected
+
+
+def _keys(name: str, places: Places) -> list[FileKey]:
+    """What the name may be of: as it is, and as it was before the receiver changed it."""
+    candidates = (name, original_name(name, places.archive_names))
+    return [key for one in candidates if one and (key := key_of(one)) is not None]
 
 
 def _is_rejected(delivery: Delivery, path: str, inbox: InboxConnection, timeout_s: float) -> bool:

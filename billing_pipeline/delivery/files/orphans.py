@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from billing_pipeline.billing.rules import Rules
@@ -22,7 +23,7 @@ from billing_pipeline.delivery.files.archive_names import original_name
 from billing_pipeline.delivery.files.pool import deadline_of, tries_within
 from billing_pipeline.delivery.files.recovery import join
 from billing_pipeline.delivery.ledger import Ledger
-from billing_pipeline.delivery.ledger.sightings import FileKey
+from billing_pipeline.delivery.ledger.sightings import FileKey, Sightings
 from billing_pipeline.delivery.transports.protocol import (
     MOST_BYTES,
     InboxConnection,
@@ -34,6 +35,7 @@ from billing_pipeline.easybill.document import customer_number_in_file_name, fil
 from billing_pipeline.store.blobs import BlobStore, sha256_of
 
 _ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be")
+_MONTH: Final = re.compile(r"easybill_(\d{4}-\d{2})_")
 _NAME: Final = re.compile(r"easybill_(\d{4}-\d{2})_(.+?)(?:_r([2-9]|[1-9]\d{1,8}))?\.csv")
 
 
@@ -43,12 +45,27 @@ def find_orphans(
     """The orphan files in every known directory that may be listed. Raises: DeliveryError, LedgerUnavailable."""
     found = tries_within(timeout_s)(_files, transport, places, deadline_of(timeout_s))
     # Asked after the listing: what another run has published meanwhile was committed before it had its name.
-    known = ledger.sightings.known_files()
-    return [
-        orphan
-        for orphan in found
-        if orphan.key not in known and _original_key(orphan.name, places) not in known
-    ]
+    known = _Known(ledger.sightings)
+    return [orphan for directory, names in found for orphan in _unknown(directory, names, places, known)]
+
+
+class _Known:
+    """What the ledger knows, a month at a time: names come sorted, and so month by month, from years of an archive."""
+
+    def __init__(self, sightings: Sightings) -> None:
+        self.names = lru_cache(maxsize=1)(sightings.known_names)
+        self.files = lru_cache(maxsize=1)(sightings.known_files)
+
+
+def _unknown(directory: str, names: Sequence[str], places: Places, known: _Known) -> Iterator[OrphanFile]:
+    for name in names:
+        month = _MONTH.search(name)
+        if month is None or month[1] < places.first_month or name in known.names(month[1]):
+            continue
+        own, original = key_of(name), _original_key(name, places)
+        key = own or original
+        if key is not None and not {own, original} & known.files(key[0]):
+            yield OrphanFile(join(directory, name), name, key)
 
 
 def first_of_ours(
@@ -118,23 +135,21 @@ def _has_order_number(data: bytes, order_number: str) -> bool:
     return any(order_number.encode(encoding) in data for encoding in _ENCODINGS)
 
 
-def _files(transport: Transport, places: Places, deadline: Deadline) -> list[OrphanFile]:
+def _files(transport: Transport, places: Places, deadline: Deadline) -> list[tuple[str, list[str]]]:
+    """The directories, each with the names in it."""
     with transport.connect() as inbox:
         inbox.finish_by(deadline)
         return [
-            OrphanFile(join(directory, name), name, key)
+            (directory, _names(inbox, directory))
             # In the direction in which files move, so that one that moves meanwhile is seen twice, not missed.
             for directory in (places.remote_dir, places.archive_dir, places.error_dir)
             if directory is not None
-            for name in _names(inbox, directory)
-            if (key := key_of(name) or _original_key(name, places)) is not None
-            if key[0] >= places.first_month
         ]
 
 
-def _names(inbox: InboxConnection, directory: str) -> Iterator[str]:
+def _names(inbox: InboxConnection, directory: str) -> list[str]:
     """Names in the directory; none where the account may only look for single names, as delivery itself does."""
     try:
-        yield from inbox.list(directory)
+        return inbox.list(directory)
     except (NotFound, PermissionRefused):
-        return
+        return []

@@ -6,6 +6,7 @@ in it is ever deleted.
 
 from __future__ import annotations
 
+from billing_pipeline.delivery.ledger.account_requests import AccountRequests
 from billing_pipeline.delivery.ledger.adjustment_records import Adjustments
 from billing_pipeline.delivery.ledger.admissions import Admissions
 from billing_pipeline.delivery.ledger.approvals import Approvals
@@ -81,6 +82,8 @@ class Ledger:
         """What stood delivered of each month, sealed in one chain."""
         self.sightings = Sightings(database)
         """Files that a person had looked at in the inbox, and that the ledger did not know."""
+        self.requests = AccountRequests(database)
+        """Whose turn it is to ask EASY Bill."""
         self.events = Events(database)
         """The append-only log."""
 

@@ -121,19 +121,61 @@ class Deliveries:
         with self._db.reading() as connection:
             return frozenset(connection.execute(query).scalars())
 
-    def maybe_rejected(self, endpoint: str) -> dict[tuple[str, str, int], Delivery]:
-        """What was published at that inbox and may still be rejected: by month, customer number and revision.
+    def any_maybe_rejected(self, endpoint: str) -> bool:
+        """Whether anything that was published at that inbox may still be rejected, as `maybe_rejected` has it."""
+        query = sa.select(deliveries.c.id).where(*_maybe_rejected(endpoint)).limit(1)
+        with self._db.reading() as connection:
+            return connection.execute(query).scalar() is not None
+
+    def maybe_rejected(
+        self, endpoint: str, keys: Iterable[tuple[str, str, int]]
+    ) -> dict[tuple[str, str, int], Delivery]:
+        """Which of these, by month, customer number and revision, were published there and may still be rejected.
 
         Neither what EASY Bill has shown as a draft, nor what a person has accepted.
         """
-        query = sa.select(deliveries).where(
-            deliveries.c.state.in_((State.PUBLISHED, State.CONSUMED)),
-            deliveries.c.endpoint == endpoint,
-            deliveries.c.released_as != "delivered",
-        )
+        of_month: dict[str, set[tuple[str, str, int]]] = {}
+        for key in keys:
+            of_month.setdefault(key[0], set()).add(key)
+        found = {}
         with self._db.reading() as connection:
-            found = map(delivery_of, connection.execute(query))
-            return {(one.month, one.customer_number, one.revision): one for one in found}
+            for month, wanted in sorted(of_month.items()):
+                for portion in portions(sorted({number for _, number, _ in wanted})):
+                    query = sa.select(deliveries).where(
+                        deliveries.c.month == month,
+                        deliveries.c.customer_number.in_(portion),
+                        *_maybe_rejected(endpoint),
+                    )
+                    for one in map(delivery_of, connection.execute(query)):
+                        if (month, one.customer_number, one.revision) in wanted:
+                            found[month, one.customer_number, one.revision] = one
+        return found
+
+    def never_read(self, *, before: str) -> list[Delivery]:
+        """What was sent in months before that one, and whose draft nobody has asked for: by month and customer number.
+
+        Of the months from the first on of which EASY Bill has shown a draft: without a key no draft is ever read.
+        """
+        with self._db.reading() as connection:
+            first = connection.execute(
+                sa.select(sa.func.min(deliveries.c.month)).where(deliveries.c.draft_id.is_not(None))
+            ).scalar()
+            if first is None or first >= before:
+                return []
+            query = (
+                sa.select(deliveries)
+                .where(
+                    deliveries.c.month.between(first, before),
+                    deliveries.c.month != before,
+                    *STANDS,
+                    deliveries.c.state.in_((State.PUBLISHED, State.CONSUMED)),
+                    deliveries.c.held_code == "",
+                    deliveries.c.released_as != "delivered",
+                    deliveries.c.presumed_at.is_(None),
+                )
+                .order_by(deliveries.c.month, deliveries.c.customer_number)
+            )
+            return [delivery_of(row) for row in connection.execute(query)]
 
     def unconfirmed(self, *, since: str = "") -> list[Delivery]:
         """What was sent, and whose draft has not been seen, or is not right: the last revision of each customer's
@@ -185,12 +227,17 @@ class Deliveries:
 
     def to_remove(self) -> list[Delivery]:
         """What a later revision has replaced, and of which it is not known that its draft is gone."""
+        later = deliveries.alias("later")
         query = (
             sa.select(deliveries)
             .where(
                 deliveries.c.committed_at.is_not(None),
                 deliveries.c.state != State.WITHDRAWN,
                 deliveries.c.gone_at.is_(None),
+                # First those who have a later revision at all, which are few among years of deliveries.
+                sa.tuple_(deliveries.c.customer_number, deliveries.c.month).in_(
+                    sa.select(later.c.customer_number, later.c.month).where(later.c.revision > 1)
+                ),
                 _REPLACED,
             )
             .order_by(deliveries.c.month, deliveries.c.customer_number, deliveries.c.revision)
@@ -337,6 +384,14 @@ class Deliveries:
         )
         with self._db.reading() as connection:
             return {(row[0], row[1]) for row in connection.execute(query)}
+
+
+def _maybe_rejected(endpoint: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        deliveries.c.state.in_((State.PUBLISHED, State.CONSUMED)),
+        deliveries.c.endpoint == endpoint,
+        deliveries.c.released_as != "delivered",
+    )
 
 
 _ROWS_PER_PORTION: Final = 10_000

@@ -15,7 +15,6 @@ from billing_pipeline.delivery.ledger.events import Note, append, event_of
 from billing_pipeline.delivery.ledger.plans import withdraw_plans
 from billing_pipeline.delivery.ledger.tables import deliveries, finished_months, month_customers
 from billing_pipeline.delivery.records import (
-    SENT_STATES,
     DeliveryResult,
     Event,
     Export,
@@ -214,27 +213,31 @@ class Months:
 
         In the database, so that of years of months only these are looked at.
         """
-        mine = (
-            deliveries.c.customer_number == month_customers.c.customer_number,
-            deliveries.c.month == month_customers.c.month,
+        # What was last told of what was last made, and which is nobody's concern.
+        settled = sa.and_(
+            month_customers.c.delivery_outcome.in_(("delivered", "unchanged")),
+            month_customers.c.delivered_at >= month_customers.c.exported_at,
         )
-        sent = sa.exists().where(*mine, deliveries.c.state.in_(SENT_STATES))
-        doubtful = sa.exists().where(
-            *mine, sa.or_(deliveries.c.state == State.HELD, deliveries.c.held_code != "")
-        )
-        query = (
-            sa.select(month_customers.c.month, month_customers.c.customer_number)
-            .where(
-                month_customers.c.export_outcome != "absent",
-                sa.or_(
-                    month_customers.c.export_outcome == "blocked",
-                    month_customers.c.delivery_outcome.in_(("blocked", "failed", "held")),
-                    sa.and_(month_customers.c.export_outcome.in_(("to_bill", "rendered")), ~sent),
-                    doubtful,
+        waiting = sa.select(month_customers.c.month, month_customers.c.customer_number).where(
+            month_customers.c.export_outcome != "absent",
+            sa.or_(
+                month_customers.c.export_outcome == "blocked",
+                month_customers.c.delivery_outcome.in_(("blocked", "failed", "held")),
+                sa.and_(
+                    month_customers.c.export_outcome.in_(("to_bill", "rendered")),
+                    sa.or_(month_customers.c.delivery_outcome.is_(None), ~settled),
                 ),
-            )
-            .order_by(month_customers.c.month, month_customers.c.customer_number)
+            ),
         )
+        # From the few deliveries in doubt to their months, not the other way round.
+        in_doubt = sa.select(deliveries.c.month, deliveries.c.customer_number).where(
+            sa.or_(deliveries.c.state == State.HELD, deliveries.c.held_code != "")
+        )
+        doubtful = sa.select(month_customers.c.month, month_customers.c.customer_number).where(
+            month_customers.c.export_outcome != "absent",
+            sa.tuple_(month_customers.c.month, month_customers.c.customer_number).in_(in_doubt),
+        )
+        query = sa.union(waiting, doubtful).order_by("month", "customer_number")
         found: dict[str, set[str]] = {}
         with self._db.reading() as connection:
             for row in connection.execute(query):

@@ -14,12 +14,9 @@ sets a deadline over all that is asked about a file (`finish_by`).
 from __future__ import annotations
 
 import ftplib
-import re
-import socket
-import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from billing_pipeline.deadline import Deadline
@@ -32,40 +29,27 @@ from billing_pipeline.delivery.transports.ftps_connection import (
     one_line,
     verifying_context,
 )
+from billing_pipeline.delivery.transports.ftps_data import DataConnections
+from billing_pipeline.delivery.transports.ftps_replies import (
+    error_of,
+    file_of_facts,
+    instant,
+    says_absent,
+    says_empty,
+)
 from billing_pipeline.delivery.transports.protocol import (
     MOST_BYTES,
-    MOST_NAMES,
     ConnectionLost,
-    DeliveryError,
-    InboxBusy,
-    InboxRefused,
     NameTaken,
-    NoSpace,
     NotFound,
-    Permanent,
     PermissionRefused,
     RemoteFile,
     RenameNotDone,
-    TooManyNames,
     checked_path,
 )
 from billing_pipeline.problems import UsageError
 
-_BLOCK_BYTES = 32_768
-_LONGEST_LIST_BYTES = 150 * MOST_NAMES
 _LIST_LASTS_S = 60.0
-_ABSENT = re.compile(r"no such|not found|does ?n.t exist|not exist|cannot find", re.IGNORECASE)
-_EMPTY = re.compile(r"no files|no such|not found|empty", re.IGNORECASE)
-_FORBIDDEN = re.compile(r"permission|denied|not allowed|not permitted|privilege", re.IGNORECASE)
-_FULL = re.compile(r"no space|quota|disk full|insufficient storage", re.IGNORECASE)
-_UNKNOWN_COMMAND = frozenset({"500", "501", "502", "503", "504"})
-_NO_SPACE = frozenset({"452", "552"})
-_NO_CONNECTION = frozenset({"421", "425", "426"})
-_NO_PROTECTION = frozenset({"522", "533", "534", "535", "536", "537"})
-
-
-class _Enough(Exception):
-    """More bytes than anybody asked for: the transfer is left."""
 
 
 class FtpsTransport:
@@ -111,7 +95,7 @@ class FtpsInbox:
     def __init__(self, ftp: Ftp, address: str) -> None:
         self._ftp = ftp
         self._address = address
-        self._last_word = ""
+        self._data = DataConnections(ftp, address)
         self._listed: dict[str, tuple[Deadline, frozenset[str]]] = {}
         with self._asking("asking what the server can do", "/"):
             self.features = self._ask_features()
@@ -134,10 +118,7 @@ class FtpsInbox:
             if self._look(path) is not None:
                 raise NameTaken(f"{path} exists already on {self._address}; it was left untouched")
             try:
-                with self._transfer(f"STOR {path}") as channel:
-                    for offset in range(0, len(data), _BLOCK_BYTES):
-                        self._ftp.watchdog.start()
-                        channel.sendall(data[offset : offset + _BLOCK_BYTES])
+                self._data.send(f"STOR {path}", data)
             except ftplib.error_perm as refusal:
                 if refusal.args[0][:3] in {"550", "553"}:
                     self._enter(path.rpartition("/")[0] or "/")
@@ -152,7 +133,7 @@ class FtpsInbox:
         """The file's bytes, of a longer one the first `at_most`."""
         with self._asking("reading", path):
             try:
-                return self._fetch(f"RETR {path}", at_most)
+                return self._data.fetch(f"RETR {path}", at_most)
             except ftplib.error_perm as refusal:
                 self._raise_if_absent(path, refusal)
                 raise
@@ -217,20 +198,20 @@ class FtpsInbox:
         """The file, None if it is proven to be absent; `lately`: a listing of the last minute will do."""
         if "MLST" in self.features:
             try:
-                return _file_of_facts(self._ftp.sendcmd(f"MLST {path}"))
+                return file_of_facts(self._ftp.sendcmd(f"MLST {path}"))
             except ftplib.error_perm as refusal:
-                if _says_absent(refusal):
+                if says_absent(refusal):
                     return None
         try:
             return RemoteFile(self._ftp.size(path), self._modified(path))
         except ftplib.error_perm as refusal:
-            if _says_absent(refusal):
+            if says_absent(refusal):
                 return None
         try:
             # Which every server knows, and which moves nothing by itself.
             self._ftp.sendcmd(f"RNFR {path}")
         except ftplib.error_perm as refusal:
-            if _says_absent(refusal) or not self._is_listed(path, refusal, lately=lately):
+            if says_absent(refusal) or not self._is_listed(path, refusal, lately=lately):
                 return None
         return RemoteFile(None, None)
 
@@ -247,7 +228,7 @@ class FtpsInbox:
         try:
             self._ftp.voidcmd(f"CWD {directory}")
         except ftplib.error_perm as error:
-            if above and (_says_absent(error) or not self._is_listed(above, error)):
+            if above and (says_absent(error) or not self._is_listed(above, error)):
                 return False
             raise self._cannot_be_told(path, refusal) from error
         try:
@@ -272,7 +253,7 @@ class FtpsInbox:
         try:
             self._ftp.voidcmd(f"CWD {directory}")
         except ftplib.error_perm as refusal:
-            if not _says_absent(refusal) and (
+            if not says_absent(refusal) and (
                 directory == "/" or self._is_listed(directory.rstrip("/"), refusal)
             ):
                 raise
@@ -285,12 +266,12 @@ class FtpsInbox:
         if "MDTM" not in self.features:
             return None
         try:
-            return _instant(self._ftp.sendcmd(f"MDTM {path}")[4:])
+            return instant(self._ftp.sendcmd(f"MDTM {path}")[4:])
         except ftplib.error_perm:
             return None
 
     def _names_of_facts(self, directory: str) -> Iterator[str]:
-        for line in self._listing(f"MLSD {directory}"):
+        for line in self._data.lines(f"MLSD {directory}"):
             facts, _, name = line.partition(" ")
             if "type=cdir" not in facts.lower() and "type=pdir" not in facts.lower():
                 yield name
@@ -306,54 +287,12 @@ class FtpsInbox:
 
     def _names(self, which: str) -> set[str]:
         try:
-            lines = self._listing(f"NLST {which}")
+            names = {line.rpartition("/")[2] for line in self._data.lines(f"NLST {which}")}
         except ftplib.error_perm as refusal:
-            if which == "-a" or not _EMPTY.search(str(refusal)) or _FORBIDDEN.search(str(refusal)):
+            if which == "-a" or not says_empty(refusal):
                 raise
-            return set()  # how some servers say that a directory is empty
-        return {line.rpartition("/")[2] for line in lines} - {"", ".", ".."}
-
-    def _listing(self, command: str) -> Sequence[str]:
-        data = self._fetch(command, _LONGEST_LIST_BYTES)
-        if "fail" in self._last_word.lower():
-            # vsftpd sends an empty list of a directory that it could not open.
-            raise ftplib.error_perm(self._last_word)  # noqa: S321 (nothing is called)
-        if len(data) == _LONGEST_LIST_BYTES:
-            raise TooManyNames(f"{self._address}, {command}: it has too many names; clear it out")
-        return data.decode(errors="surrogateescape").splitlines()
-
-    def _fetch(self, command: str, at_most: int) -> bytes:
-        """What the server sends, or the first `at_most` bytes of it."""
-        data = bytearray()
-        self._last_word = ""
-        try:
-            with self._transfer(command) as channel:
-                while piece := channel.recv(_BLOCK_BYTES):
-                    self._ftp.watchdog.start()
-                    data += piece
-                    if len(data) >= at_most:
-                        raise _Enough
-        except _Enough:
-            # The server may say that its transfer was cut off, or that it was done with it already.
-            self._ftp.watchdog.start()
-            with suppress(ftplib.error_temp, ftplib.error_perm):
-                self._ftp.voidresp()
-        return bytes(data[:at_most])
-
-    @contextmanager
-    def _transfer(self, command: str) -> Iterator[socket.socket]:
-        """The data connection of a command; at the end the server's word on it is awaited."""
-        try:
-            with closing(self._ftp.transfercmd(command)) as channel:
-                yield channel
-                _end_of_data(channel)
-        except OSError:
-            # The server hangs up on the data in order to refuse the rest; why, it says on the control connection.
-            if not self._ftp.watchdog.expired:
-                self._ftp.voidresp()
-            raise
-        self._ftp.watchdog.start()
-        self._last_word = self._ftp.voidresp()
+            return set()
+        return names - {"", ".", ".."}
 
     @contextmanager
     def _asking(self, doing: str, path: str) -> Iterator[None]:
@@ -363,7 +302,7 @@ class FtpsInbox:
         try:
             yield
         except (ftplib.error_perm, ftplib.error_temp) as error:
-            refusal = _error(error, f"{self._address}, {doing} {path}")
+            refusal = error_of(error, f"{self._address}, {doing} {path}")
             if isinstance(refusal, ConnectionLost):
                 self._ftp.watchdog.cut()
             raise refusal from error
@@ -373,58 +312,3 @@ class FtpsInbox:
             raise lost(self._address, self._ftp.watchdog, f"{doing} {path}", error) from error
         finally:
             self._ftp.watchdog.stop()
-
-
-def _end_of_data(channel: socket.socket) -> None:
-    """Says goodbye on TLS's level. Many servers just hang up; the bytes are compared by whoever asked for them."""
-    if isinstance(channel, ssl.SSLSocket):
-        with suppress(OSError):
-            channel.unwrap()
-
-
-def _file_of_facts(answer: str) -> RemoteFile | None:
-    """A multi-line answer to MLST: one line of `fact=value;… name`, indented by a space."""
-    for line in answer.splitlines()[1:-1]:
-        facts = dict(
-            fact.lower().split("=", 1) for fact in line.strip().split(" ")[0].split(";") if "=" in fact
-        )
-        size = facts.get("size", "")
-        return RemoteFile(int(size) if size.isdecimal() else None, _instant(facts.get("modify", "")))
-    return RemoteFile(None, None)
-
-
-def _says_absent(refusal: ftplib.error_perm) -> bool:
-    """Whether the server says, in the system's own words, that there is no such file."""
-    words = str(refusal)
-    return bool(_ABSENT.search(words)) and not _FORBIDDEN.search(words)
-
-
-def _instant(text: str) -> datetime | None:
-    """`YYYYMMDDHHMMSS[.sss]`, which RFC 3659 has in UTC."""
-    try:
-        return datetime.strptime(text.strip().split(".")[0], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def _error(error: ftplib.Error, where: str) -> DeliveryError:
-    """A refusal as the type that says whether another try helps."""
-    answer = one_line(error)
-    code = answer[:3]
-    if code in _NO_SPACE or _FULL.search(answer):
-        return NoSpace(f"{where}: {answer}; its disk or the account's quota is full")
-    if code in _NO_CONNECTION:
-        return ConnectionLost(f"{where}: {answer}")
-    if code in _UNKNOWN_COMMAND:
-        return Permanent(
-            f"{where}: the server does not know this command ({answer}); it cannot be used as an inbox"
-        )
-    if code in _NO_PROTECTION:
-        return InboxRefused(
-            f"{where}: the server does not accept our TLS for data ({answer}); its operator must say why"
-        )
-    if isinstance(error, ftplib.error_temp):
-        return InboxBusy(f"{where}: {answer}")
-    if _ABSENT.search(answer):
-        return NotFound(f"{where}: {answer}; check BILLING_REMOTE_DIR and its siblings")
-    return PermissionRefused(f"{where}: {answer}; the account's rights are the server's to give")

@@ -33,6 +33,8 @@ from billing_pipeline.problems import UsageError
 BROKEN = (OSError, EOFError, UnicodeError, ftplib.Error)
 """What ftplib raises when the conversation cannot go on, once the refusals `error_perm` and `error_temp` are caught."""
 
+_LONGEST_ANSWER = 100_000
+
 _OLD_TLS = (
     "UNSUPPORTED_PROTOCOL",
     "NO_PROTOCOLS_AVAILABLE",
@@ -101,8 +103,22 @@ class Ftp(ftplib.FTP_TLS):
             raise EOFError
         return line.rstrip("\r\n")
 
+    def getmultiline(self) -> str:
+        """One whole answer. ftplib would take in lines for as long as the server sends them."""
+        lines, size = [self.getline()], 0
+        code = lines[0][:3]
+        while lines[0][3:4] == "-" and (len(lines) == 1 or lines[-1][:3] != code or lines[-1][3:4] == "-"):
+            lines.append(self.getline())
+            size += len(lines[-1]) + 1
+            if size > _LONGEST_ANSWER:
+                raise ftplib.error_proto("an answer without end")  # noqa: S321 (nothing is called)
+        return "\n".join(lines)
+
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
+        # The connection is made before the watchdog knows of it.
+        self.timeout = self.watchdog.limit.within(self.watchdog.timeout_s).remaining_s or 0.001
         plain, size = super().ntransfercmd(cmd, rest)
+        plain.settimeout(self.watchdog.timeout_s + 1.0)
         session = self.sock.session if isinstance(self.sock, ssl.SSLSocket) else None
         return self.protect(plain, session), size
 

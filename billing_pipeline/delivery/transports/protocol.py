@@ -21,6 +21,9 @@ MOST_BYTES = 64 * 1024 * 1024
 MOST_NAMES = 1_000_000
 """More than an archive of 5,000 customers gathers in ten years."""
 
+MOST_LIST_BYTES = 150 * MOST_NAMES
+"""More than the listing of so many names takes, whatever the server tells of each."""
+
 
 class DeliveryError(PipelineError):
     """An exchange with the inbox failed. One line: what, host and path, remedy; never a secret."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 
 from paramiko import SSHException
@@ -20,6 +19,7 @@ from paramiko import SSHException
 from billing_pipeline.deadline import Deadline
 from billing_pipeline.delivery.transports.protocol import (
     MOST_BYTES,
+    MOST_LIST_BYTES,
     MOST_NAMES,
     ConnectionLost,
     DeliveryError,
@@ -279,12 +279,16 @@ class SftpInbox:
 
     def list(self, directory: str) -> list[str]:
         """The names in a directory, sorted."""
+        names: list[str] = []
+        size = 0
         with self._asking("listing", directory):
-            names = list(islice(self._session.names(directory), MOST_NAMES + 1))
-        if len(names) > MOST_NAMES:
-            raise TooManyNames(
-                f"{self._address}, listing {directory}: it has more than {MOST_NAMES} names; clear it out"
-            )
+            for name in self._session.names(directory):
+                names.append(name)
+                size += len(name)
+                if len(names) > MOST_NAMES or size > MOST_LIST_BYTES:
+                    raise TooManyNames(
+                        f"{self._address}, listing {directory}: it has too many names; clear it out"
+                    )
         return sorted(names)
 
     def _exists(self, path: str) -> bool:
