@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from billing_pipeline.easybill import file_check
 from billing_pipeline.easybill.document import Document
-from billing_pipeline.easybill.file_check import MOST_REASONS, check_csv
+from billing_pipeline.easybill.file_check import MOST_REASONS, FileChecker
 from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline_tests.golden.documents import CASES, NET
@@ -37,23 +37,25 @@ ONE_LINE = a_document(
 )
 SMALL = render_csv(ONE_LINE, LAYOUT)
 STORED_LINE = as_stored(ONE_LINE)
+# To make a checker takes longer than to check: one for thousands of damaged files.
+SMALL_CHECK, GOOD_CHECK = FileChecker(STORED_LINE, LAYOUT), FileChecker(STORED_LINES, LAYOUT)
 
 
 def test_every_single_byte_that_is_not_as_it_should_be_is_found() -> None:
-    assert check_csv(SMALL, STORED_LINE, LAYOUT) == []
+    assert SMALL_CHECK.faults(0, SMALL) == []
     for position, byte in enumerate(SMALL):
         # One bit flipped, and the bytes that have a meaning of their own.
         for other in {byte ^ 1, byte ^ 32, *b'";\n0'} - {byte}:
             changed = SMALL[:position] + bytes([other]) + SMALL[position + 1 :]
-            assert check_csv(changed, STORED_LINE, LAYOUT), (position, other)
+            assert SMALL_CHECK.faults(0, changed), (position, other)
 
 
 def test_every_byte_too_many_or_too_few_is_found() -> None:
     for position in range(len(SMALL)):
-        assert check_csv(SMALL[:position] + SMALL[position + 1 :], STORED_LINE, LAYOUT), position
+        assert SMALL_CHECK.faults(0, SMALL[:position] + SMALL[position + 1 :]), position
         for byte in b'";\n\r0':
             inserted = SMALL[:position] + bytes([byte]) + SMALL[position:]
-            assert check_csv(inserted, STORED_LINE, LAYOUT) or inserted == SMALL, (position, byte)
+            assert SMALL_CHECK.faults(0, inserted) or inserted == SMALL, (position, byte)
 
 
 @given(st.data())
@@ -62,7 +64,7 @@ def test_any_splice_that_changes_the_bytes_is_found(data: st.DataObject) -> None
     start = data.draw(st.integers(0, len(GOOD)))
     end = data.draw(st.integers(start, len(GOOD)))
     changed = GOOD[:start] + data.draw(st.binary(max_size=8)) + GOOD[end:]
-    assert bool(check_csv(changed, STORED_LINES, LAYOUT)) == (changed != GOOD)
+    assert bool(GOOD_CHECK.faults(0, changed)) == (changed != GOOD)
 
 
 def swapped(old: str, new: str, data: bytes = GOOD) -> bytes:

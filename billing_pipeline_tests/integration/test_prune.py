@@ -39,10 +39,9 @@ def whole(tmp_path: Path) -> Installation:
     return made
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    """The same by the steps alone: Dagster has no runs of it. One billing was replaced before anything was sent."""
-    months = PlainMonths(tmp_path, BILLING_FIRST_MONTH="2024-01")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    months = PlainMonths(tmp_path_factory.mktemp("made"), BILLING_FIRST_MONTH="2024-01")
     add_rows(months.installation)
     months.run(OLD)
     months.oms.change_service("S-2", unit_price_net="12.00")
@@ -50,7 +49,14 @@ def installation(tmp_path: Path) -> Installation:
     months.oms.change_service("S-2", unit_price_net="11.00")
     months.run(OLD)
     months.run(LAST)
+    months.ledger.close()
     return months.installation
+
+
+@pytest.fixture
+def installation(made: Installation, tmp_path: Path) -> Installation:
+    """The same by the steps alone: Dagster has no runs of it. One billing was replaced before anything was sent."""
+    return made.copy(tmp_path)
 
 
 def add_rows(installation: Installation) -> None:

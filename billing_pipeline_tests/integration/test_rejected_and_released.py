@@ -21,18 +21,24 @@ NAME = "easybill_2026-10_10023.csv"
 SIGNED = ("--reason", "looked", "--by", "Kim")
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Installation:
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    folder = tmp_path_factory.mktemp("sent")
     for directory in ("archive", "error"):
-        (tmp_path / "share" / directory).mkdir(parents=True)
+        (folder / "share" / directory).mkdir(parents=True)
     installation = Installation(
-        tmp_path, BILLING_REMOTE_ARCHIVE_DIR="/archive", BILLING_REMOTE_ERROR_DIR="/error"
+        folder, BILLING_REMOTE_ARCHIVE_DIR="/archive", BILLING_REMOTE_ERROR_DIR="/error"
     )
     for number in ("10023", "10024"):
         installation.oms.customer(number)
         installation.oms.service(f"S-{number}", number)
     assert installation.command("run", MONTH).status == 0
     return installation
+
+
+@pytest.fixture
+def installation(sent: Installation, tmp_path: Path) -> Installation:
+    return sent.copy(tmp_path)
 
 
 def move_to(installation: Installation, directory: str) -> Path:

@@ -24,7 +24,8 @@ from billing_pipeline.settings import Settings
 from billing_pipeline.steps import remove_draft as step
 from billing_pipeline.steps.wiring import build_wiring
 from billing_pipeline_tests.support.easybill_swagger import published_api
-from billing_pipeline_tests.support.installation import Answer, Installation
+from billing_pipeline_tests.support.installation import Answer, Installation, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 FIRST, SECOND = f"{MONTH}-10023", f"{MONTH}-10023-r2"
@@ -55,7 +56,7 @@ def sent_and_changed(sandbox: Sandbox, tmp_path: Path, **settings: str) -> Insta
     sandbox.add_customer("10023", company_name="x")
     made.oms.customer("10023")
     made.oms.service("S-1", "10023")
-    assert made.command("run", MONTH).status == 0
+    assert outcomes_in(run_plainly(made, MONTH)) == {"10023": "delivered"}
     sandbox.import_now()
     made.oms.change_service("S-1", unit_price_net="160.00")
     return made

@@ -11,9 +11,10 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,6 +72,12 @@ class Installation:
             # It names its folder, and Dagster would go on writing into the other's.
             text = instance.read_text("utf-8").replace(str(self.folder), str(folder))
             instance.write_text(text, encoding="utf-8")
+        ledger = other.home / "ledger.db"
+        if ledger.exists():
+            # What was sent was sent into its own inbox.
+            with closing(sqlite3.connect(ledger)) as connection, connection:
+                moved = "UPDATE deliveries SET endpoint = replace(endpoint, ?, ?)"
+                connection.execute(moved, (str(self.folder), str(folder)))
         other.environment = {
             name: value.replace(str(self.folder), str(folder)) for name, value in self.environment.items()
         }
