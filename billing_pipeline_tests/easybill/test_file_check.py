@@ -126,10 +126,10 @@ def test_a_few_rows_at_a_time_the_same_is_found(data: st.DataObject) -> None:
         LAYOUT.line_ending.encode().join([rows[0], *mixed, b""]),
         GOOD[:start] + data.draw(st.sampled_from([b'"', b";", b"1", b""])) + GOOD[start + 1 :],
     ]
-    together = [check_csv(one, STORED_LINES, LAYOUT) for one in changed]
+    together = [GOOD_CHECK.faults(0, one) for one in changed]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_check, "ROWS_AT_A_TIME", 1)
-        assert [check_csv(one, STORED_LINES, LAYOUT) for one in changed] == together
+        assert [GOOD_CHECK.faults(0, one) for one in changed] == together
 
 
 def test_rows_missing_doubled_or_swapped_are_found() -> None:
