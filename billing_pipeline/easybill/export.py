@@ -153,7 +153,7 @@ def _exports(
     documents: DocumentColumns, layout: Layout, stored: Mapping[str, str]
 ) -> Iterator[CustomerExport]:
     numbers = documents.heads["customer_number"].to_pylist()
-    texts = [text.as_py().encode() for text in documents.json()]
+    texts: list[bytes] = documents.json().cast(pa.binary()).to_pylist()
     made_of = _made_of(texts, layout)
     to_make = []
     for place, number in enumerate(numbers):

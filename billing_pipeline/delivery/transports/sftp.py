@@ -212,31 +212,40 @@ class SftpInbox:
     def read(self, path: str, at_most: int = MOST_BYTES) -> bytes:
         """The file's bytes, of a longer one the first `at_most`.
 
-        A caller who knows the size asks for a byte more: the whole file, its end and the close are one flight.
+        A caller who knows the size asks for a byte more: of a file of up to 1 MiB, its end and the close are one flight
+        with it, and a larger one is read a flight after the other.
         """
         with self._asking("reading", path):
             handle = self._session.open_to_read(path).get()
             data = bytearray()
-            size = at_most - 1
-            if 0 <= size <= _IN_FLIGHT * CHUNK_BYTES:
+            size = at_most - 1 if at_most < MOST_BYTES else 0
+            pieces = range(0, size, CHUNK_BYTES)
+            for first in range(0, len(pieces), _IN_FLIGHT):
                 answers = [
                     self._session.read(handle, offset, min(CHUNK_BYTES, size - offset))
-                    for offset in range(0, size, CHUNK_BYTES)
+                    for offset in pieces[first : first + _IN_FLIGHT]
                 ]
-                end = self._session.read(handle, size, 1)
-                closing = self._session.close(handle)
+                is_last = first + _IN_FLIGHT >= len(pieces)
+                end = self._session.read(handle, size, 1) if is_last else None
+                closing = self._session.close(handle) if is_last else None
                 data += b"".join(answer.get() for answer in answers)
-                beyond = end.get()
-                closing.get()
-                if len(data) == size:
-                    return bytes(data + beyond)
-                # Shorter than expected, or given in smaller pieces than asked for: one by one, to its end.
-                handle = self._session.open_to_read(path).get()
-                data.clear()
+                beyond = b"" if end is None else end.get()
+                if closing is not None:
+                    closing.get()
+                if len(data) != min(size, (first + _IN_FLIGHT) * CHUNK_BYTES):
+                    # Shorter than expected, or given in smaller pieces than asked for: one by one, to its end.
+                    if closing is not None:
+                        handle = self._session.open_to_read(path).get()
+                    data.clear()
+                    break
+                if is_last:
+                    data += beyond
+                    return bytes(data)
             while len(data) < at_most and (piece := self._session.read(handle, len(data)).get()):
                 data += piece
             self._session.close(handle).get()
-            return bytes(data[:at_most])
+            del data[at_most:]
+            return bytes(data)
 
     def rename(self, source: str, target: str) -> None:
         """The plain RENAME: on OpenSSH it creates the target or fails (link and unlink)."""

@@ -131,6 +131,17 @@ def test_a_file_is_read_no_further_than_asked(server: InboxServer, inbox: InboxC
     assert inbox.read(f"{server.remote}/a.csv", len(data) + 1) == data
 
 
+@pytest.mark.parametrize("expected", [3_000_000, 1_500_000, 2_999_999, 3_000_001, 5_000_000])
+def test_a_large_file_is_read_as_it_is_whatever_size_was_expected(
+    server: InboxServer, inbox: InboxConnection, expected: int
+) -> None:
+    data = bytes(range(256)) * 11_719
+    data = data[:3_000_000]
+    inbox.create(f"{server.remote}/a.csv", data)
+    assert inbox.read(f"{server.remote}/a.csv", expected + 1) == data[: expected + 1]
+    assert inbox.read(f"{server.remote}/a.csv") == data
+
+
 def test_a_directory_with_more_names_than_anybody_reads_is_refused(
     server: InboxServer, inbox: InboxConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
