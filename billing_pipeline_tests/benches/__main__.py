@@ -1,7 +1,7 @@
 """`python -m billing_pipeline_tests.benches [NAME]… [--size S M L X] [--repeat N] [--into FILE]`: speed, measured.
 
-Without a name, all benches but those that go by name alone (`exits`); with `--size` alone, `month`. `--into docs/performance.md` writes the page. Status 1 if a
-figure misses its goal; months and their floors have none.
+Without a name, all benches but those that go by name alone (`exits`); with `--size` alone, `month`. `--into
+docs/performance.md` writes the page. Status 1 if a figure misses its goal; months and their floors have none.
 """
 
 from __future__ import annotations
