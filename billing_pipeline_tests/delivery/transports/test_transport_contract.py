@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from billing_pipeline.deadline import Deadline
-from billing_pipeline.delivery.transports import folder, ftps, sftp
+from billing_pipeline.delivery.transports import folder, ftps_data, sftp
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
     InboxConnection,
@@ -145,9 +145,8 @@ def test_a_large_file_is_read_as_it_is_whatever_size_was_expected(
 def test_a_directory_with_more_names_than_anybody_reads_is_refused(
     server: InboxServer, inbox: InboxConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (folder, sftp):
+    for module in (folder, sftp, ftps_data):
         monkeypatch.setattr(module, "MOST_NAMES", 3)
-    monkeypatch.setattr(ftps, "_LONGEST_LIST_BYTES", 30)
     for number in range(5):
         (server.local / f"{number}.csv").write_bytes(b"")
     with pytest.raises(TooManyNames, match="clear it out"):
