@@ -6,19 +6,31 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import hasty
+from billing_pipeline_tests.support.postgres import fresh_database
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres_url: str) -> Iterator[str]:
+    """The name of a database on PostgreSQL that is an empty ledger."""
+    with fresh_database(postgres_url) as url:
+        open_ledger(url).close()
+        yield str(make_url(url).database)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a ledger that does not exist yet, on each of the databases."""
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a ledger on each of the databases; it is there where the test asks for a `ledger` too."""
     if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgres_database")
-        return url
-    return f"sqlite:///{tmp_path / 'home' / 'ledger.db'}"
+        like = request.getfixturevalue("migrated") if "ledger" in request.fixturenames else "template1"
+        with fresh_database(request.getfixturevalue("postgres_url"), like=like) as url:
+            yield url
+    else:
+        yield f"sqlite:///{tmp_path / 'home' / 'ledger.db'}"
 
 
 @pytest.fixture

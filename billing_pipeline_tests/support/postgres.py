@@ -85,10 +85,10 @@ def postgres_server(*, durable: bool = False) -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
-    """The URL of a new, empty database on the server, dropped with the block."""
+def fresh_database(server_url: str, *, like: str = "template1") -> Iterator[str]:
+    """The URL of a new database on the server, empty or like one that nobody uses; dropped with the block."""
     name = f"test_{secrets.token_hex(6)}"
-    _administer(server_url, f'CREATE DATABASE "{name}"')
+    _administer(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
     try:
         yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
     finally:
