@@ -135,6 +135,8 @@ def test_where_nothing_is_left_every_line_is_removed_and_correct_says_how_it_is_
     assert [line["change"] for line in customer["lines"]] == ["removed"]
     assert "net 150,00 EUR was sent, and nothing is left" in installation.command("diff", MONTH).out
 
+    # The receiver has taken it: while it lay in the inbox, `correct` would take it back.
+    (installation.inbox / f"easybill_{MONTH}_10024.csv").unlink()
     said = installation.command("correct", MONTH, "--customer", "10024", *SIGNED)
     assert "release 2026-10-10024 --as withdrawn" in said.out
     assert installation.command("release", "2026-10-10024", "--as", "withdrawn", *SIGNED).status == 0

@@ -13,6 +13,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +70,7 @@ def _migrate(engine: sa.Engine) -> None:
     return _begun("ledger", database_file(engine.url), lambda: migrate(engine))
 
 
+@cache
 def begin_databases_as_copies() -> None:
     """In this process, from now on."""
     events = sqlite_event_log.SqliteEventLogStorage

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,11 @@ from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.sql import get_alembic_config
 
-from billing_pipeline.delivery.ledger.migrate import migrations
+from billing_pipeline.delivery.ledger import open_ledger
+from billing_pipeline.delivery.ledger.database import make_engine
+from billing_pipeline.delivery.ledger.migrate import migrate, migrations
 from billing_pipeline_tests.support import in_memory
+from billing_pipeline_tests.support.databases_once import begin_databases_as_copies
 from billing_pipeline_tests.support.in_memory import keep_temporary_files_in_memory
 from billing_pipeline_tests.support.interrupts import hear_interrupts
 from billing_pipeline_tests.support.ports import free_port
@@ -74,3 +79,15 @@ def test_a_folder_of_migrations_is_read_once_and_is_not_taken_for_another() -> N
     ours_again.set_main_option("sqlalchemy.url", "sqlite:///another.db")
     assert ScriptDirectory.from_config(ours) is ScriptDirectory.from_config(ours_again)
     assert ScriptDirectory.from_config(ours) is not ScriptDirectory.from_config(of_dagster)
+
+
+def test_a_ledger_that_begins_as_a_copy_is_what_the_migrations_make(tmp_path: Path) -> None:
+    begin_databases_as_copies()
+    for name in ("first", "copy"):
+        open_ledger(f"sqlite:///{tmp_path / name}.db").close()
+    migrate(make_engine(f"sqlite:///{tmp_path / 'migrated'}.db"))
+    made = {}
+    for name in ("copy", "migrated"):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as connection:
+            made[name] = list(connection.iterdump())
+    assert made["copy"] == made["migrated"]
