@@ -41,17 +41,14 @@ def main(arguments: Sequence[str]) -> int:
                 lines.append(str(figure))
                 missed |= figure.missed
     if MONTH in names:
-        text = _months(options, others)
-        print(text)
-        if options.into:
-            options.into.write_text(text, encoding="utf-8")
+        print(_months(options, others))
     return int(missed)
 
 
 def _months(options: argparse.Namespace, others: dict[str, list[str]]) -> str:
     from billing_pipeline_tests.benches.machine import machine
     from billing_pipeline_tests.benches.month import measure_all
-    from billing_pipeline_tests.benches.performance_page import page
+    from billing_pipeline_tests.benches.performance_page import Measured, page
     from billing_pipeline_tests.support.postgres import postgres_server
 
     def say(line: str) -> None:
@@ -62,15 +59,21 @@ def _months(options: argparse.Namespace, others: dict[str, list[str]]) -> str:
         tempfile.TemporaryDirectory(prefix="billing-bench-") as folder,
     ):
         described = machine(server)
-        measured = measure_all(
+        done: list[Measured] = []
+        for one in measure_all(
             options.size or ["S", "M"],
             server,
             Path(folder),
             repetitions=options.repeat,
             months_behind=options.behind,
             say=say,
-        )
-        return page(list(measured), described, others)
+        ):
+            done.append(one)
+            text = page(done, described, others)
+            if options.into:
+                # After each size: the next one may take an hour, and fail.
+                options.into.write_text(text, encoding="utf-8")
+        return text
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

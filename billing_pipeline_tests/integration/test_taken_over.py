@@ -22,6 +22,8 @@ from billing_pipeline_tests.support.old_home import restored
 MONTHS = ("2026-08", "2026-09")
 # Whose file was made by the old release, and not sent.
 MONTH, NUMBER = "2026-09", "10009"
+# The old release died while it published their files.
+BEING_PUBLISHED = ("10017", "10018")
 
 
 @pytest.fixture
@@ -34,7 +36,13 @@ def test_status_explain_and_the_lists_say_what_the_old_release_said(
 ) -> None:
     installation, expected = home
     for month in MONTHS:
-        assert installation.command("status", month, "--json").json() == expected["status"][month]
+        told = installation.command("status", month, "--json").json()
+        for now, before in zip(told["customers"], expected["status"][month]["customers"], strict=True):
+            if now["customer_number"] in BEING_PUBLISHED:
+                # The old release said that they were not sent yet, which nobody knows.
+                assert "whether it arrived is not known yet" in now["problems"][0]["message"]
+                now["problems"][0]["message"] = before["problems"][0]["message"]
+        assert told == expected["status"][month]
         listed = installation.command("adjust", "list", month, "--all", "--json").json()
         assert listed == expected["adjust_list_all"][month]
     listed = installation.command("omit", "list", "--all", "--json").json()["omissions"]
