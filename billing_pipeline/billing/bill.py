@@ -107,9 +107,9 @@ def bill_month(
 
     `extract`: the rows of the month and of the earlier months in which late rows are looked for, with the customers of
     these rows and of the adjustments. `only_services`: bill only these services and their fees, if any are named.
-    `also_wrong`: problems that were found elsewhere, and block their customers. `of_every_row`: see `standings_of`.
-    `over_api`: drafts are made through EASY Bill's API, which knows more tax types than its CSV. `most_rows`: of a
-    slice of customers; nothing depends on it but memory.
+    `also_wrong`: problems that were found elsewhere; as others, they block their customers, or a late row alone.
+    `of_every_row`: see `standings_of`. `over_api`: drafts are made through EASY Bill's API, which knows more tax types
+    than its CSV. `most_rows`: of a slice of customers; nothing depends on it but memory.
     Raises LinesInvalid for a bug of this program; whatever is wrong with a customer's rows is a problem.
     """
     parts = [
@@ -158,7 +158,10 @@ def _bill_customers(
         .pipe(with_billing_flags)
     )
     everything = _to_bill(rows, customers, rules)
-    of_rows = _row_problems(rows, everything, customers, extract.service_tasks, rules, timezone)
+    of_rows = [
+        *_row_problems(rows, everything, customers, extract.service_tasks, rules, timezone),
+        *also_wrong,
+    ]
     alone, rows = without_blocked_alone(rows, of_rows)
     billed = _to_bill(rows, customers, rules) if alone else everything
     members = members_of(rows)
@@ -171,7 +174,6 @@ def _bill_customers(
             faults=customer_faults(judged),
             found=chain(customer_problems(judged), recipient_problems(recipients, rules, over_api=over_api)),
         ),
-        *also_wrong,
     ]
     lines = invoice_lines(
         _without_customers(billed, {problem.customer_number for problem in problems}),

@@ -23,7 +23,7 @@ from billing_pipeline.easybill.file_check import FileChecker, check_csv
 from billing_pipeline.easybill.fitness import unfit_values
 from billing_pipeline.easybill.layout import Layout
 from billing_pipeline.easybill.render import render_files
-from billing_pipeline.problems import Code, Problem, problems_frame, problems_of
+from billing_pipeline.problems import Code, Problem, problems_of
 
 FILES_VERSION: Final = 2
 """How layouts and documents become files. Whoever changes which bytes are made of the same layout and document, or
@@ -68,33 +68,20 @@ class CustomerExport:
     file: CustomerFile | None = None
 
 
-def block_unfit(
+def unfit_problems(
     billed: BilledMonth, customers: pd.DataFrame, *, month: str, rules: Rules, layouts: Mapping[str, Layout]
-) -> BilledMonth:
-    """The month with every customer blocked whose document does not fit their layout: a text too long, say.
+) -> list[Problem]:
+    """Every value of the month that does not fit its customer's layout: a text too long, say.
 
-    Found here, before any file is made, so that the month's problems are complete. `layouts`: by customer number.
+    Found before any file is made, so that the month's problems are complete. `layouts`: by customer number.
     """
-    found = [
+    return [
         problem
         for documents in month_columns(
             billed.lines, billed.totals, customers, month=month, rules=rules, revisions={}
         )
         for problem in _unfit(documents, layouts)
     ]
-    if not found:
-        return billed
-    unfit = {problem.customer_number for problem in found}
-    roster = billed.roster.copy()
-    outcome = roster["outcome"].where(~roster["customer_number"].isin(unfit), "blocked")
-    roster["outcome"] = outcome.astype(pd.ArrowDtype(pa.string()))
-    return replace(
-        billed,
-        lines=_without(billed.lines, unfit),
-        totals=_without(billed.totals, unfit),
-        roster=roster,
-        problems=pd.concat([billed.problems, problems_frame(found)], ignore_index=True),
-    )
 
 
 def export_customers(
@@ -263,7 +250,3 @@ def _by_layout(
         by_layout.setdefault(id(layouts[number]), []).append(place)
     for places in by_layout.values():
         yield layouts[customer_numbers[places[0]]], places
-
-
-def _without(frame: pd.DataFrame, customer_numbers: Collection[str]) -> pd.DataFrame:
-    return frame[~frame["customer_number"].isin(list(customer_numbers))].reset_index(drop=True)

@@ -5,7 +5,7 @@ The one way for the assets, for a run of some customers, for corrections, dry ru
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_siz
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.adjustment_records import as_adjustment
 from billing_pipeline.delivery.records import Billing, BillingKind, Export, ExtractRecord, MonthLook
-from billing_pipeline.easybill.export import block_unfit
+from billing_pipeline.easybill.export import unfit_problems
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.period import months_back, period_of
 from billing_pipeline.problems import PipelineError, Problem, UsageError, problems_of
@@ -88,7 +88,6 @@ def bill_extract(
     rules = billing.rules
     bill = partial(
         bill_month,
-        extract=extract,
         month=month,
         rules=rules,
         timezone=billing.timezone,
@@ -101,31 +100,28 @@ def bill_extract(
         of_every_row=of_every_row,
         over_api=billing.over_api,
     )
-    billed = bill()
-    if only_services:
-        owners = owners_of(extract, only_services)
-        billed = _with_customers_of(billed, bill(only_services=only_services), owners)
-    fit = block_unfit(
-        billed,
-        extract.customers,
-        month=month,
-        rules=rules,
-        layouts=billing.layouts_of(billed.totals["customer_number"]),
-    )
-    unfit = problems_of(fit.problems.iloc[len(billed.problems) :])
-    if unfit:
-        # Their rows become no line after all, and stand as those of any other blocked customer.
-        numbers = {problem.customer_number for problem in unfit}
-        theirs = bill(
-            extract=_extract_of(extract, numbers), only_services=only_services, also_wrong=unfit
-        ).of_customers(numbers)
-        fit = replace(
-            fit,
-            standings=pd.concat(
-                [fit.standings[~fit.standings["customer_number"].isin(list(numbers))], theirs.standings]
-            ).sort_values(["customer_number", "source_kind", "source_id"], ignore_index=True),
-        )
-    return _with_billed_before(fit, ledger.deliveries.revisions(month))
+
+    def bill_of(some: Extract, also_wrong: Sequence[Problem] = ()) -> BilledMonth:
+        whole = bill(extract=some, also_wrong=also_wrong)
+        if not only_services:
+            return whole
+        part = bill(extract=some, also_wrong=also_wrong, only_services=only_services)
+        return _with_customers_of(whole, part, owners_of(some, only_services))
+
+    def unfit_in(billed: BilledMonth) -> list[Problem]:
+        layouts = billing.layouts_of(billed.totals["customer_number"])
+        return unfit_problems(billed, extract.customers, month=month, rules=rules, layouts=layouts)
+
+    latest = billed = bill_of(extract)
+    wrong: list[Problem] = []
+    # Their customers once more, without what does not fit: a late row alone, or the month. Of late rows that were one
+    # line the problem names one; the others are found by looking again.
+    while unfit := unfit_in(latest):
+        wrong += unfit
+        numbers = {problem.customer_number for problem in wrong}
+        latest = bill_of(_extract_of(extract, numbers), wrong).of_customers(numbers)
+        billed = _with_customers_of(billed, latest, numbers)
+    return _with_billed_before(billed, ledger.deliveries.revisions(month))
 
 
 def bill_part(

@@ -74,6 +74,38 @@ def test_a_row_that_comes_late_is_billed_once_with_the_next_month_under_its_own_
     assert november.out == ""
 
 
+@pytest.mark.parametrize("rules", ["", "group_lines = true"])
+def test_a_late_row_that_no_file_can_hold_waits_alone_until_it_is_shortened(
+    tmp_path: Path, rules: str
+) -> None:
+    months = PlainMonths(tmp_path, rules=rules)
+    oms = months.installation.oms
+    oms.customer("10023")
+    oms.service("S-sep", "10023", completed_at=IN_SEPTEMBER)
+    months.run_json(SEPTEMBER)
+    # Two like rows are one line, of which the fault names one row.
+    for name in ("S-late", "S-later"):
+        oms.service(name, "10023", completed_at=IN_SEPTEMBER, description="x" * 10_001)
+    oms.service("S-oct", "10023", completed_at=IN_OCTOBER)
+
+    october = months.run_json(OCTOBER)
+    customer = customer_in(october)
+    assert (customer["outcome"], customer["lines"]) == ("delivered", 1)
+    assert {one["source_id"]: one["code"] for one in october["warnings"]} == {
+        "S-late": "TEXT_TOO_LONG",
+        "S-later": "TEXT_TOO_LONG",
+    }
+    assert all("it alone is not billed" in one["message"] for one in october["warnings"])
+    listed = months.installation.command("status", "--json").json()["open"]
+    assert {one["source_id"] for one in listed} == {"S-late", "S-later"}
+
+    for name in ("S-late", "S-later"):
+        oms.change_service(name, description="short")
+    oms.service("S-nov", "10023", completed_at="2026-11-05T08:00:00Z")
+    november = customer_in(months.run_json("2026-11"))
+    assert (november["outcome"], november["net"]) == ("delivered", 3 * 15000)
+
+
 def test_a_row_of_a_month_that_was_never_billed_is_not_late_and_stays_its_own(
     months: PlainMonths,
 ) -> None:
