@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -54,6 +55,16 @@ def each_row(frame: pd.DataFrame) -> Iterator[Any]:
     names = list(frame.columns)
     for values in zip(*(array(frame[name]).to_pylist() for name in names), strict=True):
         yield SimpleNamespace(**dict(zip(names, values, strict=True)))
+
+
+def in_portions(ends: npt.NDArray[np.int64], most: int) -> Iterator[slice]:
+    """Neighbours in portions of at most so much together, or of one alone. `ends`: how much there is up to each."""
+    begin = 0
+    while begin < len(ends):
+        before = ends[begin - 1] if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + most, side="right")))
+        yield slice(begin, end)
+        begin = end
 
 
 def constant(value: object, kind: pa.DataType, length: int) -> pa.Array:

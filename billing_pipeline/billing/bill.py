@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -41,7 +42,7 @@ from billing_pipeline.billing.omissions import Omission, customer_reasons, leave
 from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.set_aside import set_aside, with_admitted
-from billing_pipeline.billing.slices import MOST_ROWS, concatenated, slices
+from billing_pipeline.billing.slices import MOST_ROWS, Slice, concatenated, slices
 from billing_pipeline.billing.standing import drift_of, in_order_of_customers, standings_of
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_frame
@@ -112,44 +113,36 @@ def bill_month(
     than its CSV. `most_rows`: of a slice of customers; nothing depends on it but memory.
     Raises LinesInvalid for a bug of this program; whatever is wrong with a customer's rows is a problem.
     """
-    parts = [
-        _bill_customers(
-            one.extract,
-            month,
-            rules,
-            timezone=timezone,
-            ledger=one.ledger,
-            omissions=omissions,
-            adjustments=one.adjustments,
-            only_services=only_services,
-            also_wrong=one.also_wrong,
-            of_every_row=of_every_row,
-            over_api=over_api,
-        )
-        for one in slices(
-            extract, ledger_view or LedgerView.empty(), list(adjustments), also_wrong, most_rows=most_rows
-        )
-    ]
-    return _joined(parts)
+    bill_customers = partial(
+        _bill_customers,
+        month=month,
+        rules=rules,
+        timezone=timezone,
+        omissions=omissions,
+        only_services=only_services,
+        of_every_row=of_every_row,
+        over_api=over_api,
+    )
+    ledger = ledger_view or LedgerView.empty()
+    some = slices(extract, ledger, list(adjustments), also_wrong, most_rows=most_rows)
+    return _joined(list(map(bill_customers, some)))
 
 
 def _bill_customers(
-    extract: Extract,
+    some: Slice,
+    *,
     month: str,
     rules: Rules,
-    *,
     timezone: str,
-    ledger: LedgerView,
     omissions: Sequence[Omission],
-    adjustments: Iterable[Adjustment],
     only_services: Collection[str],
-    also_wrong: Sequence[Problem],
     of_every_row: bool,
     over_api: bool,
 ) -> BilledMonth:
     """The month of these customers; see `bill_month`."""
+    extract, ledger = some.extract, some.ledger
     customers = without_test_customers(extract.customers, extract.customers)
-    read = source_rows(extract, rules, month, timezone, adjustments).pipe(with_admitted, ledger)
+    read = source_rows(extract, rules, month, timezone, some.adjustments).pipe(with_admitted, ledger)
     rows = (
         read.pipe(without_test_customers, extract.customers)
         .pipe(with_ledger_status, month, ledger)
@@ -160,7 +153,7 @@ def _bill_customers(
     everything = _to_bill(rows, customers, rules)
     of_rows = [
         *_row_problems(rows, everything, customers, extract.service_tasks, rules, timezone),
-        *also_wrong,
+        *some.also_wrong,
     ]
     alone, rows = without_blocked_alone(rows, of_rows)
     billed = _to_bill(rows, customers, rules) if alone else everything

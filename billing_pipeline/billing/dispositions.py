@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from billing_pipeline.billing.arrow import array, where
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.billing.slices import in_portions
+from billing_pipeline.billing.slices import portions_of_customers
 from billing_pipeline.money import exponent_of, round_half_up
 from billing_pipeline.oms.extract import Extract
 
@@ -104,7 +104,7 @@ def reconcile(
         array(extract.cancellation_fees["customer_number"]),
         pc.unique(array(billed.lines["customer_number"])),
     ]
-    for numbers in in_portions(pa.concat_arrays(owners), ROWS_AT_A_TIME):
+    for numbers in portions_of_customers(pa.concat_arrays(owners), ROWS_AT_A_TIME):
         services, fees, of_them = (
             where(frame[columns], pc.is_in(array(frame["customer_number"]), numbers))
             for frame, columns in (
@@ -208,7 +208,7 @@ class _Dispositions:
         self._billed_before = billed_before
 
     def of(self, row: SourceRow, in_lines: Collection[tuple[str, str]]) -> str | None:
-        """The name of the disposition, if `in_lines` are in a line; None where nothing says why a row is in none."""
+        """The name of the disposition; None where nothing says why a billable row is not among those `in_lines`."""
         source = (row.kind, row.source_id)
         if source in in_lines:
             return "billed"

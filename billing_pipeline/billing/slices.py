@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_pipeline.billing.adjustments import Adjustment
-from billing_pipeline.billing.arrow import TEXT, array, frame_of, where
+from billing_pipeline.billing.arrow import TEXT, array, frame_of, in_portions, where
 from billing_pipeline.billing.late import LedgerView
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem
@@ -49,7 +49,8 @@ def slices(
         array(ledger.gone["customer_number"]),
         pa.array([one.customer_number for one in adjustments], TEXT),
     ]
-    for numbers in in_portions(pa.concat_arrays([*owned, pc.unique(pa.concat_arrays(others))]), most_rows):
+    owners = pa.concat_arrays([*owned, pc.unique(pa.concat_arrays(others))])
+    for numbers in portions_of_customers(owners, most_rows):
         named = set(numbers.to_pylist())
         part = of_customers(extract, numbers)
         changed = [one for one in adjustments if one.customer_number in named]
@@ -86,7 +87,7 @@ def concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def in_portions(owners: pa.Array, most_rows: int = MOST_ROWS) -> Iterator[pa.Array]:
+def portions_of_customers(owners: pa.Array, most_rows: int) -> Iterator[pa.Array]:
     """The customers, by number (code point), in portions of at most so many rows, or of one customer.
 
     `owners`: the customer of each row.
@@ -95,12 +96,7 @@ def in_portions(owners: pa.Array, most_rows: int = MOST_ROWS) -> Iterator[pa.Arr
     order = pc.sort_indices(counted.field("values"))
     numbers = counted.field("values").take(order)
     ends = np.cumsum(counted.field("counts").take(order).to_numpy())
-    begin = 0
-    while begin < len(numbers):
-        before = ends[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, before + most_rows, side="right")))
-        yield numbers[begin:end]
-        begin = end
+    return (numbers[portion] for portion in in_portions(ends, most_rows))
 
 
 def _of_rows(

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import TEXT, by_distinct, constant
+from billing_pipeline.billing.arrow import TEXT, by_distinct, constant, in_portions
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.tax import canonical_tax_type
 from billing_pipeline.easybill.document import (
@@ -210,27 +210,24 @@ def month_columns(
                 "materialise the month's assets again"
             )
 
-    begin = 0
-    while begin < len(total):
-        before = ends[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, before + most_lines, side="right")))
-        heads = {name: _column(total, name)[begin:end] for name in ("currency", "net", "vat", "gross")}
+    for portion in in_portions(ends, most_lines):
+        before = ends[portion.start] - counts[portion.start]
+        heads = {name: _column(total, name)[portion] for name in ("currency", "net", "vat", "gross")}
         heads |= {
-            f"customer.{name}": _one_line_break(_column(address, name).take(places[begin:end]))
+            f"customer.{name}": _one_line_break(_column(address, name).take(places[portion]))
             for name in CUSTOMER_FIELDS
         }
         heads["customer.tax_type"] = by_distinct(canonical_tax_type, TEXT, heads["customer.tax_type"])
-        own = order[before : ends[end - 1]]
+        own = order[before : ends[portion.stop - 1]]
         columns = {name: _one_line_break(_column(line, name).take(own)) for name in (*_LINE, *_SOURCES)}
-        of_slice = ends[begin:end] - before
+        of_slice = ends[portion] - before
         yield DocumentColumns(
             heads
-            | {"price_basis": bases[begin:end]}
-            | _names(numbers[begin:end], month, rules, revisions, columns["performed_on"], of_slice),
+            | {"price_basis": bases[portion]}
+            | _names(numbers[portion], month, rules, revisions, columns["performed_on"], of_slice),
             columns,
             of_slice,
         )
-        begin = end
 
 
 def _names(

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from billing_pipeline.billing.standing import STANDINGS
 from billing_pipeline.delivery.records import Event, MonthAudit
 from billing_pipeline.money import format_minor
 from billing_pipeline.report.open_items import OpenItem
@@ -43,6 +42,9 @@ def print_open_table(items: Iterable[OpenItem], now: datetime, stream: TextIO, *
 
 def print_audit_table(months: Sequence[MonthAudit], stream: TextIO, *, language: str) -> None:
     """One row per month, whose standings add up to its rows; and its net amounts."""
+    # It loads pandas and pandera, and the table of what is open, which `status` prints, wants neither.
+    from billing_pipeline.billing.standing import STANDINGS
+
     shown = [name for name in STANDINGS if any(one.rows[name] for one in months)]
     beside = [name for name in ("gone", "changed") if any(one.rows[name] for one in months)]
     table = Table("month", show_edge=False, pad_edge=False)

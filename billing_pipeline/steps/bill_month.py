@@ -11,10 +11,13 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pandas as pd
+import pyarrow as pa
 
+from billing_pipeline.billing.arrow import TEXT
 from billing_pipeline.billing.bill import BilledMonth, bill_month
 from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_size
+from billing_pipeline.billing.slices import of_customers
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.adjustment_records import as_adjustment
 from billing_pipeline.delivery.records import Billing, BillingKind, Export, ExtractRecord, MonthLook
@@ -119,7 +122,8 @@ def bill_extract(
     while unfit := unfit_in(latest):
         wrong += unfit
         numbers = {problem.customer_number for problem in wrong}
-        latest = bill_of(_extract_of(extract, numbers), wrong).of_customers(numbers)
+        theirs = of_customers(extract, pa.array(sorted(numbers), TEXT))
+        latest = bill_of(theirs, wrong).of_customers(numbers)
         billed = _with_customers_of(billed, latest, numbers)
     return _with_billed_before(billed, ledger.deliveries.revisions(month))
 
@@ -276,19 +280,6 @@ def require_plausible(month: str, size: SizeVerdict) -> None:
             "whether rules and filters are right; `--force`, or `force: true` for the op billed_month in the UI's "
             "launchpad, bills it as it is"
         )
-
-
-def _extract_of(extract: Extract, customer_numbers: Collection[str]) -> Extract:
-    """The extract, with no rows but those of these customers."""
-    named = list(customer_numbers)
-    return replace(
-        extract,
-        **{
-            name: frame[frame["customer_number"].isin(named)].reset_index(drop=True)
-            for name, frame in vars(extract).items()
-            if "customer_number" in frame
-        },
-    )
 
 
 def _looks_to_keep(billed: Billed, kind: BillingKind) -> list[MonthLook]:

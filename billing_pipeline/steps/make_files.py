@@ -99,9 +99,10 @@ def make_files(
                 export = stored[one.customer_number]
                 exports.append(replace(export, billing_id=source.id, late_rows=one.late_rows))
                 continue
-            exports.append(_stored(one, source, blobs))
-            if _has_file(exports[-1]):
-                checked.add((exports[-1].sha256, exports[-1].document_sha256))
+            export = _stored(one, source, blobs)
+            exports.append(export)
+            if _has_file(export):
+                checked.add((export.sha256, export.document_sha256))
     exports.sort(key=lambda export: export.customer_number)
     book.months.record_exports(exports, run_id)
     return MadeFiles(exports, frozenset(checked))

@@ -106,6 +106,13 @@ def test_a_row_in_the_lines_of_another_customer_is_found() -> None:
     assert "fee F-1 is in a line of customer 99999 and not in the extract as theirs" in faults
 
 
+def test_rows_that_nobody_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = month()
+    made = billed(rows)
+    monkeypatch.setattr(dispositions, "portions_of_customers", lambda *_: iter(()))
+    assert look(rows, made).faults == ("of 8 services and fees that were read only 0 were looked at",)
+
+
 def test_in_portions_of_customers_the_verdict_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = month()
     made = billed(rows)

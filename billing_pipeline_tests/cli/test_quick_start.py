@@ -15,8 +15,10 @@ from billing_pipeline_tests.support.installation import Installation
 
 HEAVY = ["alembic", "dagster", "numpy", "pandas", "pandera", "paramiko", "pyarrow", "sqlalchemy"]
 LOADED = """
-import json, sys
+import json, os, sys
 from billing_pipeline.cli.main import main
+if os.environ.get("AS_ON_A_TERMINAL"):
+    sys.stdout.isatty = lambda: True
 sys.argv = ["billing-pipeline", *sys.argv[1:]]
 try:
     main()
@@ -32,15 +34,18 @@ def test_help_and_usage_errors_load_no_library_that_takes_long(tmp_path: Path, a
     assert not set(HEAVY) & loaded_by(arguments, tmp_path)
 
 
-def test_the_status_of_a_month_loads_neither_pandas_nor_a_transport_nor_what_migrates(
-    tmp_path: Path,
+@pytest.mark.parametrize("terminal", ["", "1"])
+@pytest.mark.parametrize("month", [["2026-10"], []])
+def test_status_loads_neither_pandas_nor_a_transport_nor_what_migrates(
+    tmp_path: Path, month: list[str], terminal: str
 ) -> None:
     installation = Installation(tmp_path)
     installation.oms.customer("10023")
     installation.oms.service("S-1", "10023")
     installation.oms.service("S-2", "10023", status="on hold")
     installation.command("run", "2026-10")
-    loaded = loaded_by(["status", "2026-10"], tmp_path, installation.environment)
+    variables = {**installation.environment, "AS_ON_A_TERMINAL": terminal}
+    loaded = loaded_by(["status", *month], tmp_path, variables)
     assert set(HEAVY) & loaded <= {"numpy", "pyarrow", "sqlalchemy"}
 
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline_tests.support.custom_csv import custom_csv
 from billing_pipeline_tests.support.easybill_swagger import published_api
+
+
+@contextmanager
+def judged_sandbox(folder: Path) -> Iterator[Sandbox]:
+    """A sandbox that imports when told to; at the end every request made of it is judged."""
+    with Sandbox(folder, import_interval_s=None, requests_per_minute=None) as running:
+        yield running
+        assert running.journal.violations == []
+        if swagger := published_api():
+            for made in running.journal.exchanges:
+                assert swagger.request_faults(made.method, made.path, made.query, made.body) == []
 
 
 def put_file(sandbox: Sandbox, name: str, data: bytes) -> None:
