@@ -13,12 +13,14 @@ import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from billing_pipeline.billing.adjustments import Adjustment
 from billing_pipeline.billing.arrow import array, each_row
 from billing_pipeline.billing.bill import BilledMonth, bill_month
 from billing_pipeline.billing.late import gone_of
 from billing_pipeline.billing.slices import MOST_ROWS
 from billing_pipeline.money import exponent_of, round_half_up, to_minor
 from billing_pipeline.oms.extract import Extract
+from billing_pipeline.problems import Code, Problem
 from billing_pipeline_tests.support.billing import (
     MONTH,
     billed_source,
@@ -213,9 +215,15 @@ def test_customer_by_customer_the_month_is_the_same(month: Extract) -> None:
 
 
 @PROPERTY
-@given(before=months(), month=months(), rules=st.sampled_from(sorted(RULES)), most_rows=st.integers(1, 6))
+@given(
+    before=months(),
+    month=months(),
+    rules=st.sampled_from(sorted(RULES)),
+    most_rows=st.integers(1, 6),
+    wrong=st.sets(st.sampled_from(CUSTOMERS), max_size=2),
+)
 def test_in_slices_of_customers_the_month_is_the_same(
-    before: Extract, month: Extract, rules: str, most_rows: int
+    before: Extract, month: Extract, rules: str, most_rows: int, wrong: set[str]
 ) -> None:
     # What was billed before has the same ids: of other customers, at other prices, or gone.
     first = billed(before, rules)
@@ -229,9 +237,15 @@ def test_in_slices_of_customers_the_month_is_the_same(
         "fee": array(month.cancellation_fees["fee_id"]),
     }
     view = replace(view, gone=gone_of(view.billed, [MONTH], present))
-    whole, sliced = (
-        billed(month, rules, ledger_view=view, most_rows=most) for most in (MOST_ROWS, most_rows)
-    )
+    others = {
+        "ledger_view": view,
+        "adjustments": [
+            Adjustment(f"A-{number}", MONTH, number, "Bonus", Decimal(1), Decimal(5), Decimal(19))
+            for number in CUSTOMERS
+        ],
+        "also_wrong": [Problem(Code.TEXT_TOO_LONG, number, "too long") for number in sorted(wrong)],
+    }
+    whole, sliced = (billed(month, rules, most_rows=most, **others) for most in (MOST_ROWS, most_rows))
     assert same_month(whole, sliced)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from billing_pipeline.delivery.transports.protocol import PermissionRefused
 from billing_pipeline.delivery.transports.sftp_protocol import FSYNC
-from billing_pipeline_tests.support.asyncssh_server import sftp_server
+from billing_pipeline_tests.support.asyncssh_server import Call, sftp_server
 from billing_pipeline_tests.support.inbox_servers import SFTP, serving
 from billing_pipeline_tests.support.openssh import openssh_server
 
@@ -33,6 +33,20 @@ def test_fsync_is_used_where_it_is_offered(tmp_path: Path) -> None:
         assert FSYNC in inbox.extensions
         inbox.create("/import/.a.tmp", b"a")
         assert server.calls[-2:] == ["fsync", "close"]
+
+
+@pytest.mark.parametrize("size", [100_000, 2_500_000])
+def test_a_file_that_comes_in_smaller_pieces_than_asked_for_is_whole(tmp_path: Path, size: int) -> None:
+    async def stingy(call: Call) -> bytes:
+        given: bytes = await call.perform()
+        return given[:20_000]
+
+    data = os.urandom(size)
+    with sftp_server(tmp_path) as server, server.transport(timeout_s=10.0).connect() as inbox:
+        inbox.create("/import/a.csv", data)
+        server.hooks["read"] = stingy
+        assert inbox.read("/import/a.csv", size + 1) == data
+        assert inbox.read("/import/a.csv") == data
 
 
 def test_a_folder_without_rights_is_refused_for_good(tmp_path: Path) -> None:
