@@ -6,7 +6,7 @@ needs a person.
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
+from billing_pipeline.defs.event_batches import BatchedEventLog
 from billing_pipeline.defs.metadata import PROBLEM_ROWS, problems_table
 from billing_pipeline.defs.partitions import partition_key
 from billing_pipeline.problems import PipelineError, Problem, without_personal_values
@@ -52,6 +53,14 @@ class AssetRecords:
         self._remedy = remedy
         self._refused: dict[tuple[str, str], Sequence[Problem]] = {}
         self._all_passed = True
+
+    def together(self) -> AbstractContextManager[None]:
+        """While it lasts, records may reach the log together, a second after they were made at most.
+
+        Not while anything is asked of the log.
+        """
+        log = self._context.instance.event_log_storage
+        return log.together() if isinstance(log, BatchedEventLog) else nullcontext()
 
     def materialized(
         self,

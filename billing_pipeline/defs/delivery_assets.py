@@ -3,7 +3,7 @@
 One run takes many customers and leaves a record for each, because a run per customer would cost seconds of process
 start per customer. Two separate assets would not do: an output that is not yielded skips what is downstream, and
 one that is yielded materializes every partition of the range, the invalid ones too (1-architecture, measured).
-So nothing is yielded for the assets: every record is logged for its own partition, as soon as it is true.
+So nothing is yielded for the assets: every record is logged for its own partition, within a second of being true.
 """
 
 import warnings
@@ -162,15 +162,17 @@ def build_delivery_assets(
                         checked=checked,
                         correction=correction,
                     )
-                    for export, result in progress.over(
-                        results, f"{month}, customers processed", len(exports)
-                    ):
-                        shown_at = _shown_at(result, links, billing)
-                        _record_upload(records, export, result, language, shown_at)
+                    with records.together():
+                        for export, result in progress.over(
+                            results, f"{month}, customers processed", len(exports)
+                        ):
+                            shown_at = _shown_at(result, links, billing)
+                            _record_upload(records, export, result, language, shown_at)
                     seal_month(ledger.open(), blobs, month)
-                for number in numbers:
-                    if number not in in_month:
-                        _record_nothing(records, number, month, [CSV] * making + [UPLOAD] * sending)
+                with records.together():
+                    for number in numbers:
+                        if number not in in_month:
+                            _record_nothing(records, number, month, [CSV] * making + [UPLOAD] * sending)
         yield from records.verdict()
 
     return customer_files
@@ -191,22 +193,24 @@ def _record_files(
     records: AssetRecords, exports: Sequence[Export], month: str, language: str, links: Mapping[str, str]
 ) -> None:
     """Each customer's file and its check; or the check failed with the reasons, and no file."""
-    for export in exports:
-        if export.outcome == "blocked":
-            records.refused(export.customer_number, month, export.problems)
-        else:
-            metadata = _file_metadata(export, language) | link(links.get(export.order_number))
-            records.materialized(CSV, export.customer_number, month, metadata, export.sha256)
+    with records.together():
+        for export in exports:
+            if export.outcome == "blocked":
+                records.refused(export.customer_number, month, export.problems)
+            else:
+                metadata = _file_metadata(export, language) | link(links.get(export.order_number))
+                records.materialized(CSV, export.customer_number, month, metadata, export.sha256)
     places = records.places_of([export.customer_number for export in exports], month)
-    for export in exports:
-        number, blocked = export.customer_number, export.outcome == "blocked"
-        records.checked(
-            number,
-            month,
-            export.problems if blocked else (),
-            {"problems": problems_table(export.problems)} if blocked else {},
-            materialization=places.get(number),
-        )
+    with records.together():
+        for export in exports:
+            number, blocked = export.customer_number, export.outcome == "blocked"
+            records.checked(
+                number,
+                month,
+                export.problems if blocked else (),
+                {"problems": problems_table(export.problems)} if blocked else {},
+                materialization=places.get(number),
+            )
 
 
 def _file_metadata(export: Export, language: str) -> dict[str, Any]:

@@ -87,12 +87,13 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
             )
             for month, numbers in customers_by_month(context.partition_keys).items():
                 sent = set()
-                for read in read_drafts(month, numbers, reader):
-                    waiting += read.outcome == "waiting"
-                    _record_draft(records, read, billing.rules.language)
-                    sent.add(read.delivery.customer_number)
-                for number, outcome in _not_billed(set(numbers) - sent, month, reader.ledger):
-                    records.materialized(DRAFT, number, month, {"outcome": outcome})
+                with records.together():
+                    for read in read_drafts(month, numbers, reader):
+                        waiting += read.outcome == "waiting"
+                        _record_draft(records, read, billing.rules.language)
+                        sent.add(read.delivery.customer_number)
+                    for number, outcome in _not_billed(set(numbers) - sent, month, reader.ledger):
+                        records.materialized(DRAFT, number, month, {"outcome": outcome})
         if waiting:
             context.log.info(f"{waiting} drafts do not show yet, and may still come")
         yield from records.verdict()

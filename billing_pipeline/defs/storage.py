@@ -1,8 +1,9 @@
-"""Dagster's event log, written quickly: a chunk run records three events per customer, one at a time.
+"""Dagster's event log, written quickly: a chunk run records three events per customer, and plans two.
 
 Dagster's own storages open a database connection for nearly every statement, and look into the database's
 catalogue at every materialization, which costs far more than the writing itself. The classes here change where a
-connection comes from and how durably it commits, nothing about what is written, so that any instance may be
+connection comes from, how durably it commits, and how many records share a transaction (`event_batches`), nothing about
+what is written, so that any instance may be
 switched to them or from them at any time. They are named in dagster.yaml (PostgreSQL) and in the instance that
 the command line makes (SQLite). Figures: `make bench` and docs/decisions/0010-event-log-storage.md.
 
@@ -13,13 +14,14 @@ partition that stays grey until it is run again, with the outcome `unchanged`.
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import sqlalchemy
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
@@ -27,13 +29,15 @@ from dagster_postgres import PostgresEventLogStorage
 from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
 from sqlalchemy.engine import Connection, Engine
 
+from billing_pipeline.defs.event_batches import BatchedEventLog
+
 # Below the idle time-outs of common firewalls and load balancers.
 _RECYCLE_SECONDS = 300
 # A process writes one run; a webserver follows a few.
 _OPEN_RUN_SHARDS = 8
 
 
-class PooledPostgresEventLogStorage(PostgresEventLogStorage):
+class PooledPostgresEventLogStorage(BatchedEventLog, PostgresEventLogStorage):
     """PostgreSQL, with a connection kept open, and without waiting for the disk. Configured as its parent is.
 
     The pool keeps one connection per process, opens as many more as are needed at one moment, and tries each
@@ -81,7 +85,7 @@ class PooledPostgresEventLogStorage(PostgresEventLogStorage):
         self._engine.dispose()
 
 
-class PooledSqliteEventLogStorage(SqliteEventLogStorage):
+class PooledSqliteEventLogStorage(BatchedEventLog, SqliteEventLogStorage):
     """SQLite, with a connection kept open per database file, and without waiting for the disk at every commit.
 
     Configured as its parent is. In the write-ahead mode that Dagster chooses, `synchronous=NORMAL` can lose the
@@ -122,7 +126,15 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         beside it, leaving the file itself untouched for long.
         """
         super().store_event(event)
-        os.utime(self.path_for_shard(event.run_id))
+        with suppress(FileNotFoundError):  # of a run whose first record still waits
+            os.utime(self.path_for_shard(event.run_id))
+
+    def _insert_events(self, run_id: str, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
+        """Into the run's own file too, and touches it, as `store_event` does."""
+        with self.run_connection(run_id) as connection:
+            connection.execute(SqlEventLogStorageTable.insert(), list(rows))
+        os.utime(self.path_for_shard(run_id))
+        return super()._insert_events(run_id, rows)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import dagster as dg
 
@@ -49,14 +50,16 @@ def chunk(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
     """Records what the product's own op records, and does nothing else; its verdict says how long that took."""
     keys = context.partition_keys
     started = time.perf_counter()
-    for key in keys:
-        csv = dg.AssetMaterialization("csv", partition=key, metadata=METADATA, tags=TAGS)
-        check = dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey("csv"), check_name="layout", passed=True, partition=key
-        )
-        upload = dg.AssetMaterialization("upload", partition=key, metadata=METADATA, tags=TAGS)
-        for event in (csv, check, upload):
-            context.log_event(event)
+    together = getattr(context.instance.event_log_storage, "together", nullcontext)
+    with together():
+        for key in keys:
+            csv = dg.AssetMaterialization("csv", partition=key, metadata=METADATA, tags=TAGS)
+            check = dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey("csv"), check_name="layout", passed=True, partition=key
+            )
+            upload = dg.AssetMaterialization("upload", partition=key, metadata=METADATA, tags=TAGS)
+            for event in (csv, check, upload):
+                context.log_event(event)
     spent = time.perf_counter() - started
     yield dg.AssetCheckResult(asset_key="csv", check_name="layout", passed=True, metadata={"seconds": spent})
 

@@ -2,8 +2,9 @@
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ import dagster as dg
 import psycopg2
 import pytest
 import sqlalchemy
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster_postgres import PostgresEventLogStorage
 
+from billing_pipeline.defs.event_batches import BatchedEventLog
 from billing_pipeline.defs.storage import PooledPostgresEventLogStorage, PooledSqliteEventLogStorage
 from billing_pipeline_tests.support.postgres import fresh_database
 
@@ -37,6 +42,75 @@ def events() -> list[EventLogEntry]:
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize([records], instance=instance)
         return list(instance.all_logs(result.run_id))
+
+
+PARTITIONS = dg.StaticPartitionsDefinition(["10023", "10024", "10025"])
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", dg.PreviewWarning)
+    LAYOUT = dg.AssetCheckSpec("layout", asset="csv", partitions_def=PARTITIONS)
+
+
+@dg.multi_asset(
+    specs=[dg.AssetSpec("csv", skippable=True), dg.AssetSpec("upload", skippable=True)],
+    check_specs=[LAYOUT],
+    partitions_def=PARTITIONS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def many_records(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    """A file and its check for two of three customers, and one upload that somebody saw."""
+    for number in ("10023", "10024"):
+        context.log_event(
+            dg.AssetMaterialization("csv", partition=number, tags={"dagster/data_version": number})
+        )
+        context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey("csv"),
+                check_name="layout",
+                passed=number == "10023",
+                partition=number,
+                target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
+                    storage_id=int(number), run_id=context.run.run_id, timestamp=0.0
+                ),
+            )
+        )
+    context.log_event(
+        dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("csv"), check_name="not planned", passed=True, partition="10023"
+        )
+    )
+    context.log_event(dg.AssetMaterialization("upload", partition="10023"))
+    context.log_event(dg.AssetObservation("upload", partition="10023", tags={"dagster/data_version": "b"}))
+    yield dg.AssetCheckResult(asset_key="csv", check_name="layout", passed=False)
+
+
+@pytest.fixture(scope="module")
+def many_events() -> list[EventLogEntry]:
+    """Every event of a run over three partitions."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [many_records],
+            instance=instance,
+            tags={
+                "dagster/asset_partition_range_start": "10023",
+                "dagster/asset_partition_range_end": "10025",
+            },
+        )
+        return list(instance.all_logs(result.run_id))
+
+
+def store_as_a_run_does(log: BatchedEventLog, events: list[EventLogEntry]) -> None:
+    """The plans in one batch, as Dagster hands them over; then what the op says of its partitions, together."""
+    planned = [one for one in events if one.dagster_event and "PLANNED" in one.dagster_event.event_type_value]
+    log.store_event_batch(planned)
+    with log.together():
+        for event in events:
+            if event not in planned:
+                log.store_event(event)
+
+
+def plans_first(events: list[EventLogEntry]) -> list[EventLogEntry]:
+    """As they are stored one by one."""
+    return sorted(events, key=lambda one: "PLANNED" not in str(one.dagster_event_type))
 
 
 @pytest.fixture
@@ -103,6 +177,24 @@ def test_on_postgresql_the_rows_are_those_of_dagsters_own_storage(
         assert rows_of(postgres_database) == expected
 
 
+def test_on_postgresql_records_stored_together_are_those_stored_one_by_one(
+    postgres: PooledPostgresEventLogStorage,
+    postgres_database: str,
+    postgres_url: str,
+    many_events: list[EventLogEntry],
+) -> None:
+    store_as_a_run_does(postgres, many_events)
+    with fresh_database(postgres_url) as plain_database:
+        plain = PostgresEventLogStorage(plain_database)
+        for event in plans_first(many_events):
+            plain.store_event(event)
+        together, one_by_one = rows_of(postgres_database), rows_of(plain_database)
+        for rows in (together, one_by_one):
+            # PostgreSQL counts up the number of an asset's row whenever it is written.
+            rows["asset_keys"] = [row[1:] for row in rows["asset_keys"]]
+        assert together == one_by_one
+
+
 def test_on_postgresql_all_events_of_a_run_use_one_connection(
     postgres: PooledPostgresEventLogStorage, postgres_database: str, events: list[EventLogEntry]
 ) -> None:
@@ -151,6 +243,69 @@ def test_on_sqlite_the_rows_are_those_of_dagsters_own_storage(
     for shard in ("index", events[0].run_id):
         assert rows_of(sqlite.conn_string_for_shard(shard)) == rows_of(plain.conn_string_for_shard(shard))
     assert rows_of(sqlite.conn_string_for_shard("index"))["asset_event_tags"]
+
+
+def test_on_sqlite_records_stored_together_are_those_stored_one_by_one(
+    sqlite: PooledSqliteEventLogStorage, tmp_path: Path, many_events: list[EventLogEntry]
+) -> None:
+    plain = SqliteEventLogStorage(str(tmp_path / "plain"))
+    store_as_a_run_does(sqlite, many_events)
+    for event in plans_first(many_events):
+        plain.store_event(event)
+    for shard in ("index", many_events[0].run_id):
+        assert rows_of(sqlite.conn_string_for_shard(shard)) == rows_of(plain.conn_string_for_shard(shard))
+    checks = rows_of(sqlite.conn_string_for_shard("index"))["asset_check_executions"]
+    assert sorted(str(check[5]) for check in checks) == [
+        "FAILED",
+        "FAILED",
+        "PLANNED",
+        "SUCCEEDED",
+        "SUCCEEDED",
+    ]
+
+
+def test_records_that_wait_for_one_another_are_stored_before_any_other_event_and_at_the_end(
+    sqlite: PooledSqliteEventLogStorage, events: list[EventLogEntry]
+) -> None:
+    run_id = events[0].run_id
+    (record,) = [one for one in events if one.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION]
+    other = events[0]
+
+    def stored() -> list[EventLogEntry]:
+        return list(sqlite.get_logs_for_run(run_id))
+
+    with sqlite.together():
+        sqlite.store_event(record)
+        assert stored() == []
+        sqlite.store_event(other)
+        assert stored() == [record, other]
+        sqlite.store_event(record)
+    assert stored() == [record, other, record]
+    with suppress(KeyboardInterrupt), sqlite.together():
+        sqlite.store_event(record)
+        raise KeyboardInterrupt
+    assert stored() == [record, other, record, record]
+    sqlite.store_event(record)
+    assert len(stored()) == 5
+
+
+def test_records_wait_a_second_for_one_another_and_so_many_at_most(
+    sqlite: PooledSqliteEventLogStorage, events: list[EventLogEntry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = events[0].run_id
+    (record,) = [one for one in events if one.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION]
+    now = 100.0
+    monkeypatch.setattr("billing_pipeline.defs.event_batches.time.monotonic", lambda: now)
+    with sqlite.together():
+        for _ in range(499):
+            sqlite.store_event(record)
+        assert sqlite.get_logs_for_run(run_id) == []
+        sqlite.store_event(record)
+        assert len(sqlite.get_logs_for_run(run_id)) == 500
+        sqlite.store_event(record)
+        now += 1.0
+        sqlite.store_event(record)
+        assert len(sqlite.get_logs_for_run(run_id)) == 502
 
 
 def test_on_sqlite_dagsters_own_storage_reads_on_where_the_pooled_one_wrote(
