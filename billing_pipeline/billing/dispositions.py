@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -48,8 +48,7 @@ _OF_FEES: Final = ["fee_id", "customer_number", "month", "amount_net", "currency
 _OF_LINES: Final = ["customer_number", "line_type", "source_ids", "net"]
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRow:
+class SourceRow(NamedTuple):
     """A service or fee of the extract. `price` is that of one unit, None where there is none."""
 
     kind: str  # "service" or "fee"
@@ -256,10 +255,15 @@ def _line_groups(lines: pd.DataFrame) -> dict[tuple[tuple[str, str], ...], _Line
     """The lines by source rows; several lines of the same rows (itemised tasks) are one entry."""
     groups: dict[tuple[tuple[str, str], ...], _LineGroup] = {}
     for number, line_type, ids, net in _records(lines, *_OF_LINES):
-        if not line_type.endswith("adjustment"):
-            kind = "service" if line_type.endswith("service") else "fee"
-            sources = tuple((kind, source_id) for source_id in ids)
-            groups.setdefault(sources, _LineGroup(number)).net += net
+        if line_type.endswith("adjustment"):
+            continue
+        kind = "service" if line_type.endswith("service") else "fee"
+        sources = ((kind, ids[0]),) if len(ids) == 1 else tuple((kind, source_id) for source_id in ids)
+        group = groups.get(sources)
+        if group is None:
+            groups[sources] = _LineGroup(number, net)
+        else:
+            group.net += net
     return groups
 
 
@@ -268,8 +272,8 @@ def _sources_faults(
 ) -> Iterator[str]:
     times = Counter(source for sources in lines for source in sources)
     owners = {source: group.customer_number for sources, group in lines.items() for source in sources}
-    for (kind, source_id), count in times.items():
-        row, owner = rows.get((kind, source_id)), owners[kind, source_id]
+    for source, count in times.items():
+        (kind, source_id), row, owner = source, rows.get(source), owners[source]
         if row is None or row.customer_number != owner:
             yield f"{kind} {source_id} is in a line of customer {owner} and not in the extract as theirs"
         if count > 1:
@@ -280,9 +284,9 @@ def _amount_faults(
     lines: Mapping[tuple[tuple[str, str], ...], _LineGroup], rows: Mapping[tuple[str, str], SourceRow]
 ) -> Iterator[str]:
     for sources, group in lines.items():
-        known = [rows[source] for source in sources if source in rows]
+        known = [row for row in map(rows.get, sources) if row is not None]
         nets = [_net_of(row.quantity, row.price, row.currency) for row in known]
-        expected = sum(known_net for known_net in nets if known_net is not None)
+        expected = sum(filter(None, nets))
         if len(known) == len(sources) and (None in nets or expected != group.net):
             names = ", ".join(source_id for _, source_id in sources)
             yield f"{names}: the OMS's rows come to {expected} minor units, their lines to {group.net}"

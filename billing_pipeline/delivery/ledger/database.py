@@ -37,7 +37,7 @@ class LedgerTooNew(PipelineError):
 
 def insert(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> int:
     """Insert one row; the id that the database gave it."""
-    [key] = connection.execute(sa.insert(table).values(values)).inserted_primary_key or []
+    [key] = connection.execute(sa.insert(table), dict(values)).inserted_primary_key or []
     return int(key)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from billing_pipeline.billing.unusual import CustomerMonth
 
+_OF_ORDER = sa.select(deliveries).where(deliveries.c.order_number == sa.bindparam("order"))
+
 
 def latest_of(found: Iterable[Delivery]) -> dict[str, Delivery]:
     """The last revision of each customer among the deliveries of a month, sent or not.
@@ -60,9 +62,7 @@ class Deliveries:
     def of_order(self, order_number: str) -> Delivery | None:
         """The delivery with that order number, None if there is none."""
         with self._db.reading() as connection:
-            row = connection.execute(
-                sa.select(deliveries).where(deliveries.c.order_number == order_number)
-            ).one_or_none()
+            row = connection.execute(_OF_ORDER, {"order": order_number}).one_or_none()
         return None if row is None else delivery_of(row)
 
     def latest(self, month: str) -> dict[str, Delivery]:

@@ -17,6 +17,8 @@ from billing_pipeline.delivery.ledger.tables import events
 from billing_pipeline.delivery.records import Delivery, Event, EventKind, EventOutcome
 from billing_pipeline.problems import UsageError
 
+_COLUMNS = tuple(column.name for column in events.c if column.name != "id")
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -30,10 +32,7 @@ class Note:
 
 def append(connection: sa.Connection, entries: Iterable[Event]) -> None:
     """Add the entries, in their order."""
-    rows = [
-        {column.name: getattr(entry, column.name) for column in events.c if column.name != "id"}
-        for entry in entries
-    ]
+    rows = [{name: getattr(entry, name) for name in _COLUMNS} for entry in entries]
     if rows:
         connection.execute(sa.insert(events), rows)
 

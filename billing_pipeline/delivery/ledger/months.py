@@ -25,6 +25,26 @@ from billing_pipeline.problems import Problem, problem_of
 
 _EXPORT_COLUMNS = tuple(field.name for field in fields(Export) if field.name not in {"outcome", "problems"})
 
+_CLOSED_AT = month_customers.c.closed_at
+_AT = sa.bindparam("at", type_=month_customers.c.delivered_at.type)
+_OUTCOME = (
+    sa.update(month_customers)
+    .where(
+        month_customers.c.month == sa.bindparam("of_month"),
+        month_customers.c.customer_number == sa.bindparam("of_customer"),
+    )
+    .values(
+        delivery_outcome=sa.bindparam("outcome"),
+        delivery_problems=sa.bindparam("found", type_=month_customers.c.delivery_problems.type),
+        delivery_sha256=sa.bindparam("bytes_sha256"),
+        delivery_run_id=sa.bindparam("by_run"),
+        delivered_at=_AT,
+        closed_at=sa.case(
+            (sa.bindparam("closes", type_=sa.Boolean()), sa.func.coalesce(_CLOSED_AT, _AT)), else_=_CLOSED_AT
+        ),
+    )
+)
+
 
 class Months:
     """Recording exports and outcomes, many customers in one transaction."""
@@ -128,27 +148,9 @@ class Months:
         if not results:
             return
         at = self._db.now()
-        closed = month_customers.c.closed_at
-        update = (
-            sa.update(month_customers)
-            .where(
-                month_customers.c.month == sa.bindparam("of_month"),
-                month_customers.c.customer_number == sa.bindparam("of_customer"),
-            )
-            .values(
-                delivery_outcome=sa.bindparam("outcome"),
-                delivery_problems=sa.bindparam("found", type_=sa.JSON()),
-                delivery_sha256=sa.bindparam("bytes_sha256"),
-                delivery_run_id=run_id,
-                delivered_at=at,
-                closed_at=sa.case(
-                    (sa.bindparam("closes", type_=sa.Boolean()), sa.func.coalesce(closed, at)), else_=closed
-                ),
-            )
-        )
         with self._db.writing() as connection:
             connection.execute(
-                update,
+                _OUTCOME,
                 [
                     {
                         "of_month": result.month,
@@ -156,6 +158,8 @@ class Months:
                         "outcome": result.outcome,
                         "found": [problem.as_json() for problem in result.problems],
                         "bytes_sha256": result.sha256,
+                        "by_run": run_id,
+                        "at": at,
                         "closes": close_months and result.outcome == "nothing_to_bill",
                     }
                     for result in results

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,6 +47,25 @@ _EMPTY_AT_FIRST = (
     "held_reason",
     "accepted_sha256",
     "released_as",
+)
+
+
+# Made once, here and in the modules beside this one: SQLAlchemy took longer to put a file's twenty statements together
+# than the database to execute them.
+_OF_CUSTOMER = (
+    sa.select(deliveries)
+    .where(
+        deliveries.c.customer_number == sa.bindparam("customer"),
+        deliveries.c.month == sa.bindparam("in_month"),
+    )
+    .with_for_update()
+)
+BY_ID = sa.select(deliveries).where(deliveries.c.id == sa.bindparam("delivery"))
+_NAMESAKE = sa.select(deliveries.c.customer_number, deliveries.c.month, deliveries.c.revision).where(
+    deliveries.c.order_number == sa.bindparam("order")
+)
+_BILLED_BY = sa.select(billed_rows).where(
+    billed_rows.c.delivery_id == sa.bindparam("delivery"), billed_rows.c.released_at.is_(None)
 )
 
 
@@ -140,9 +160,7 @@ def _plan(
         return Refusal(problems)
     delivery_id = _write(connection, parcel, found, at=at, run_id=run_id)
     bill(connection, delivery_id, parcel, revisions, at=at)
-    planned = delivery_of(
-        connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
-    )
+    planned = delivery_of(connection.execute(BY_ID, {"delivery": delivery_id}).one())
     if parcel.reason and parcel.revision > 1:
         corrected = revisions[parcel.revision - 1].order_number
         note = Note("correct", f"{parcel.author}: {parcel.reason} (in place of {corrected})", kind="decision")
@@ -151,10 +169,7 @@ def _plan(
 
 
 def _revisions(connection: sa.Connection, month: str, customer_number: str) -> dict[int, Delivery]:
-    query = sa.select(deliveries).where(
-        deliveries.c.customer_number == customer_number, deliveries.c.month == month
-    )
-    rows = connection.execute(query.with_for_update())
+    rows = connection.execute(_OF_CUSTOMER, {"customer": customer_number, "in_month": month})
     return {delivery.revision: delivery for delivery in map(delivery_of, rows)}
 
 
@@ -178,11 +193,7 @@ def _refused(
                 "not been delivered; run the month, or release what is held",
             ),
         )
-    namesake = connection.execute(
-        sa.select(deliveries.c.customer_number, deliveries.c.month, deliveries.c.revision).where(
-            deliveries.c.order_number == export.order_number
-        )
-    ).one_or_none()
+    namesake = connection.execute(_NAMESAKE, {"order": export.order_number}).one_or_none()
     if namesake is not None and namesake != (export.customer_number, export.month, parcel.revision):
         return (
             Problem(
@@ -226,12 +237,9 @@ def _write(
 
 def rows_billed_by(connection: sa.Connection, delivery_id: int) -> dict[BilledRow, int]:
     """The rows that this delivery bills now, with their id in `billed_rows`."""
-    query = sa.select(billed_rows).where(
-        billed_rows.c.delivery_id == delivery_id, billed_rows.c.released_at.is_(None)
-    )
     return {
         BilledRow(row.source_kind, row.source_id, row.month, row.fingerprint): row.id
-        for row in connection.execute(query)
+        for row in connection.execute(_BILLED_BY, {"delivery": delivery_id})
     }
 
 
@@ -242,24 +250,16 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
     its caller looked for it.
     """
     export = parcel.export
-    another = sa.or_(
-        deliveries.c.customer_number != export.customer_number,
-        deliveries.c.month != export.month,
-        deliveries.c.revision > parcel.revision,
-    )
+    on_postgresql = connection.dialect.name == "postgresql"
     for kind, ids in _ids_by_kind(parcel.billed):
-        query = (
-            sa.select(billed_rows.c.source_id, deliveries.c.order_number, deliveries.c.state)
-            .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
-            .where(
-                billed_rows.c.source_kind == kind,
-                is_among(billed_rows.c.source_id, ids, connection.dialect),
-                billed_rows.c.released_at.is_(None),
-                another,
-            )
-            .order_by(billed_rows.c.source_id)
-        )
-        for row in connection.execute(query):
+        asked = {
+            "kind": kind,
+            "ids": ids if on_postgresql else json.dumps(ids),
+            "customer": export.customer_number,
+            "in_month": export.month,
+            "from_revision": parcel.revision,
+        }
+        for row in connection.execute(_billed_elsewhere(on_postgresql), asked):
             yield Problem(
                 Code.ALREADY_BILLED,
                 export.customer_number,
@@ -269,6 +269,26 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
                 field="source_id",
                 value=row.source_id,
             )
+
+
+@cache
+def _billed_elsewhere(on_postgresql: bool) -> sa.Select[tuple[str, str, str]]:
+    ids: sa.BindParameter[Any] = sa.bindparam("ids")
+    return (
+        sa.select(billed_rows.c.source_id, deliveries.c.order_number, deliveries.c.state)
+        .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
+        .where(
+            billed_rows.c.source_kind == sa.bindparam("kind"),
+            _is_among(billed_rows.c.source_id, ids, on_postgresql=on_postgresql),
+            billed_rows.c.released_at.is_(None),
+            sa.or_(
+                deliveries.c.customer_number != sa.bindparam("customer"),
+                deliveries.c.month != sa.bindparam("in_month"),
+                deliveries.c.revision > sa.bindparam("from_revision"),
+            ),
+        )
+        .order_by(billed_rows.c.source_id)
+    )
 
 
 def _ids_by_kind(rows: Iterable[BilledRow]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -293,8 +313,17 @@ def is_among(
 ) -> sa.ColumnElement[bool]:
     """Whether the column has one of these texts, however many: they are one parameter, not one each."""
     if dialect.name == "postgresql":
-        return column == sa.any_(sa.cast(sa.bindparam(None, list(texts)), ARRAY(sa.Text)))
-    listed = sa.func.json_each(json.dumps(texts)).table_valued("value")
+        return _is_among(column, sa.bindparam(None, list(texts)), on_postgresql=True)
+    return _is_among(column, sa.bindparam(None, json.dumps(texts)), on_postgresql=False)
+
+
+def _is_among(
+    column: sa.ColumnElement[str], texts: sa.BindParameter[Any], *, on_postgresql: bool
+) -> sa.ColumnElement[bool]:
+    """The same of a parameter: a list for PostgreSQL, a list as JSON for SQLite."""
+    if on_postgresql:
+        return column == sa.any_(sa.cast(texts, ARRAY(sa.Text)))
+    listed = sa.func.json_each(texts).table_valued("value")
     return column.in_(sa.select(listed.c.value))
 
 

@@ -14,6 +14,16 @@ from billing_pipeline.delivery.records import State
 FileKey = tuple[str, str, int]
 """Month, customer number and revision: what a file name says."""
 
+_OF_FILE = (
+    sa.select(sightings.c.path, sightings.c.sha256)
+    .where(
+        sightings.c.month == sa.bindparam("in_month"),
+        sightings.c.customer_number == sa.bindparam("customer"),
+        sightings.c.revision == sa.bindparam("of_revision"),
+    )
+    .order_by(sightings.c.id)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -60,17 +70,9 @@ class Sightings:
     def of_file(self, key: FileKey) -> list[Sighting]:
         """Where a file of this month, customer and revision was seen, oldest first."""
         month, customer_number, revision = key
-        query = (
-            sa.select(sightings.c.path, sightings.c.sha256)
-            .where(
-                sightings.c.month == month,
-                sightings.c.customer_number == customer_number,
-                sightings.c.revision == revision,
-            )
-            .order_by(sightings.c.id)
-        )
+        key_of = {"in_month": month, "customer": customer_number, "of_revision": revision}
         with self._db.reading() as connection:
-            return [Sighting(row.path, row.sha256) for row in connection.execute(query)]
+            return [Sighting(row.path, row.sha256) for row in connection.execute(_OF_FILE, key_of)]
 
     def known_files(self, month: str) -> frozenset[FileKey]:
         """The files of a month that may be in the inbox for all this ledger knows: committed for sending, held, or

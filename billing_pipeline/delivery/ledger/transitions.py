@@ -14,10 +14,18 @@ import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import Note, about, append
-from billing_pipeline.delivery.ledger.plans import delivery_of, new_token, release_corrected
+from billing_pipeline.delivery.ledger.plans import BY_ID, delivery_of, new_token, release_corrected
 from billing_pipeline.delivery.ledger.tables import deliveries
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
 from billing_pipeline.problems import Code
+
+# What is set is said when they are executed: the columns are named by its parameters.
+_COMPARE_AND_SET = sa.update(deliveries).where(
+    deliveries.c.id == sa.bindparam("delivery"),
+    deliveries.c.state.in_(sa.bindparam("from_states", expanding=True)),
+    deliveries.c.token == sa.bindparam("under_token"),
+)
+_COMPARE_TIME_AND_SET = _COMPARE_AND_SET.where(deliveries.c.updated_at == sa.bindparam("unchanged_since"))
 
 
 class Transitions:
@@ -290,21 +298,16 @@ class Transitions:
         and_unchanged_since: datetime | None = None,
     ) -> Delivery | None:
         at = self._db.now()
-        compared = [
-            deliveries.c.id == delivery.id,
-            deliveries.c.state.in_(from_states),
-            deliveries.c.token == delivery.token,
-        ]
+        compared = {"delivery": delivery.id, "from_states": from_states, "under_token": delivery.token}
+        compare_and_set = _COMPARE_AND_SET
         if and_unchanged_since is not None:
-            compared.append(deliveries.c.updated_at == and_unchanged_since)
+            compared["unchanged_since"] = and_unchanged_since
+            compare_and_set = _COMPARE_TIME_AND_SET
         with self._db.writing() as connection:
-            moved = connection.execute(
-                sa.update(deliveries).where(*compared).values({**to, "updated_at": at})
-            )
+            moved = connection.execute(compare_and_set, {**to, "updated_at": at, **compared})
             if moved.rowcount != 1:
                 return None
-            row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery.id)).one()
-            after = delivery_of(row)
+            after = delivery_of(connection.execute(BY_ID, {"delivery": delivery.id}).one())
             if after.state is State.COMMITTING and after.revision > 1:
                 release_corrected(connection, after, at=at)
             if note is not None:
