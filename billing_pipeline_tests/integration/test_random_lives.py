@@ -20,6 +20,8 @@ CUSTOMERS, STEPS = 150, 12
 WORLDS = 34 if FULL else 2
 
 
+# A minute and a half of a quiet core: a busy machine is no reason to fail.
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("seed", range(WORLDS))
 def test_every_row_is_billed_once_or_says_why_not(tmp_path: Path, seed: int) -> None:
     live(tmp_path, seed, customers=CUSTOMERS, steps=STEPS)
