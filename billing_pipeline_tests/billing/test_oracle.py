@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -25,9 +24,10 @@ from billing_pipeline.oms.contract import CANCELLATION_FEES, CUSTOMERS, SERVICE_
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.period import period_of
 from billing_pipeline_tests.support.billing import MONTH, rules_of
+from billing_pipeline_tests.support.extent import FULL
 from billing_pipeline_tests.support.frames import TIMEZONE
 
-INVOICES: Final = 100_000 if os.environ.get("FULL_TESTS") == "1" else 10_000
+INVOICES: Final = 100_000 if FULL else 10_000
 Columns = dict[str, list[Any]]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
@@ -30,6 +29,7 @@ from billing_pipeline_tests.support.billing import (
     rules_of,
     same_month,
 )
+from billing_pipeline_tests.support.extent import FULL
 from billing_pipeline_tests.support.frames import TIMEZONE, Row, customer, extract, fee, service, task
 
 CUSTOMERS: Final = ("10023", "10024", "é")
@@ -45,7 +45,7 @@ RULES = {
         "mixed": '[customers."10023"]\ngroup_lines = true\n[customers."10024"]\nprice_basis = "net"',
     }.items()
 }
-EXAMPLES = 300 if os.environ.get("FULL_TESTS") == "1" else 12
+EXAMPLES = 300 if FULL else 12
 PROPERTY = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 
 quantities = st.sampled_from(["1", "2", "0.5", "0.333", "1000", "12.005"]) | st.decimals(

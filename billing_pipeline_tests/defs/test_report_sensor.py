@@ -56,19 +56,27 @@ class House:
         assert self.installation.command(*command).status == 0
 
 
-@pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(report_assets, "utc_now", lambda: datetime(2026, 11, 2, tzinfo=UTC))
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    installation = Installation(tmp_path)
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """Four months, each billed, sent and reported."""
+    installation = Installation(tmp_path_factory.mktemp("reported"))
     installation.oms.customer("10023")
     for month in MONTHS:
         installation.oms.service(f"S-{month}", "10023", completed_at=f"{month}-14T09:00:00Z")
         installation.command("run", month)
+    for month in MONTHS:
+        assert installation.command("report", month).status == 0
+    return installation
+
+
+@pytest.fixture
+def house(reported: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setattr(report_assets, "utc_now", lambda: datetime(2026, 11, 2, tzinfo=UTC))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    installation = reported.copy(tmp_path)
     settings = load_settings(installation.environment)
     with open_instance(settings) as instance:
         found = House(installation, instance, settings)
-        found.report(*MONTHS)
         assert found.months() == []
         yield found
 

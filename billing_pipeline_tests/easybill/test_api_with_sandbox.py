@@ -12,9 +12,10 @@ import pytest
 from billing_pipeline.easybill.api import EasyBillApi, open_api
 from billing_pipeline.easybill.api_errors import KeyRefused, OutcomeUnknown
 from billing_pipeline.easybill.document import Document
+from billing_pipeline.easybill.document_columns import DocumentColumns
 from billing_pipeline.easybill.draft_comparison import Expected, reconcile
 from billing_pipeline.easybill.draft_request import draft_request
-from billing_pipeline.easybill.render import render_csv
+from billing_pipeline.easybill.render import render_csv, render_files
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline_tests.golden.documents import CASES, GROSS
@@ -107,7 +108,7 @@ def test_a_thousand_customers_are_checked_and_confirmed_in_at_most_ten_calls(
 ) -> None:
     documents = [a_document(customer_number=str(number)) for number in range(10_000, 11_000)]
     # One file with all orders: the importer takes it, and it is quicker than a thousand files.
-    files = [render_csv(document, GROSS) for document in documents]
+    files = list(render_files(DocumentColumns.of(documents), GROSS))
     header = files[0][: files[0].index(b"\n") + 1]
     put_file(sandbox, "all.csv", header + b"".join(file.removeprefix(header) for file in files))
     assert sandbox.import_now().refused == ()

@@ -15,6 +15,7 @@ from billing_pipeline.easybill.layout import load_layout
 from billing_pipeline.easybill.render import render_csv
 from billing_pipeline_tests.golden.documents import CASES, NET
 from billing_pipeline_tests.support.documents import a_customer, a_document, a_line, as_stored, check_file
+from billing_pipeline_tests.support.extent import FULL
 
 LAYOUT = load_layout()
 TWO_LINES = a_document(
@@ -45,7 +46,8 @@ def test_every_single_byte_that_is_not_as_it_should_be_is_found() -> None:
     assert SMALL_CHECK.faults(0, SMALL) == []
     for position, byte in enumerate(SMALL):
         # One bit flipped, and the bytes that have a meaning of their own.
-        for other in {byte ^ 1, byte ^ 32, *b'";\n0'} - {byte}:
+        others = sorted({byte ^ 1, byte ^ 32, *b'";\n0'} - {byte})
+        for other in others if FULL else (byte ^ 1, others[position % len(others)]):
             changed = SMALL[:position] + bytes([other]) + SMALL[position + 1 :]
             assert SMALL_CHECK.faults(0, changed), (position, other)
 
@@ -53,7 +55,7 @@ def test_every_single_byte_that_is_not_as_it_should_be_is_found() -> None:
 def test_every_byte_too_many_or_too_few_is_found() -> None:
     for position in range(len(SMALL)):
         assert SMALL_CHECK.faults(0, SMALL[:position] + SMALL[position + 1 :]), position
-        for byte in b'";\n\r0':
+        for byte in b'";\n\r0' if FULL else (b'";\n\r0'[position % 5],):
             inserted = SMALL[:position] + bytes([byte]) + SMALL[position:]
             assert SMALL_CHECK.faults(0, inserted) or inserted == SMALL, (position, byte)
 

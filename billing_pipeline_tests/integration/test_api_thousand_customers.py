@@ -17,7 +17,8 @@ from billing_pipeline.delivery.files.inbox import Inbox
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline.delivery.records import Parcel, State
 from billing_pipeline.easybill.document import Document
-from billing_pipeline.easybill.render import render_csv
+from billing_pipeline.easybill.document_columns import DocumentColumns
+from billing_pipeline.easybill.render import render_files
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.steps.read_drafts import Reader, read_drafts
 from billing_pipeline.steps.send import Sending, send_parcels
@@ -41,8 +42,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         assert running.journal.violations == []
 
 
-def parcel_of(document: Document, store: BlobStore) -> Parcel:
-    data = render_csv(document, GROSS)
+def parcel_of(document: Document, data: bytes, store: BlobStore) -> Parcel:
     store.put("csv", data)
     export = rendered(document.customer_number, data)
     return Parcel(replace(export, document_sha256=store.put("document", document.to_json())), ())
@@ -62,7 +62,9 @@ def test_a_thousand_customers_are_looked_up_and_confirmed_in_at_most_ten_list_ca
     store, ledger = BlobStore(tmp_path / "store"), hasty(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}"))
     assert sandbox.api_url is not None
     easybill = EasyBillAccount(sandbox.api_url, SecretStr(sandbox.api_key), 600)
-    parcels = [parcel_of(a_document(customer_number=str(number)), store) for number in ALL]
+    documents = [a_document(customer_number=str(number)) for number in ALL]
+    files = render_files(DocumentColumns.of(documents), GROSS)
+    parcels = [parcel_of(document, data, store) for document, data in zip(documents, files, strict=True)]
     ledger.months.record_exports([parcel.export for parcel in parcels], "run")
     transport = FakeTransport(FakeServer())
     inbox = Inbox(

@@ -6,7 +6,6 @@ object store and the inbox. 100 customers in 4 runs; with FULL_TESTS=1, 1,000 in
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import Counter
@@ -20,12 +19,12 @@ import sqlalchemy
 
 from billing_pipeline.delivery.ledger import open_ledger
 from billing_pipeline_tests.support.celery_hosts import TOP, Host, redis_server
+from billing_pipeline_tests.support.extent import FULL
 from billing_pipeline_tests.support.oms_database import customer, service, write_postgres
 from billing_pipeline_tests.support.postgres import fresh_database
 from billing_pipeline_tests.support.s3 import BUCKET, s3_server
 
 MONTH = "2026-10"
-FULL = os.environ.get("FULL_TESTS") == "1"
 CUSTOMERS = [f"{number:05d}" for number in range(1_000 if FULL else 100)]
 RUNS = 8 if FULL else 4
 END_S = 1_500

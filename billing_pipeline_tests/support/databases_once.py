@@ -28,6 +28,7 @@ from sqlalchemy.util import LRUCache
 from billing_pipeline.delivery import ledger
 from billing_pipeline.delivery.ledger.database import database_file
 from billing_pipeline.delivery.ledger.migrate import migrate
+from billing_pipeline.store.home import HomeUnavailable, locked
 
 Made = TypeVar("Made")
 
@@ -39,11 +40,11 @@ _compile = ClauseElement._compile_w_cache
 
 def _begun(kind: str, file: Path, make: Callable[[], Made]) -> Made:
     """What `make` returns; where the file is not there, it finds the first one's bytes in it, or they are kept."""
-    if file.exists():
+    if not _is_new(file):
         return make()
     if first := _kept.get(kind):
         # What keeps it from being written is told by whoever opens it.
-        with suppress(OSError):
+        with suppress(OSError, HomeUnavailable):
             _place(file, first)
         return make()
     made = make()
@@ -53,9 +54,19 @@ def _begun(kind: str, file: Path, make: Callable[[], Made]) -> Made:
     return made
 
 
+def _is_new(file: Path) -> bool:
+    return not file.exists() or not file.stat().st_size
+
+
 def _place(file: Path, content: bytes) -> None:
     """Whole, or not at all; another thread's stays."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if file.exists():
+        # A ledger's file is made, empty, before it is opened; whoever fills it holds this lock.
+        with locked(file.with_name(f"{file.name}.lock"), timeout_s=120):
+            if _is_new(file):
+                file.write_bytes(content)
+        return
     whole = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     whole.write_bytes(content)
     try:

@@ -81,10 +81,16 @@ def test_a_folder_of_migrations_is_read_once_and_is_not_taken_for_another() -> N
     assert ScriptDirectory.from_config(ours) is not ScriptDirectory.from_config(of_dagster)
 
 
-def test_a_ledger_that_begins_as_a_copy_is_what_the_migrations_make(tmp_path: Path) -> None:
+def test_a_ledger_that_begins_as_a_copy_is_what_the_migrations_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin_databases_as_copies()
-    for name in ("first", "copy"):
-        open_ledger(f"sqlite:///{tmp_path / name}.db").close()
+    open_ledger(f"sqlite:///{tmp_path / 'first'}.db").close()
+    with monkeypatch.context() as patch:
+        patch.setitem(
+            migrate.__globals__, "_upgrade", lambda *_: pytest.fail("a copy has nothing to migrate")
+        )
+        open_ledger(f"sqlite:///{tmp_path / 'copy'}.db").close()
     migrate(make_engine(f"sqlite:///{tmp_path / 'migrated'}.db"))
     made = {}
     for name in ("copy", "migrated"):
