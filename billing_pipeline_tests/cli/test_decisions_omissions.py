@@ -83,7 +83,7 @@ def test_every_decision_is_in_the_log_with_author_reason_and_time(installation: 
         "omit: success  Kim: billed by hand (customer 10024)",
         "omit remove: success  Ann: mistake (customer 10024)",
     ]
-    assert all(line.startswith("20") and "Z  2026-10  10024 " in line for line in lines)
+    assert all(line.startswith("20") and "T  2026-10  10024 " in line for line in lines)
 
 
 @pytest.mark.parametrize(
