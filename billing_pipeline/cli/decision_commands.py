@@ -278,8 +278,10 @@ def omit_list(
     omissions = open_ledger(load_settings().ledger_url_or_default).omissions.current(removed=everything)
     if as_json:
         print_json({"omissions": [omission_json(one) for one in omissions]})
-    else:
+    elif omissions:
         print_lines(map(omission_line, omissions))
+    else:
+        typer.echo("no omission is in force" if not everything else "there has been no omission", err=True)
 
 
 def omit_remove(number: Id, reason: Reason, by: By) -> None:
@@ -352,6 +354,8 @@ def adjust_list(
     if as_json:
         found = [adjustment_json(one, orders.get(str(one.id), "")) for one in listed]
         print_json({"month": month, "adjustments": found})
+    elif not listed:
+        typer.echo(f"{month} has no adjustment", err=True)
     else:
         language = language_of(settings)
         print_lines(adjustment_line(one, language, orders.get(str(one.id), "")) for one in listed)

@@ -96,7 +96,9 @@ def log(
     settings = load_settings()
     ledger = open_ledger(settings.ledger_url_or_default)
     events = ledger.events.find(month=month, customer_number=customer)
-    if sys.stdout.isatty() and not as_json:
+    if not events and not as_json:
+        typer.echo("the log has no such entry", err=True)
+    elif sys.stdout.isatty() and not as_json:
         from billing_pipeline.report.terminal_tables import print_log_table
 
         print_log_table(events, sys.stdout, timezone=settings.timezone)
