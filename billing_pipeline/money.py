@@ -86,11 +86,24 @@ def from_minor(minor: int, currency: str) -> Decimal:
 @lru_cache(maxsize=65_536)
 def format_minor(minor: int, currency: str, language: str) -> str:
     """The amount as people of that language read it: "1.070,00 EUR" (de), "1,070.00 EUR" (en)."""
-    return f"{format_amount(from_minor(minor, currency), language)} {currency}"
+    return format_price(from_minor(minor, currency), currency, language)
+
+
+def format_price(amount: Decimal, currency: str, language: str) -> str:
+    """As `format_minor`; what is no whole number of minor units keeps its decimals: "1.070,125 EUR" (de)."""
+    in_minor = round_half_up(amount, exponent_of(currency))
+    if in_minor == amount:
+        amount = in_minor
+    return f"{format_amount(amount, language)} {currency}"
+
+
+def format_number(number: Decimal, language: str) -> str:
+    """A quantity, factor or rate with as few decimals as it needs: "1.000,5" (de), "1,000.5" (en)."""
+    return format_amount(number.normalize(_CONTEXT), language)
 
 
 def format_amount(amount: Decimal, language: str) -> str:
-    """As `format_minor` without a currency, with the decimals that the amount has: "1.070,00" (de)."""
+    """As `format_price` without its currency, for sentences that say it otherwise: "1.070,00" (de)."""
     exponent = amount.as_tuple().exponent
     decimals = max(0, -exponent) if isinstance(exponent, int) else 0
     pattern = "#,##0." + "0" * decimals if decimals else "#,##0"

@@ -333,7 +333,7 @@ def _row_problems(
             row_problems.name_problems(billed, tasks),
             row_problems.price_problems(billed, rules.language),
             row_problems.task_problems(billed, tasks, rules.language),
-            row_problems.vat_problems(billed),
+            row_problems.vat_problems(billed, rules.language),
             row_problems.rate_problems(_not_sent(billed), rules, timezone),
             row_problems.currency_problems(billed),
         ),

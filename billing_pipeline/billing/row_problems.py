@@ -37,7 +37,7 @@ from billing_pipeline.billing.rows import (
 )
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.tax import VatRates, rates_on
-from billing_pipeline.money import format_amount, format_minor
+from billing_pipeline.money import format_minor, format_number, format_price
 from billing_pipeline.oms.row_rules import row_problems
 from billing_pipeline.problems import Code, Problem
 
@@ -93,7 +93,7 @@ def price_problems(rows: pd.DataFrame, language: str) -> Iterator[Problem]:
             Code.PRICE_INVALID,
             _PRICE_FIELDS[row.source_kind],
             str(row.unit_price),
-            f"costs {format_amount(row.unit_price, language)} {row.customer_currency}, a currency with {row.exponent} "
+            f"costs {format_price(row.unit_price, row.customer_currency, language)}, a currency with {row.exponent} "
             "decimals: correct the price or the currency",
         )
     for row in _flagged(rows, pc.greater(pc.abs(array(rows["net"])), pa.scalar(MAX_MINOR))):
@@ -102,7 +102,8 @@ def price_problems(rows: pd.DataFrame, language: str) -> Iterator[Problem]:
             Code.PRICE_INVALID,
             _PRICE_FIELDS[row.source_kind],
             str(row.unit_price),
-            f"costs {row.quantity} × {format_amount(row.unit_price, language)}, more than a line can hold: correct the "
+            f"costs {format_number(row.quantity, language)} × "
+            f"{format_price(row.unit_price, row.customer_currency, language)}, more than a line can hold: correct the "
             "quantity or the price",
         )
 
@@ -131,13 +132,13 @@ def task_problems(rows: pd.DataFrame, tasks: pd.DataFrame, language: str) -> Ite
     )
     for row in _flagged(rows, all_of(all_priced, pc.not_equal(sums, array(rows["net"])))):
         net = format_minor(int(row.net), row.customer_currency, language)
+        tasks_cost = format_price(row.task_sum, row.customer_currency, language)
         yield _problem(
             row,
             Code.TASK_SUM_MISMATCH,
             "price_net",
             str(row.task_sum),
-            f"has tasks whose prices add up to {format_amount(row.task_sum, language)}, but costs {net}: correct its "
-            "tasks or its price",
+            f"has tasks whose prices add up to {tasks_cost}, but costs {net}: correct its tasks or its price",
         )
 
 
@@ -149,7 +150,7 @@ def _has_uncountable_task(rows: pd.DataFrame, tasks: pd.DataFrame) -> pa.Array:
     return pc.is_in(pa.array(range(len(rows)), pa.int32()), uncountable)
 
 
-def vat_problems(rows: pd.DataFrame) -> Iterator[Problem]:
+def vat_problems(rows: pd.DataFrame, language: str) -> Iterator[Problem]:
     """VAT rates that are missing or not allowed. The rows need their rates (`with_rates`)."""
     rate = array(rows["vat_basis_points"])
     for row in _flagged(rows, pc.is_null(rate)):
@@ -166,8 +167,8 @@ def vat_problems(rows: pd.DataFrame) -> Iterator[Problem]:
             Code.VAT_NOT_ALLOWED,
             "vat_percent",
             str(row.vat_percent),
-            f"has {row.vat_percent} % VAT, but its customer's tax_type ({row.tax_type}) allows none: "
-            "correct the rate or the tax type",
+            f"has {format_number(row.vat_percent, language)} % VAT, but its customer's tax_type ({row.tax_type}) "
+            "allows none: correct the rate or the tax type",
         )
 
 
@@ -197,7 +198,7 @@ def rate_problems(rows: pd.DataFrame, rules: Rules, timezone: str) -> Iterator[P
     for row in _flagged(judged, wrong):
         vat_rates = tables[row.rate_rule].vat_rates
         in_force = rates_on(row.performed_on, vat_rates) or ()
-        percents = " or ".join(f"{Decimal(rate) / 100:f}".removesuffix(".00") for rate in in_force)
+        percents = " or ".join(format_number(Decimal(rate) / 100, rules.language) for rate in in_force)
         named = f'vat_rates = "{vat_rates}"' if isinstance(vat_rates, str) else "the table vat_rates"
         remedy = "correct vat_percent in the OMS"
         if row.source_kind == ADJUSTMENT:
@@ -212,8 +213,8 @@ def rate_problems(rows: pd.DataFrame, rules: Rules, timezone: str) -> Iterator[P
             Code.VAT_INVALID,
             "vat_percent",
             str(row.vat_percent),
-            f"has {row.vat_percent} % VAT, but on {row.performed_on} it would be {percents or 'none that is known'} % "
-            f"({named} of the rules): {remedy}",
+            f"has {format_number(row.vat_percent, rules.language)} % VAT, but on {row.performed_on} it would be "
+            f"{percents or 'none that is known'} % ({named} of the rules): {remedy}",
         )
 
 

@@ -278,8 +278,10 @@ def omit_list(
     omissions = open_ledger(load_settings().ledger_url_or_default).omissions.current(removed=everything)
     if as_json:
         print_json({"omissions": [omission_json(one) for one in omissions]})
-    else:
+    elif omissions:
         print_lines(map(omission_line, omissions))
+    else:
+        typer.echo("no omission is in force" if not everything else "there has been no omission", err=True)
 
 
 def omit_remove(number: Id, reason: Reason, by: By) -> None:
@@ -326,7 +328,7 @@ def adjust_add(
         reason=reason,
         author=by,
     )
-    typer.echo(adjustment_line(added))
+    typer.echo(adjustment_line(added, language_of(settings)))
 
 
 def adjust_list(
@@ -352,8 +354,11 @@ def adjust_list(
     if as_json:
         found = [adjustment_json(one, orders.get(str(one.id), "")) for one in listed]
         print_json({"month": month, "adjustments": found})
+    elif not listed:
+        typer.echo(f"{month} has no adjustment", err=True)
     else:
-        print_lines(adjustment_line(one, orders.get(str(one.id), "")) for one in listed)
+        language = language_of(settings)
+        print_lines(adjustment_line(one, language, orders.get(str(one.id), "")) for one in listed)
 
 
 def adjust_edit(
@@ -372,7 +377,8 @@ def adjust_edit(
     from billing_pipeline.report.decision_text import adjustment_line
     from billing_pipeline.settings import load_settings
 
-    edited = open_ledger(load_settings().ledger_url_or_default).adjustments.edit(
+    settings = load_settings()
+    edited = open_ledger(settings.ledger_url_or_default).adjustments.edit(
         number,
         title=title,
         quantity=None if quantity is None else _number("--quantity", quantity),
@@ -383,7 +389,7 @@ def adjust_edit(
         reason=reason,
         author=by,
     )
-    typer.echo(adjustment_line(edited))
+    typer.echo(adjustment_line(edited, language_of(settings)))
 
 
 def adjust_delete(number: Id, reason: Reason, by: By) -> None:
@@ -392,8 +398,9 @@ def adjust_delete(number: Id, reason: Reason, by: By) -> None:
     from billing_pipeline.report.decision_text import adjustment_line
     from billing_pipeline.settings import load_settings
 
-    ledger = open_ledger(load_settings().ledger_url_or_default)
-    typer.echo(adjustment_line(ledger.adjustments.delete(number, reason=reason, author=by)))
+    settings = load_settings()
+    changed = open_ledger(settings.ledger_url_or_default).adjustments.delete(number, reason=reason, author=by)
+    typer.echo(adjustment_line(changed, language_of(settings)))
 
 
 def adjust_undo(number: Id, reason: Reason, by: By) -> None:
@@ -402,8 +409,9 @@ def adjust_undo(number: Id, reason: Reason, by: By) -> None:
     from billing_pipeline.report.decision_text import adjustment_line
     from billing_pipeline.settings import load_settings
 
-    ledger = open_ledger(load_settings().ledger_url_or_default)
-    typer.echo(adjustment_line(ledger.adjustments.undo(number, reason=reason, author=by)))
+    settings = load_settings()
+    changed = open_ledger(settings.ledger_url_or_default).adjustments.undo(number, reason=reason, author=by)
+    typer.echo(adjustment_line(changed, language_of(settings)))
 
 
 def _require_month(month: str, timezone: str, first_month: str) -> None:

@@ -93,11 +93,16 @@ def log(
     from billing_pipeline.report.text import event_json, event_lines
     from billing_pipeline.settings import load_settings
 
-    ledger = open_ledger(load_settings().ledger_url_or_default)
+    settings = load_settings()
+    ledger = open_ledger(settings.ledger_url_or_default)
     events = ledger.events.find(month=month, customer_number=customer)
-    if sys.stdout.isatty() and not as_json:
+    if not events and not as_json:
+        typer.echo("the log has no such entry", err=True)
+    elif sys.stdout.isatty() and not as_json:
         from billing_pipeline.report.terminal_tables import print_log_table
 
-        print_log_table(events, sys.stdout)
+        print_log_table(events, sys.stdout, timezone=settings.timezone)
     else:
-        print_lines(json_lines(map(event_json, events)) if as_json else event_lines(events))
+        print_lines(
+            json_lines(map(event_json, events)) if as_json else event_lines(events, settings.timezone)
+        )

@@ -130,19 +130,19 @@ def status(
     rules = load_rules(settings.rules)
     found = open_list(ledger, rules, settings.first_month)
     if month is None:
-        _print_open(found, as_json, rules.language)
+        _print_open(found, as_json, rules.language, settings.timezone)
     else:
         _print_status(month, as_json, everybody, settings, rules.language, ledger, found)
     raise typer.Exit(NEEDS_A_PERSON if found.items else ALL_WELL)
 
 
-def _print_open(found: OpenList, as_json: bool, language: str) -> None:
-    from datetime import UTC
+def _print_open(found: OpenList, as_json: bool, language: str, timezone: str) -> None:
+    from billing_pipeline.local_time import local_time
 
     if as_json:
         print_json({"open": [item.as_json() for item in found.items]})
         return
-    as_of = f", as of {found.as_of.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if found.as_of else ""
+    as_of = f", as of {local_time(found.as_of, timezone)}" if found.as_of else ""
     print_open(found.items, language)
     typer.echo(f"{_count(found)} open{as_of}")
 

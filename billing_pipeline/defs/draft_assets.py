@@ -84,6 +84,7 @@ def build_draft_asset(partitions: Partitions) -> dg.AssetsDefinition:
                 run_id=context.run.run_id,
                 now=utc_now(),
                 language=billing.rules.language,
+                timezone=billing.timezone,
             )
             for month, numbers in customers_by_month(context.partition_keys).items():
                 sent = set()

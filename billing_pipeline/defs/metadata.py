@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pandas as pd
 
+from billing_pipeline.local_time import local_day
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import PROBLEM_COLUMNS, Problem, masked_text, without_personal_values
 from billing_pipeline.report.open_items import OpenItem
@@ -44,7 +45,6 @@ def problems_table(problems: Iterable[Problem]) -> dg.TableMetadataValue:
 
 def open_table(items: Iterable[OpenItem], language: str, timezone: str) -> dg.TableMetadataValue:
     """What is open as a table, in the order given; money as people of `language` read it, days of `timezone`."""
-    zone = ZoneInfo(timezone)
     columns = ("customer", "code", "what", "net", "since", "message")
     records = []
     for item in list(items)[:PROBLEM_ROWS]:
@@ -53,7 +53,7 @@ def open_table(items: Iterable[OpenItem], language: str, timezone: str) -> dg.Ta
             item.code,
             item.what,
             item.net_text(language),
-            f"{item.since.astimezone(zone):%Y-%m-%d}",
+            local_day(item.since, timezone),
             masked_text(item.message),
         )
         records.append(dg.TableRecord(dict(zip(columns, cells, strict=True))))

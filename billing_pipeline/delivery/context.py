@@ -147,8 +147,8 @@ class DeliveryContext:
     """What all deliveries of one run share.
 
     `halt`: only under the policy `all_or_nothing`. `unapproved`: by customer number, whose bytes of this run nobody has
-    approved, and must not be sent. `language`: in which people are told
-    of amounts. `at_crash_point` is told of each of `CRASH_POINTS`; tests die there.
+    approved, and must not be sent. `language`, `timezone`: in which people are told
+    of amounts and times. `at_crash_point` is told of each of `CRASH_POINTS`; tests die there.
     """
 
     ledger: Ledger
@@ -159,6 +159,7 @@ class DeliveryContext:
     halt: Halt | None = None
     unapproved: Mapping[str, Problem] = field(default_factory=dict)
     language: str = "en"
+    timezone: str = "UTC"
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     at_crash_point: Callable[[str], None] = lambda edge: None

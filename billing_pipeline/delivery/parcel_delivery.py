@@ -17,6 +17,7 @@ from billing_pipeline.delivery.records import (
 )
 from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
+from billing_pipeline.local_time import local_time
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.store.blobs import StoreError
 
@@ -72,7 +73,7 @@ class ParcelDelivery:
                 return None
             attempt, self._attempt = self._attempt, self._attempt + 1
             if attempt > 0 and self._patience.is_over:
-                self._end("failed", (_in_progress(planned),))
+                self._end("failed", (_in_progress(planned, context.timezone),))
                 return None
             # Planned with other bytes, the lease has expired since the ledger was asked: ask it again.
             superseded = planned.state is State.UPLOADING and planned.sha256 != export.sha256
@@ -140,13 +141,13 @@ class ParcelDelivery:
         )
 
 
-def _in_progress(found: Delivery) -> Problem:
+def _in_progress(found: Delivery, timezone: str) -> Problem:
     """Another run is at work on the delivery, and was waited for long enough."""
     return Problem(
         Code.DELIVERY_IN_PROGRESS,
         found.customer_number,
         f"another run ({found.run_id}) has been delivering {found.file_name} since "
-        f"{found.updated_at:%Y-%m-%d %H:%M:%S} UTC; run the month again when it has ended",
+        f"{local_time(found.updated_at, timezone, seconds=True)}; run the month again when it has ended",
     )
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from billing_pipeline.easybill.document import Document, DocumentLine, plain
-from billing_pipeline.money import format_amount, from_minor
+from billing_pipeline.easybill.document import Document, DocumentLine
+from billing_pipeline.money import format_minor, format_number
 
 # Not said of each line: the position follows from the lines before it, file columns and VAT from the others.
 _COMPARED = (
@@ -23,6 +23,12 @@ _COMPARED = (
     "performed_on",
     "net",
 )
+_IN_WORDS = {
+    "item_number": "article",
+    "unit_price_net": "unit price (net)",
+    "vat_basis_points": "VAT",
+    "performed_on": "date",
+}
 _HEAD = ("currency", "price_basis", "purchase_date", "order_number", "file_name")
 
 
@@ -41,16 +47,19 @@ class LineDifference:
             return "added"
         return "removed" if self.after is None else "changed"
 
-    def text(self, currency: str, language: str) -> str:
-        """For example "line 2 (Battery change): net 150.00 → 160.00", as people of `language` write amounts."""
+    def text(self, before: str, after: str, language: str) -> str:
+        """For example "line 2 (Battery change): net 150.00 EUR → 160.00 EUR", as people of `language` write it.
+
+        `before`, `after`: the currencies of the two documents.
+        """
         if self.before is None and self.after is not None:
-            return f"new: {_named(self.after)}, net {_amount(self.after.net, currency, language)}"
+            return f"new: {_named(self.after)}, net {format_minor(self.after.net, after, language)}"
         if self.after is None and self.before is not None:
-            return f"gone: {_named(self.before)}, net {_amount(self.before.net, currency, language)}"
+            return f"gone: {_named(self.before)}, net {format_minor(self.before.net, before, language)}"
         line = self.after or self.before
         changes = ", ".join(
-            f"{field} {_value(self.before, field, currency, language)} → "
-            f"{_value(self.after, field, currency, language)}"
+            f"{_IN_WORDS.get(field, field)} {_value(self.before, field, before, language)} → "
+            f"{_value(self.after, field, after, language)}"
             for field in self.fields
         )
         return f"{_named(line)}: {changes}" if line is not None else changes
@@ -66,11 +75,11 @@ class Difference:
     fields: tuple[str, ...]
 
     def totals(self, language: str) -> str:
-        """For example "net 150.00 → 160.00 EUR, gross 178.50 → 190.40 EUR", as people of `language` write it."""
+        """For example "net 150.00 EUR → 160.00 EUR, gross 178.50 EUR → 190.40 EUR", for `language`."""
         old, new = self.before, self.after
         totals = [
-            f"{name} {_amount(getattr(old, name), old.currency, language)} → "
-            f"{_amount(getattr(new, name), new.currency, language)} {new.currency}"
+            f"{name} {format_minor(getattr(old, name), old.currency, language)} → "
+            f"{format_minor(getattr(new, name), new.currency, language)}"
             for name in ("net", "gross")
             if (getattr(old, name), old.currency) != (getattr(new, name), new.currency)
         ]
@@ -88,9 +97,13 @@ class Difference:
             for line in self.lines
         )
 
+    def line_text(self, line: LineDifference, language: str) -> str:
+        """One of the `lines`, with the currencies of the two documents."""
+        return line.text(self.before.currency, self.after.currency, language)
+
     def text(self, language: str) -> str:
         """One line: the totals first, then each line of the document, then the other fields."""
-        parts = [self.totals(language), *(line.text(self.after.currency, language) for line in self.lines)]
+        parts = [self.totals(language), *(self.line_text(line, language) for line in self.lines)]
         if self.fields:
             parts.append(f"also changed: {', '.join(self.fields)}")
         return "; ".join(parts)
@@ -132,16 +145,12 @@ def _named(line: DocumentLine) -> str:
     return f"line {line.position} ({line.title.partition(chr(10))[0]})"
 
 
-def _amount(minor: int, currency: str, language: str) -> str:
-    return format_amount(from_minor(minor, currency), language)
-
-
 def _value(line: DocumentLine | None, field: str, currency: str, language: str) -> str:
     value = getattr(line, field)
     if field in {"net", "unit_price_net"}:
-        return _amount(value, currency, language)
+        return format_minor(value, currency, language)
     if field == "vat_basis_points":
-        return f"{plain(Decimal(value).scaleb(-2))} %"
+        return f"{format_number(Decimal(value).scaleb(-2), language)} %"
     if field == "quantity":
-        return plain(value)
+        return format_number(value, language)
     return str(value).replace("\n", " / ")

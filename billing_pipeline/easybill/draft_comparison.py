@@ -146,10 +146,10 @@ def _fault(delivery: Expected, document: EasyBillDocument, language: str) -> Pro
     for name, shown, sent in amounts:
         # In hundredths, as EASY Bill counts; thousandths (of a dinar) stay fractions, which it cannot show.
         if shown != money.from_minor(sent, delivery.currency).scaleb(2):
-            there = money.format_amount(Decimal(shown).scaleb(-2), language)
-            ours = money.format_amount(money.from_minor(sent, delivery.currency), language)
+            there = money.format_price(Decimal(shown).scaleb(-2), delivery.currency, language)
+            ours = money.format_minor(sent, delivery.currency, language)
             message = (
-                f"Document {document.id} in EASY Bill has a {name} amount of {there} {delivery.currency}, "
+                f"Document {document.id} in EASY Bill has a {name} amount of {there}, "
                 f"delivered were {ours}: compare the draft with the file."
             )
             return _mismatch(delivery, name, str(shown), message)

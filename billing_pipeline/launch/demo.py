@@ -19,6 +19,8 @@ from billing_pipeline.delivery.records import Delivery, State
 from billing_pipeline.launch.instance import prepare_instance
 from billing_pipeline.launch.read_back import read_back
 from billing_pipeline.launch.run_month import run_month, status_now
+from billing_pipeline.local_time import local_day
+from billing_pipeline.money import format_minor
 from billing_pipeline.oms.demo import MONTHS, demo_oms_months
 from billing_pipeline.oms.period import last_complete_month
 from billing_pipeline.problems import PipelineError
@@ -54,6 +56,7 @@ class DemoResult:
     differences: tuple[str, ...]
     home: Path
     language: str
+    timezone: str
     error: PipelineError | None = None
 
     @property
@@ -87,7 +90,7 @@ class DemoResult:
             by_code.setdefault(item.code, []).append(item)
         for code, items in sorted(by_code.items(), key=lambda pair: min(item.since for item in pair[1])):
             since = min(item.since for item in items)
-            yield f"    {code}: {len(items)}, since {since:%Y-%m-%d}"
+            yield f"    {code}: {len(items)}, since {local_day(since, self.timezone)}"
 
 
 def run_demo(*, progress: Steps) -> DemoResult:
@@ -108,9 +111,10 @@ def run_demo(*, progress: Steps) -> DemoResult:
             requests=len(sandbox.journal.exchanges),
             requests_per_minute=settings.easybill_requests_per_minute,
             drafts=len(in_month),
-            differences=tuple(_differences(deliveries, drafts, month)),
+            differences=tuple(_differences(deliveries, drafts, month, wiring.billing.rules.language)),
             home=settings.home,
             language=wiring.billing.rules.language,
+            timezone=settings.timezone,
             error=result.error,
         )
 
@@ -190,7 +194,9 @@ def _is_confirmed(delivery: Delivery) -> bool:
     return delivery.state is State.CONFIRMED and delivery.held_code is None
 
 
-def _differences(deliveries: Collection[Delivery], drafts: dict[str, Draft], month: str) -> Iterator[str]:
+def _differences(
+    deliveries: Collection[Delivery], drafts: dict[str, Draft], month: str, language: str
+) -> Iterator[str]:
     """How the sandbox's books differ from what was sent; the demo's currencies all have hundredths."""
     sent = {delivery.order_number: delivery for delivery in deliveries if delivery.published_at is not None}
     for order_number, delivery in sent.items():
@@ -198,10 +204,14 @@ def _differences(deliveries: Collection[Delivery], drafts: dict[str, Draft], mon
         if draft is None:
             yield f"{order_number}: no draft"
         elif (draft.net, draft.vat, draft.gross) != (delivery.net, delivery.vat, delivery.gross):
-            yield (
-                f"{order_number}: the draft has net {draft.net}, VAT {draft.vat}, gross {draft.gross} cents; "
-                f"the file {delivery.net}, {delivery.vat}, {delivery.gross}"
+            there, here = (
+                ", ".join(
+                    f"{name} {format_minor(getattr(one, name), one.currency, language)}"
+                    for name in ("net", "vat", "gross")
+                )
+                for one in (draft, delivery)
             )
+            yield f"{order_number}: the draft has {there}; the file {here}"
     for order_number in sorted(drafts.keys() - sent.keys()):
         if order_number.startswith(f"{month}-"):
             yield f"{order_number}: a draft without a file"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from billing_pipeline.delivery.records import AdjustmentRecord, OmissionRecord
+from billing_pipeline.money import format_amount, format_number, round_half_up
 
 
 def omission_line(omission: OmissionRecord) -> str:
@@ -40,15 +41,18 @@ def omission_json(omission: OmissionRecord) -> dict[str, Any]:
     }
 
 
-def adjustment_line(adjustment: AdjustmentRecord, order_number: str = "") -> str:
-    """For example "adjustment 1: customer 10023, 2026-10: Discount, 1 × -10.00 net, 19 % VAT (Kim: goodwill)".
+def adjustment_line(adjustment: AdjustmentRecord, language: str, order_number: str = "") -> str:
+    """For example "adjustment 1: customer 10023, 2026-10: Discount, 1 × -10.00 net in the customer's currency, ...".
 
-    `order_number`: the order that bills it, "" if none does.
+    An adjustment has no currency of its own. Numbers are as people of `language` read them. `order_number`: the order
+    that bills it, "" if none does.
     """
-    quantity = f"{adjustment.quantity:f} {adjustment.unit}".rstrip()
+    quantity = f"{format_number(adjustment.quantity, language)} {adjustment.unit}".rstrip()
+    price = round_half_up(adjustment.unit_price_net, 2)
     line = (
         f"adjustment {adjustment.id}: customer {adjustment.customer_number}, {adjustment.month}: {adjustment.title}, "
-        f"{quantity} × {adjustment.unit_price_net:.2f} net, {adjustment.vat_percent:f} % VAT "
+        f"{quantity} × {format_amount(price, language)} net in the customer's currency, "
+        f"{format_number(adjustment.vat_percent, language)} % VAT "
         f"({adjustment.author}: {adjustment.reason})"
     )
     if adjustment.deleted:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from billing_pipeline.delivery.records import Event, MonthAudit
+from billing_pipeline.local_time import local_time
 from billing_pipeline.money import format_minor
 from billing_pipeline.report.open_items import OpenItem
 
@@ -65,22 +66,25 @@ def print_audit_table(months: Sequence[MonthAudit], stream: TextIO, *, language:
     _print(table, stream)
 
 
-def print_log_table(events: Sequence[Event], stream: TextIO) -> None:
-    """One row per event, times in UTC; what has failed is marked."""
+def print_log_table(events: Sequence[Event], stream: TextIO, *, timezone: str) -> None:
+    """One row per event, times by the clock of `timezone`; what has failed is marked."""
     customers = max((len(event.customer_number) for event in events), default=0)
     whats = max((len(_what(event)) for event in events), default=0)
+    times = [local_time(event.at, timezone, seconds=True) for event in events]
+    width = max(map(len, times), default=0)
     for start in range(0, len(events), _EVENTS_PER_TABLE):
         table = Table(show_header=start == 0, show_edge=False, pad_edge=False)
-        table.add_column("time (UTC)", width=19, no_wrap=True)
+        table.add_column("time", width=width, no_wrap=True)
         table.add_column("month", width=7)
         table.add_column("customer", width=max(customers, 8))
         table.add_column("what", width=max(min(whats, 28), 4), overflow="fold")
         table.add_column("how", width=7)
         table.add_column("detail", ratio=1, overflow="fold")
-        for event in events[start : start + _EVENTS_PER_TABLE]:
+        shown = slice(start, start + _EVENTS_PER_TABLE)
+        for at, event in zip(times[shown], events[shown], strict=True):
             failed = event.outcome == "failure"
             table.add_row(
-                f"{event.at:%Y-%m-%d %H:%M:%S}",
+                at,
                 Text(event.month),
                 Text(event.customer_number),
                 Text(_what(event)),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from billing_pipeline.delivery.records import Event
+from billing_pipeline.local_time import local_time
 from billing_pipeline.money import format_minor
 from billing_pipeline.report.month import CustomerStatus, MonthStatus
 
@@ -99,11 +100,11 @@ def summary_lines(status: MonthStatus, *, language: str) -> Iterator[str]:
             yield f"    {whose}{problem.code}: {problem.message}"
 
 
-def event_lines(events: Iterable[Event]) -> Iterator[str]:
-    """One line per export, exchange or decision: time (UTC), month, customer, what, success or failure, detail."""
+def event_lines(events: Iterable[Event], timezone: str) -> Iterator[str]:
+    """One line per export, exchange or decision: time, month, customer, what, success or failure, detail."""
     for event in events:
         line = (
-            f"{event.at:%Y-%m-%dT%H:%M:%SZ}  {event.month:<7}  {event.customer_number:<12}  "
+            f"{local_time(event.at, timezone, seconds=True)}  {event.month:<7}  {event.customer_number:<12}  "
             f"{event.kind} {event.action}: {event.outcome}"
         )
         detail = " ".join(event.detail.split())

@@ -9,6 +9,7 @@ design, is refused. `fsync@openssh.com` is offered.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import threading
@@ -22,6 +23,11 @@ from billing_pipeline.sandbox.sandbox_errors import SandboxError
 _STOP_TIMEOUT_S = 10
 
 
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """All but that a client has hung up while answers to it were on their way, which is its good right."""
+    return record.getMessage() != "socket.send() raised exception."
+
+
 class SftpServer:
     """Serves `root` to the holder of `credentials` until `stop`. `port` is the one in use."""
 
@@ -29,6 +35,8 @@ class SftpServer:
         self._root = root
         self._credentials = credentials
         self._connections: set[asyncssh.SSHServerConnection] = set()
+        # asyncio warns of each write to a connection that is gone; where nobody has set up logging, on stderr.
+        logging.getLogger("asyncio").addFilter(_is_worth_telling)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-sftp", daemon=True)
         self._thread.start()

@@ -15,6 +15,7 @@ from billing_pipeline.easybill.difference import difference
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.export import export_customers
 from billing_pipeline.easybill.manifest import Manifest, ManifestFile, manifest_of
+from billing_pipeline.local_time import local_time
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.wiring import BillingSettings
@@ -94,8 +95,9 @@ class ApprovalGate:
         return Problem(
             Code.APPROVAL_OUTDATED,
             export.customer_number,
-            f"{export.file_name} is not the file that {approval.author} approved on {approval.at:%Y-%m-%d %H:%M} UTC "
-            f"(manifest {approval.manifest_sha256}): {self._difference(file, export)}; {_remedy(manifest)}",
+            f"{export.file_name} is not the file that {approval.author} approved on "
+            f"{local_time(approval.at, self.billing.timezone)} (manifest {approval.manifest_sha256}): "
+            f"{self._difference(file, export)}; {_remedy(manifest)}",
             source_id=export.order_number,
         )
 

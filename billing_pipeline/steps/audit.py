@@ -215,6 +215,7 @@ def _draft_findings(wiring: Wiring, month: str, run_id: str) -> Iterator[Problem
         run_id,
         datetime.now(UTC),
         wiring.billing.rules.language,
+        wiring.billing.timezone,
     )
     numbers = [one.customer_number for one in ledger.deliveries.standing(month)]
     for read in read_drafts(month, numbers, reader):

@@ -80,7 +80,7 @@ class Corrected:
             yield (
                 f"{new.order_number} for {old.order_number}: {WORDS[self.status.outcome]}, {new.file_name}"
             )
-            yield from (f"  {line.text(new.currency, language)}" for line in self.difference.lines)
+            yield from (f"  {self.difference.line_text(line, language)}" for line in self.difference.lines)
             yield from (f"  also changed: {field}" for field in self._other_fields())
             yield f"  total: {self.difference.totals(language)}"
         for problem in self.problems:
@@ -120,7 +120,7 @@ class Corrected:
             },
             "difference": change
             and {
-                "lines": [line.text(change.after.currency, "en") for line in change.lines],
+                "lines": [change.line_text(line, "en") for line in change.lines],
                 "other_fields": self._other_fields(),
                 **{
                     name: {"before": getattr(change.before, name), "after": getattr(change.after, name)}

@@ -58,7 +58,9 @@ class CustomerDiff:
         """For people: the totals, each line, and how it is corrected."""
         number, month = self.sent.customer_number, self.sent.month
         yield f"Customer {number}, {self.sent.order_number}: {self._totals(language)}"
-        yield from (f"  {line.text(self.currency_now, language)}" for line in self.line_changes)
+        yield from (
+            f"  {line.text(self.before.currency, self.currency_now, language)}" for line in self.line_changes
+        )
         if self.changes is not None and (fields := other_fields(self.changes)):
             yield f"  also changed: {', '.join(fields)}"
         for problem in self.problems:

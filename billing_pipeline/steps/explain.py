@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from billing_pipeline.billing.explain_line import explain_line
+from billing_pipeline.billing.explain_line import Reader, explain_line
+from billing_pipeline.billing.rules import load_rules
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.easybill.document import Document, DocumentLine
+from billing_pipeline.local_time import local_time
 from billing_pipeline.oms.evidence import extract_of_rows
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import UsageError
@@ -18,6 +20,8 @@ from billing_pipeline.settings import Settings
 from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore, read_extract
+
+_DONE = {"add": "added", "edit": "changed", "delete": "deleted", "undo": "undone"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ def explain_order(settings: Settings, order_number: str, line: int | None = None
     if not chosen:
         raise UsageError(f"order {order_number} has no line {line}: its lines are 1 to {len(document.lines)}")
     extract = _rows_behind(chosen, document, billing_id, ledger, FrameStore(settings.store_url_or_default))
+    reader = Reader(load_rules(settings.rules).language, settings.timezone)
     return Explained(
         document,
         standing,
@@ -83,12 +88,12 @@ def explain_order(settings: Settings, order_number: str, line: int | None = None
                     *explain_line(
                         asdict(one),
                         extract,
+                        reader,
                         month=document.month,
                         currency=document.currency,
                         price_basis=document.price_basis,
-                        timezone=settings.timezone,
                     ),
-                    *_decisions(one, document, ledger),
+                    *_decisions(one, document, ledger, settings.timezone),
                 ),
             )
             for one in chosen
@@ -128,13 +133,13 @@ def _found(ledger: Ledger, order_number: str) -> tuple[str, str, int | None]:
     raise UsageError(f"the ledger has no order {order_number}: `billing-pipeline status MONTH` lists them")
 
 
-def _decisions(line: DocumentLine, document: Document, ledger: Ledger) -> Iterator[str]:
+def _decisions(line: DocumentLine, document: Document, ledger: Ledger, timezone: str) -> Iterator[str]:
     """Who added an adjustment, and changed it, and why."""
     if line.line_type.endswith("adjustment"):
         ids = {source.source_id for source in line.sources}
         for version in ledger.adjustments.history(document.month):
             if str(version.id) in ids:
                 yield (
-                    f"adjustment {version.id}: {version.action} by {version.author} at "
-                    f"{version.at:%Y-%m-%d %H:%M} UTC: {version.reason}"
+                    f"adjustment {version.id}: {_DONE[version.action]} by {version.author} at "
+                    f"{local_time(version.at, timezone)}: {version.reason}"
                 )

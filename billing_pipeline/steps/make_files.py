@@ -194,7 +194,13 @@ def deliver_files(
         way = channel.open()
         check = FileCheck({number: billing.layout_of(number) for number in parcels}, checked)
         context = DeliveryContext(
-            book, blobs, way.destination, check, run_id, language=billing.rules.language
+            book,
+            blobs,
+            way.destination,
+            check,
+            run_id,
+            language=billing.rules.language,
+            timezone=billing.timezone,
         )
         gate = ApprovalGate(book, blobs, frames, billing, run_id) if billing.require_approval else None
         sending = Sending(way, easybill, billing.rules, context, gate)

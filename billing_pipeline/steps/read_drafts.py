@@ -16,6 +16,7 @@ from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_models import EasyBillDocument, minor_of
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.draft_comparison import Expected, Reconciled, days_of_documents, reconcile
+from billing_pipeline.local_time import local_time
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.store.blobs import BlobStore, StoreDamaged
@@ -41,7 +42,7 @@ class DraftRead:
 
 @dataclass(frozen=True)
 class Reader:
-    """What one reading needs. `now` is when it takes place; amounts are told in `language`."""
+    """What one reading needs. `now` is when it takes place; amounts and times are told in `language` and `timezone`."""
 
     easybill: EasyBillAccount
     ledger: Ledger
@@ -50,6 +51,7 @@ class Reader:
     run_id: str
     now: datetime
     language: str = "en"
+    timezone: str = "UTC"
 
 
 def read_drafts(month: str, customer_numbers: Collection[str], reader: Reader) -> Iterator[DraftRead]:
@@ -188,7 +190,7 @@ def _recorded(delivery: Delivery, result: Reconciled, link: str, reader: Reader)
         if reader.now < published_at + reader.deadline:
             _log(delivery, "no draft yet", reader)
             return DraftRead(delivery, "waiting")
-        outcome, problem = "missing", _missing(delivery, published_at)
+        outcome, problem = "missing", _missing(delivery, published_at, reader.timezone)
     problem = replace(problem, message=f"{problem.message} {_remedy(delivery, result)}")
     _object(delivery, problem, document, reader)
     return DraftRead(delivery, outcome, document, link, problem)
@@ -242,11 +244,11 @@ def _minor(document: EasyBillDocument, cents: int) -> int:
     return minor_of(cents, document.currency)
 
 
-def _missing(delivery: Delivery, since: datetime) -> Problem:
+def _missing(delivery: Delivery, since: datetime, timezone: str) -> Problem:
     return Problem(
         Code.DRAFT_MISSING,
         delivery.customer_number,
-        f"EASY Bill shows no draft of {delivery.file_name}, delivered {since:%Y-%m-%d %H:%M} UTC: see there whether "
+        f"EASY Bill shows no draft of {delivery.file_name}, delivered {local_time(since, timezone)}: see there whether "
         "its import skipped or refused it.",
         source_id=delivery.order_number,
     )

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from billing_pipeline.billing.rules import Rules
+from billing_pipeline.local_time import local_time
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.problems import Code, UsageError
 from billing_pipeline.settings import Settings
@@ -27,7 +28,7 @@ def require_settled(
         state = "is not over" if now < end else f"has not settled (settling_hours = {settling_hours})"
         raise MonthNotSettled(
             f"{Code.MONTH_NOT_SETTLED}: {month} {state}: it can be billed from "
-            f"{settled.astimezone(UTC):%Y-%m-%dT%H:%MZ} on; --before-end bills what there is now"
+            f"{local_time(settled, timezone)} on; --before-end bills what there is now"
         )
 
 

@@ -95,7 +95,15 @@ def take_back(wiring: Wiring, delivery: Delivery, *, reason: str, author: str) -
     ledger, channel = wiring.ledger.open(), wiring.channel.open()
     if delivery.state is not State.PUBLISHED or delivery.transport == "api":
         return False
-    context = DeliveryContext(ledger, wiring.blobs, channel.destination, FileCheck({}), str(uuid4()))
+    context = DeliveryContext(
+        ledger,
+        wiring.blobs,
+        channel.destination,
+        FileCheck({}),
+        str(uuid4()),
+        language=wiring.billing.rules.language,
+        timezone=wiring.billing.timezone,
+    )
     if channel.take_back(delivery, context, why=f"{author} corrects it: {reason}"):
         return False
     if wiring.easybill.is_configured and documents_of(wiring, delivery):

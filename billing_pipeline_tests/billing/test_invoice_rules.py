@@ -98,7 +98,7 @@ def test_any_rate_will_do_where_the_rules_say_so() -> None:
 def test_a_table_of_dates_holds_for_itself_and_for_one_customer() -> None:
     swiss = 'customers."10023".vat_rates = { 2024-01-01 = [8.1, 2.6], 2018-01-01 = [7.7] }'
     assert problems_in(bill(service(vat_percent="8.1"), rules=swiss)) == []
-    assert "8.1 or 2.6 %" in only_problem(service(vat_percent="7.7"), rules=swiss).message
+    assert "8,1 or 2,6 %" in only_problem(service(vat_percent="7.7"), rules=swiss).message
     old = service(completed_at="2017-05-05T10:00:00Z", vat_percent="7.7")
     assert "none that is known" in only_problem(old, rules=swiss, month="2017-05").message
     assert only_problem(service(vat_percent="8.1", customer_number="2"), rules=swiss).customer_number == "2"

@@ -12,6 +12,10 @@ from billing_pipeline_tests.support.installation import Installation
 MONTH = "2026-10"
 GERMAN = re.compile(r"\d,\d\d EUR")
 ENGLISH = re.compile(r"\d\.\d\d EUR")
+BARE_AMOUNT = re.compile(
+    r"(?<![\w.,-])(?<!EUR × )\d[\d.,]*[.,]\d\d(?!\d| EUR| % | net in the customer's currency)"
+)
+OTHER_CLOCK = re.compile(r"\bUTC\b|\d\dZ\b|\d[+-]\d\d:\d\d")
 
 
 @pytest.mark.parametrize(("language", "own", "other"), [("de", GERMAN, ENGLISH), ("en", ENGLISH, GERMAN)])
@@ -27,10 +31,10 @@ def test_every_command_writes_amounts_in_the_language_of_the_rules(
     oms.change_service("S-10023", status="done")
     oms.change_service("S-10024", unit_price_net="9000.00")
     adjusted = ("--title", "Discount", "--quantity", "1", "--vat", "19", "--reason", "agreed", "--by", "Ann")
-    installation.command("adjust", "add", MONTH, "--customer", "10025", "--price=-1300.00", *adjusted)
+    added = installation.command("adjust", "add", MONTH, "--customer", "10025", "--price=-1300.00", *adjusted)
 
     first = installation.command("run", MONTH)
-    said = {"run": first.out}
+    said = {"run": first.out, "adjust add": added.out}
     oms.change_service("S-10021", unit_price_net="1300.00")
     decision = ("--reason", "price mended", "--by", "Ann")
     for name, command in {
@@ -40,12 +44,20 @@ def test_every_command_writes_amounts_in_the_language_of_the_rules(
         "diff": ("diff", MONTH),
         "audit": ("audit", "--from", MONTH, "--to", MONTH),
         "watch": ("watch", MONTH),
+        "adjust list": ("adjust", "list", MONTH),
+        "explain": ("explain", f"{MONTH}-10021"),
         "correct": ("correct", MONTH, "--customer", "10021", *decision),
     }.items():
         said[name] = installation.command(*command).out
     for name, text in said.items():
-        assert own.search(text), f"{name}: {text}"
+        assert own.search(text.replace("net in the customer's currency", "EUR")), f"{name}: {text}"
         assert not other.search(text), f"{name}: {text}"
+        assert not BARE_AMOUNT.search(text), f"{name}: {text}"
+    log = installation.command("log", "--month", MONTH).out
+    assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d CES?T  ", log)
+    said["log"] = log
+    for name, text in said.items():
+        assert not OTHER_CLOCK.search(text), f"{name}: {text}"
     codes = (
         "TASK_SUM_MISMATCH",
         "STATUS_UNKNOWN",
@@ -56,5 +68,5 @@ def test_every_command_writes_amounts_in_the_language_of_the_rules(
     for code in codes:
         assert code in said["run again"]
     one, other_price = ("1.200,00", "1.300,00") if language == "de" else ("1,200.00", "1,300.00")
-    assert f"net {one} → {other_price} EUR" in said["run again"]
-    assert f"net {one} → {other_price}" in said["diff"]
+    assert f"net {one} EUR → {other_price} EUR" in said["run again"]
+    assert f"net {one} EUR → {other_price} EUR" in said["diff"]

@@ -33,7 +33,8 @@ def add(installation: Installation, customer: str = "10023", *others: str) -> st
 def test_an_adjustment_is_a_row_on_the_invoice_and_lowers_the_total(installation: Installation) -> None:
     said = add(installation, "10023", "--unit", "Stück", "--item-number", "RABATT")
     assert said == (
-        "adjustment 1: customer 10023, 2026-10: Discount, 1 Stück × -10.00 net, 19 % VAT (Kim: goodwill)\n"
+        "adjustment 1: customer 10023, 2026-10: Discount, 1 Stück × -10,00 net in the customer's currency, 19 % VAT "
+        "(Kim: goodwill)\n"
     )
     preview = installation.command("preview", MONTH, "--customer", "10023")
 
@@ -77,7 +78,8 @@ def test_it_can_be_changed_deleted_and_brought_back_until_it_is_billed(installat
     assert installation.command("adjust", "list", MONTH).out == ""
     assert (
         installation.command("adjust", "list", MONTH, "--all").out
-        == "adjustment 1: customer 10023, 2026-10: Big discount, 1 × -20.00 net, 19 % VAT (Kim: too much); deleted\n"
+        == "adjustment 1: customer 10023, 2026-10: Big discount, 1 × -20,00 net in the customer's currency, 19 % VAT "
+        "(Kim: too much); deleted\n"
     )
     refused = installation.command("adjust", "edit", "1", "--price", "-5", *SIGNED)
     assert refused.status == 2

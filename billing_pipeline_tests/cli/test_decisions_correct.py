@@ -60,9 +60,9 @@ def test_a_correction_is_the_next_revision_and_names_the_draft_to_remove(install
     assert status == 0
     assert out == (
         "2026-10-10023-r2 for 2026-10-10023: delivered, easybill_2026-10_10023_r2.csv\n"
-        "  line 1 (Battery change service): unit_price_net 150,00 → 160,00, net 150,00 → 160,00\n"
-        "  gone: line 2 (Tyres), net 30,00\n"
-        "  total: net 180,00 → 160,00 EUR, gross 214,20 → 190,40 EUR\n"
+        "  line 1 (Battery change service): unit price (net) 150,00 EUR → 160,00 EUR, net 150,00 EUR → 160,00 EUR\n"
+        "  gone: line 2 (Tyres), net 30,00 EUR\n"
+        "  total: net 180,00 EUR → 160,00 EUR, gross 214,20 EUR → 190,40 EUR\n"
         "Remove the draft of 2026-10-10023 (easybill_2026-10_10023.csv) in EASY Bill: it is replaced.\n"
     )
     file = installation.files()["easybill_2026-10_10023_r2.csv"]
@@ -203,8 +203,8 @@ def test_a_difference_that_is_accepted_is_unchanged_from_then_on(installation: I
     held = customer_in(run_plainly(installation, MONTH))
     assert held["outcome"] == "held"
     (problem,) = held["problems"]
-    assert "net 180,00 → 190,00 EUR" in problem["message"]
-    assert "line 1 (Battery change service): unit_price_net 150,00 → 160,00" in problem["message"]
+    assert "net 180,00 EUR → 190,00 EUR" in problem["message"]
+    assert "line 1 (Battery change service): unit price (net) 150,00 EUR → 160,00 EUR" in problem["message"]
 
     released = installation.command(
         "release", "2026-10-10023", "--as", "delivered", "--reason", "as agreed", "--by", "Ann"

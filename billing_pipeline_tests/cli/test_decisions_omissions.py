@@ -83,7 +83,7 @@ def test_every_decision_is_in_the_log_with_author_reason_and_time(installation: 
         "omit: success  Kim: billed by hand (customer 10024)",
         "omit remove: success  Ann: mistake (customer 10024)",
     ]
-    assert all(line.startswith("20") and "Z  2026-10  10024 " in line for line in lines)
+    assert all(line.startswith("20") and "T  2026-10  10024 " in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,16 @@ def test_what_was_sent_before_stays_sent_until_it_is_corrected(installation: Ins
     again = installation.command("correct", MONTH, "--customer", "10024", *SIGNED)
     assert again.status == 0
     assert "2026-10-10024 was taken back, and 2026-10 has nothing left to bill 10024" in again.out
+
+
+def test_where_there_is_nothing_to_list_that_is_said_beside_the_output(tmp_path: Path) -> None:
+    installation = Installation(tmp_path)
+    for arguments, says in (
+        (("omit", "list"), "no omission is in force\n"),
+        (("omit", "list", "--all"), "there has been no omission\n"),
+        (("adjust", "list", MONTH), f"{MONTH} has no adjustment\n"),
+        (("log", "--customer", "10023"), "the log has no such entry\n"),
+    ):
+        answer = installation.command(*arguments)
+        assert (answer.status, answer.out, answer.err) == (0, "", says), arguments
+    assert installation.command("log", "--json").out == ""

@@ -83,8 +83,10 @@ def test_a_change_a_new_row_and_a_vanished_one_are_told_with_their_money_and_cor
         "currency": "EUR",
     }
     text = installation.command("diff", MONTH).out
-    assert "Customer 10023, 2026-10-10023: net 180,00 → 165,00 EUR, gross 214,20 → 196,35 EUR\n" in text
-    assert "  gone: line 2 (Tyres), net 30,00\n" in text
+    assert (
+        "Customer 10023, 2026-10-10023: net 180,00 EUR → 165,00 EUR, gross 214,20 EUR → 196,35 EUR\n" in text
+    )
+    assert "  gone: line 2 (Tyres), net 30,00 EUR\n" in text
     assert (
         "`billing-pipeline correct 2026-10 --customer 10023 --reason TEXT --by NAME` sends the month" in text
     )

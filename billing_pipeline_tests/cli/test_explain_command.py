@@ -33,16 +33,16 @@ def test_an_order_is_explained_from_what_was_kept_with_it_when_the_oms_has_moved
     assert grouped.status == 0
     assert grouped.out.splitlines() == [
         "2026-10-10023: customer 10023, 2026-10, revision 1, easybill_2026-10_10023.csv (published)",
-        "line 1: service, 39.68 EUR gross",
-        "    from service S-1, completed 2026-10-14 10:30:00+02:00: 0.5 h at 33.33 EUR net, 19 % VAT",
-        "    from service S-2, completed 2026-10-14 10:30:00+02:00: 0.5 h at 33.33 EUR net, 19 % VAT",
-        "    grouped: 2 services with the same article, text, price, VAT and month; 0.5 + 0.5 = 1, and their "
+        "line 1: service, 39,68 EUR gross",
+        "    from service S-1, completed 2026-10-14 10:30:00 CEST: 0,5 h at 33,33 EUR net, 19 % VAT",
+        "    from service S-2, completed 2026-10-14 10:30:00 CEST: 0,5 h at 33,33 EUR net, 19 % VAT",
+        "    grouped: 2 services with the same article, text, price, VAT and month; 0,5 + 0,5 = 1, and their "
         "amounts are added up",
-        "    net: 1 × 33.33 = 33.33, half up 33.33 EUR; the rows, each rounded by itself, add up to 33.34 EUR",
-        "    gross: 33.34 × 1.19 = 39.6746, half up 39.67 EUR; the rows, each rounded by itself, add up to "
-        "39.68 EUR; VAT at 19 % is the rest, 6.34 EUR",
-        "    file: 1 × 39.66 = 39.66 misses 39.68 EUR, so the row is folded: 1 × 39.68, and the title says "
-        "quantity and unit price",
+        "    net: 1 × 33,33 EUR = 33,33 EUR; the rows, each rounded by itself, add up to 33,34 EUR",
+        "    gross: 33,34 EUR × 1,19 = 39,6746 EUR, half up 39,67 EUR; the rows, each rounded by itself, add up to "
+        "39,68 EUR; VAT at 19 % is the rest, 6,34 EUR",
+        "    file: 1 × 39,66 EUR = 39,66 EUR misses 39,68 EUR, so the row is folded: 1 × 39,68 EUR, and the title "
+        "says quantity and unit price",
     ]
     lines = installation.command("explain", "2026-10-10023", "--json").json()["lines"]
     assert [(line["line_type"], line["sources"]) for line in lines] == [
@@ -51,8 +51,8 @@ def test_an_order_is_explained_from_what_was_kept_with_it_when_the_oms_has_moved
         ("cancellation_fee", ["F-1"]),
         ("adjustment", ["1"]),
     ]
-    assert "tasks: 70.00 + 80.00 = 150.00 EUR, the net of the line" in "\n".join(lines[1]["steps"])
-    assert lines[3]["steps"][-1].startswith("adjustment 1: add by Kim at 20")
+    assert "tasks: 70,00 EUR + 80,00 EUR = 150,00 EUR, the net of the line" in "\n".join(lines[1]["steps"])
+    assert lines[3]["steps"][-1].startswith("adjustment 1: added by Kim at 20")
 
 
 def test_a_file_that_is_made_and_not_sent_is_explained_too(tmp_path: Path) -> None:

@@ -28,6 +28,6 @@ def test_who_changes_a_month_after_delivery_is_told_the_difference(
     changed = a_document(a_line(unit_price_net=16000, net=16000, vat=3040, gross=19040))
     [problem] = bench.send(parcel_of(changed, b"after")).problems
     assert problem.code is Code.CHANGED_AFTER_DELIVERY
-    assert "net 150.00 → 160.00 EUR, gross 178.50 → 190.40 EUR" in problem.message
+    assert "net 150.00 EUR → 160.00 EUR, gross 178.50 EUR → 190.40 EUR" in problem.message
     [event] = [event for event in sqlite_ledger.events.find() if event.action == "hold"]
     assert event.detail == problem.message

@@ -23,8 +23,8 @@ def test_a_changed_price_is_told_per_line_and_in_total() -> None:
     before = a_document(a_line(1), a_line(2))
     after = a_document(a_line(1), a_line(2, unit_price_net=16000, net=16000, vat=3040, gross=19040))
     assert text(before, after) == (
-        "net 300.00 → 310.00 EUR, gross 357.00 → 368.90 EUR; "
-        "line 2 (Battery change service): unit_price_net 150.00 → 160.00, net 150.00 → 160.00"
+        "net 300.00 EUR → 310.00 EUR, gross 357.00 EUR → 368.90 EUR; "
+        "line 2 (Battery change service): unit price (net) 150.00 EUR → 160.00 EUR, net 150.00 EUR → 160.00 EUR"
     )
 
 
@@ -38,8 +38,8 @@ def test_lines_that_are_new_or_gone_are_named_whatever_their_position() -> None:
         (False, True),
     ]
     assert found.text("en") == (
-        "the totals are the same; new: line 3 (Scooter wash), net 150.00; "
-        "gone: line 1 (Battery change service), net 150.00"
+        "the totals are the same; new: line 3 (Scooter wash), net 150.00 EUR; "
+        "gone: line 1 (Battery change service), net 150.00 EUR"
     )
 
 
@@ -55,5 +55,5 @@ def test_quantity_rate_and_text_are_written_for_people() -> None:
     assert text(a_document(), after) == (
         "the totals are the same; line 1 (Wash): "
         "title Battery change service / Leistungsdatum 14.10.2026, Berlin Mitte → Wash / by hand, "
-        "quantity 1 → 2.5, vat_basis_points 19 % → 7 %"
+        "quantity 1 → 2.5, VAT 19 % → 7 %"
     )

@@ -61,8 +61,8 @@ def test_a_cent_of_difference_is_a_mismatch_that_says_both_amounts() -> None:
         "source_id": ORDER,
         "field": "gross",
         "value": "17851",
-        "message": "Document 5 in EASY Bill has a gross amount of 178.51 EUR, delivered were 178.50: compare the draft "
-        "with the file.",
+        "message": "Document 5 in EASY Bill has a gross amount of 178.51 EUR, delivered were 178.50 EUR: compare the "
+        "draft with the file.",
     }
 
 
@@ -136,7 +136,7 @@ def test_yen_are_compared_in_easy_bills_hundredths() -> None:
     assert only(yen, shown(currency="JPY", amount=1_250_000)).outcome == "confirmed"
     result = only(yen, shown(currency="JPY", amount=12_500))
     assert result.problem is not None
-    assert "125.00 JPY, delivered were 12,500:" in result.problem.message
+    assert "125 JPY, delivered were 12,500 JPY:" in result.problem.message
 
 
 def test_a_month_of_five_thousand_is_reconciled_in_a_moment() -> None:

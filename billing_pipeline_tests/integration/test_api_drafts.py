@@ -210,7 +210,7 @@ def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
     }
     told = {number: customer_in(result.json(), number)["problems"] for number in CUSTOMERS}
     assert [problem["code"] for problem in told["10023"]] == ["DRAFT_MISMATCH"]
-    assert "has a gross amount of 178,51 EUR, delivered were 178,50" in told["10023"][0]["message"]
+    assert "has a gross amount of 178,51 EUR, delivered were 178,50 EUR" in told["10023"][0]["message"]
     assert [problem["code"] for problem in told["10024"]] == ["DRAFT_MISSING"]
     assert "EASY Bill shows no draft of easybill_2026-10_10024.csv" in told["10024"][0]["message"]
     assert [problem["code"] for problem in told["10025"]] == ["DRAFT_MISMATCH"]

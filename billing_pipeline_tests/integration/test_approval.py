@@ -111,7 +111,7 @@ def test_bytes_that_are_others_by_now_are_held_with_what_differs(months: PlainMo
     assert told(months) == {"10023": ("delivered", ""), "10024": ("held", Code.APPROVAL_OUTDATED)}
     message = months.customer(MONTH, "10024").problems[0].message
     assert "that Ann approved on" in message
-    assert "net 150,00 → 160,00" in message
+    assert "net 150,00 EUR → 160,00 EUR" in message
     assert list(months.installation.files()) == ["easybill_2026-10_10023.csv"]
     approve(months)
     months.run(MONTH)

@@ -200,7 +200,7 @@ def test_rows_that_vanish_are_held_with_the_difference(
     assert held["outcome"] == "held"
     (problem,) = held["problems"]
     assert problem["code"] == "CHANGED_AFTER_DELIVERY"
-    assert "net 14,00 → 9,00 EUR" in problem["message"]
+    assert "net 14,00 EUR → 9,00 EUR" in problem["message"]
     assert "gone: line" in problem["message"]
 
 

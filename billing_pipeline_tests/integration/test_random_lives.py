@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.billing import set_aside
-from billing_pipeline_tests.support.command_months import CommandMonths
 from billing_pipeline_tests.support.extent import FULL
-from billing_pipeline_tests.support.lives import live
+from billing_pipeline_tests.support.lives import live, live_by_command
 
 CUSTOMERS, STEPS = 150, 12
 # The runs of a world cost more than its customers: a full world for each of two workers.
@@ -29,7 +28,7 @@ def test_every_row_is_billed_once_or_says_why_not(tmp_path: Path, seed: int) -> 
 
 @pytest.mark.parametrize("seed", range(5 if FULL else 1))
 def test_the_law_holds_by_the_command_line_too(tmp_path: Path, seed: int) -> None:
-    lives = live(tmp_path, seed, customers=5, steps=5, hand=CommandMonths)
+    lives = live_by_command(tmp_path, seed, customers=5, steps=4)
     drafts, _ = lives.books.documents(lambda _: True)
     assert len(drafts) > 1
     # One draft less, and the law is broken: it has looked at this world.
@@ -45,3 +44,9 @@ def test_a_replaced_row_that_is_not_set_aside_is_found_out(
     monkeypatch.setattr(set_aside, "_replacements", lambda *_: iter(()))
     with pytest.raises(AssertionError, match="in 2 drafts"):
         live(tmp_path, 1, customers=25, steps=4)
+
+
+def test_it_is_found_out_by_the_command_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(set_aside, "_replacements", lambda *_: iter(()))
+    with pytest.raises(AssertionError, match="in 2 drafts"):
+        live_by_command(tmp_path, 0, customers=3, steps=0)

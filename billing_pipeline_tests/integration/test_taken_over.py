@@ -48,7 +48,8 @@ def test_status_explain_and_the_lists_say_what_the_old_release_said(
     listed = installation.command("omit", "list", "--all", "--json").json()["omissions"]
     assert listed == [one | {"fee_id": None} for one in expected["omit_list_all"]["omissions"]]
     for order_number, explained in expected["explain"].items():
-        assert installation.command("explain", order_number, "--json").json() == explained
+        now = installation.command("explain", order_number, "--json").json()
+        assert _beside_the_words(now) == _beside_the_words(explained)
     log = [json.loads(line) for line in installation.command("log", "--json").out.splitlines()]
     assert log == expected["log"]
 
@@ -86,12 +87,19 @@ def test_the_months_run_again_end_as_they_would_have_with_the_old_release(
     } == expected["inbox_after_rerun"]
 
 
+def _beside_the_words(explained: dict[str, Any]) -> dict[str, Any]:
+    """What `explain` tells, with as many steps as it has: 0.1.0 wrote their numbers and times otherwise."""
+    lines = [line | {"steps": len(line["steps"])} for line in explained["lines"]]
+    return explained | {"lines": lines}
+
+
 def _told(result: dict[str, Any]) -> dict[str, Any]:
     """Without what 0.2 tells otherwise on purpose: totals, of all that stands, what has changed since, and amounts in
-    messages, which are in the language of the rules.
+    messages, which are in the language of the rules and have their currency.
     """
     kept = {name: part for name, part in result.items() if name not in {"totals", "changed_since_billed"}}
-    told: dict[str, Any] = json.loads(re.sub(r"(?<=\d)\.(?=\d\d\b)", ",", json.dumps(kept)))
+    words = json.dumps(kept).replace(" EUR", "").replace("unit price (net)", "unit_price_net")
+    told: dict[str, Any] = json.loads(re.sub(r"(?<=\d)\.(?=\d\d\b)", ",", words))
     return told
 
 
@@ -123,7 +131,7 @@ def test_a_month_of_which_only_the_old_frames_are_left_is_delivered_from_them(
     assert sent.billing_id is not None
     explained = installation.command("explain", told["order_number"], "--json").json()
     before = expected["explain"][told["order_number"]]
-    assert explained["lines"] == before["lines"]
+    assert _beside_the_words(explained)["lines"] == _beside_the_words(before)["lines"]
 
 
 def deliver_again(settings: Settings) -> None:

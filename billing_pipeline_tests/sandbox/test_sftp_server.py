@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
+import logging
 import stat
 import subprocess
 import threading
@@ -196,3 +198,20 @@ def test_openssh_is_served_and_checks_the_pinned_key(sandbox: Sandbox, tmp_path:
 @pytest.mark.parametrize("name", ["password", "client_key", "host_key"])
 def test_secrets_are_readable_by_their_owner_only(sandbox: Sandbox, name: str) -> None:
     assert stat.S_IMODE((sandbox.state_dir / name).stat().st_mode) == 0o600
+
+
+def test_a_client_who_hangs_up_is_no_news_and_all_else_of_asyncio_is(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    import asyncio.selector_events as selectors
+
+    # The very words of the standard library, whose change this test is to notice.
+    assert 'logger.warning("socket.send() raised exception.")' in inspect.getsource(selectors).replace(
+        "'", '"'
+    )
+    told = logging.getLogger("asyncio")
+    told.warning("socket.send() raised exception.")
+    told.warning("a task was never awaited")
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == [
+        "a task was never awaited"
+    ]

@@ -23,7 +23,7 @@ def settled(month: str, now: datetime, hours: int = 0) -> None:
 
 def test_a_month_that_is_not_over_is_refused_and_the_error_says_from_when_on() -> None:
     with pytest.raises(
-        MonthNotSettled, match=r"2026-10 is not over.*2026-10-31T23:00Z.*--before-end"
+        MonthNotSettled, match=r"2026-10 is not over.*2026-11-01 00:00 CET.*--before-end"
     ) as error:
         settled("2026-10", datetime(2026, 10, 31, 22, 59, tzinfo=UTC))
     assert error.value.exit_status == 2

@@ -32,9 +32,7 @@ _TABLE = re.compile(
 )
 _PROGRESS = re.compile(r"^\d{4}-\d\d, customers processed: \d+ of \d+$")
 _VARYING = (
-    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  "), "TIME  "),
-    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), "TIME"),
-    (re.compile(r"as of \d{4}-\d\d-\d\dT\d\d:\d\dZ"), "as of TIME"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? CES?T"), "TIME"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
     (re.compile(r"\.[0-9a-f]{24}\.tmp"), ".TOKEN.tmp"),
 )

@@ -44,6 +44,7 @@ from billing_pipeline.easybill.api_models import EasyBillDocument
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.draft_comparison import days_of_documents
 from billing_pipeline.easybill.draft_request import draft_request
+from billing_pipeline.local_time import local_time
 from billing_pipeline.problems import Code
 
 CRASH_POINTS: Final = ("planned", "taken", "committed", "created", "published", "adopted", "looked")
@@ -274,18 +275,16 @@ def _wait_or_hold(adopted: Delivery, account: DraftAccount, context: DeliveryCon
     """Not there: it may still appear, or a person has to decide. Raises: StillInDoubt."""
     asked_at = adopted.committed_at or adopted.updated_at
     until = asked_at + timedelta(seconds=account.doubt_s)
+    asked = local_time(asked_at, context.timezone, seconds=True)
     if context.clock() < until:
         what = (
-            f"EASY Bill was asked for the draft of {adopted.order_number} at {asked_at:%Y-%m-%d %H:%M:%S} UTC and did "
-            f"not answer; it may still appear: run the month again after {until:%H:%M:%S} UTC, which looks and does "
-            "not ask again"
+            f"EASY Bill was asked for the draft of {adopted.order_number} at {asked} and did not answer; it may "
+            f"still appear: run the month again after {local_time(until, context.timezone, seconds=True)}, which looks "
+            "and does not ask again"
         )
         _give_back(adopted, what, context)
         raise StillInDoubt(what)
-    reason = (
-        f"EASY Bill was asked for the draft at {asked_at:%Y-%m-%d %H:%M:%S} UTC, did not answer, "
-        "and does not show it"
-    )
+    reason = f"EASY Bill was asked for the draft at {asked}, did not answer, and does not show it"
     _hold(adopted, Code.DELIVERY_FAILED, reason, context)
 
 

@@ -283,7 +283,7 @@ def _write(connection: sa.Connection, version: AdjustmentRecord) -> None:
     note = Note(
         f"adjust {version.action}",
         f"{version.author}: {version.reason} (adjustment {version.id}: {version.title}, "
-        f"{version.quantity} at {version.unit_price_net}, VAT {version.vat_percent} %)",
+        f"--quantity {version.quantity} --price {version.unit_price_net} --vat {version.vat_percent})",
         kind="decision",
     )
     append(
