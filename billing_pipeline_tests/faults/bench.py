@@ -28,6 +28,7 @@ from billing_pipeline_tests.faults import (
 from billing_pipeline_tests.faults.children import LINKED
 from billing_pipeline_tests.faults.controls import CONTROLS
 from billing_pipeline_tests.faults.judge import Verdict
+from billing_pipeline_tests.faults.status import StatusChecks
 from billing_pipeline_tests.faults.world import (
     SIZES,
     Account,
@@ -45,6 +46,7 @@ from billing_pipeline_tests.support.tcp_proxy import tcp_proxy
 from billing_pipeline_tests.support.vsftpd import Vsftpd, vsftpd
 
 Plan = TypeVar("Plan")
+Server = TypeVar("Server")
 
 CANARY = "canary-0b9d2f71-secret"
 
@@ -64,6 +66,7 @@ class Extent:
     ftps_kinds: int | None
     folder_kills: int | None
     draft_plans: int | None
+    draft_controls: bool
     control_kills: int
     control_cuts: int
     control_rounds: int
@@ -72,9 +75,9 @@ class Extent:
 
 
 FULL = Extent(
-    None, 60, 90, None, 1_200, 320, 500, None, None, None, None, 60, 120, 60, timeout_s=2.0, slack_s=0.0
+    None, 60, 90, None, 1_200, 320, 500, None, None, None, None, True, 60, 120, 60, timeout_s=2.0, slack_s=0.0
 )
-SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 6, 5, 12, 6, 8, 0, 10, timeout_s=1.0, slack_s=1.5)
+SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 6, 5, 12, 6, False, 8, 0, 10, timeout_s=1.0, slack_s=1.5)
 
 
 @dataclass
@@ -88,7 +91,10 @@ class Results:
     sftp: server_faults.ServerFaults | None = None
     ftps: server_faults.ServerFaults | None = None
     together: list[tuple[str, together.Together]] = field(default_factory=list)
+    # The last of them: from here on `drafts` is no module in this class.
+    draft_controls: list[drafts.Drafts] = field(default_factory=list)
     drafts: list[drafts.Drafts] = field(default_factory=list)
+    status: StatusChecks = field(default_factory=StatusChecks)
     controls: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     canaries: int = 0
     searched_bytes: int = 0
@@ -104,7 +110,8 @@ class Bench:
         self._say = say
         self._stack = ExitStack()
         self._context = child_context()
-        self._worlds = 0
+        self._folders = 0
+        self._worlds: list[World] = []
 
     def run(self) -> Results:
         """All of it."""
@@ -118,6 +125,10 @@ class Bench:
             self._ftps_trials()
             self._folder_trials()
             self._draft_trials()
+            # Before the controls, which ask no ledger.
+            checks = [world.status for world in self._worlds]
+            checks += [trial.status for trial in self.results.drafts]
+            self.results.status = sum(checks, StatusChecks())
             self._controls(openssh)
         self.results.seconds = time.monotonic() - begin
         return self.results
@@ -158,11 +169,11 @@ class Bench:
             self._sftp_setting() as setting,
             self._logged(setting.world.home),
         ):
-            sftp_kinds = _some(sftp_faults.KINDS, extent.sftp_kinds, results.seed)
+            sftp_kinds = _kinds(sftp_faults.KINDS, extent.sftp_kinds, results.seed)
             results.sftp = server_faults.trial(setting, sftp_kinds, seed=results.seed, slack_s=extent.slack_s)
         self._search(setting.world.home)
         with self._said("server faults, FTPS"), self._ftps_setting() as ftps, self._logged(ftps.world.home):
-            ftps_kinds = _some(ftps_faults.KINDS, extent.ftps_kinds, results.seed)
+            ftps_kinds = _kinds(ftps_faults.KINDS, extent.ftps_kinds, results.seed)
             results.ftps = server_faults.trial(ftps, ftps_kinds, seed=results.seed, slack_s=extent.slack_s)
         self._search(ftps.world.home)
 
@@ -201,6 +212,9 @@ class Bench:
             world = drafts.running_world(stack, self._new_folder())
             plans = _some(drafts.all_plans(), self.extent.draft_plans, self.results.seed)
             self.results.drafts.append(drafts.trial(world, plans))
+            for how in drafts.CONTROLS if self.extent.draft_controls else ():
+                control = drafts.trial(world, drafts.CONTROL_PLANS, how=how)
+                self.results.draft_controls.append(control)
 
     def _controls(self, openssh: OpenSshServer) -> None:
         extent, seed = self.extent, self.results.seed
@@ -223,7 +237,7 @@ class Bench:
                         kinds = [
                             kind
                             for kind in sftp_faults.KINDS
-                            if "hang" not in kind.name and not kind.strangers
+                            if "hang" not in kind.name and not kind.strangers and not kind.never_ends
                         ]
                         faults = server_faults.trial(setting, kinds, seed=seed, sizes=SIZES[:1], how=how)
                     verdicts["server faults"] = faults.verdict
@@ -253,7 +267,9 @@ class Bench:
         timeout_s: float = 5.0,
     ) -> World:
         url = ledger_url or f"sqlite:///{home}/ledger.db"
-        return World(account, url, home, local, remote, self._context, timeout_s=timeout_s)
+        world = World(account, url, home, local, remote, self._context, timeout_s=timeout_s)
+        self._worlds.append(world)
+        return world
 
     @contextmanager
     def _sftp_setting(self) -> Iterator[sftp_faults.SftpSetting]:
@@ -298,8 +314,8 @@ class Bench:
                 self.results.canaries += data.count(CANARY.encode())
 
     def _new_folder(self) -> Path:
-        self._worlds += 1
-        folder = self._folder / f"world{self._worlds}"
+        self._folders += 1
+        folder = self._folder / f"world{self._folders}"
         folder.mkdir()
         return folder
 
@@ -316,3 +332,10 @@ def _some(plans: Sequence[Plan], count: int | None, seed: int) -> list[Plan]:
     if count is None or count >= len(plans):
         return list(plans)
     return random.Random(seed).sample(plans, count)
+
+
+def _kinds(
+    kinds: Sequence[server_faults.Kind[Server]], count: int | None, seed: int
+) -> list[server_faults.Kind[Server]]:
+    """So many of the kinds; in a sample none of those that take a file's whole deadline."""
+    return _some(kinds if count is None else [kind for kind in kinds if not kind.never_ends], count, seed)
