@@ -9,6 +9,7 @@ design, is refused. `fsync@openssh.com` is offered.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import threading
@@ -32,6 +33,7 @@ class SftpServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-sftp", daemon=True)
         self._thread.start()
+        logging.getLogger("asyncio").addFilter(self._is_news)
         try:
             self._acceptor = asyncio.run_coroutine_threadsafe(self._listen(host, port), self._loop).result()
         except OSError as error:
@@ -68,6 +70,14 @@ class SftpServer:
             self._acceptor.wait_closed(), *(connection.wait_closed() for connection in open_now)
         )
 
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        """False for asyncio's warning that a client has hung up on us.
+
+        asyncssh answers every request that it has read, whether anybody is there to listen or not; of a client with
+        many requests under way that is a line on stderr for each, and none of them says anything.
+        """
+        return record.thread != self._thread.ident or record.getMessage() != "socket.send() raised exception."
+
     def _end_loop(self) -> None:
         # Listening resolves its address in a thread of the loop's pool, which would outlive the loop.
         pool_is_gone = asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop)
@@ -75,6 +85,7 @@ class SftpServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_TIMEOUT_S)
         self._loop.close()
+        logging.getLogger("asyncio").removeFilter(self._is_news)
 
 
 class _Door(asyncssh.SSHServer):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import stat
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import asyncssh
@@ -196,3 +198,24 @@ def test_openssh_is_served_and_checks_the_pinned_key(sandbox: Sandbox, tmp_path:
 @pytest.mark.parametrize("name", ["password", "client_key", "host_key"])
 def test_secrets_are_readable_by_their_owner_only(sandbox: Sandbox, name: str) -> None:
     assert stat.S_IMODE((sandbox.state_dir / name).stat().st_mode) == 0o600
+
+
+def test_a_client_that_hangs_up_amid_its_requests_warns_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    many = DATA * 40
+    with Sandbox(tmp_path, api_port=None, import_interval_s=None) as sandbox:
+        (sandbox.files / "import" / ".a.tmp").write_bytes(many)
+        with connected(sandbox) as client, suppress(OSError, EOFError):
+            file = client.open("/import/.a.tmp")
+            sandbox._sftp._loop.call_soon_threadsafe(time.sleep, 0.5)
+            # Dozens of requests have come, and nobody waits for their answers any more, before the first is read.
+            file.prefetch(len(many))
+            time.sleep(0.2)
+            channel = client.get_channel()
+            assert channel is not None
+            channel.get_transport().sock.close()
+        with connected(sandbox) as another:
+            assert another.stat("/import/.a.tmp").st_size == len(many)
+    assert [message for message in caplog.messages if "socket.send" in message] == []
+    assert logging.getLogger("asyncio").filters == []
