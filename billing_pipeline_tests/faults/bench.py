@@ -47,6 +47,7 @@ from billing_pipeline_tests.support.vsftpd import Vsftpd, vsftpd
 
 Plan = TypeVar("Plan")
 Server = TypeVar("Server")
+Trial = TypeVar("Trial", kills.Kills, cuts.Cuts, together.Together)
 
 CANARY = "canary-0b9d2f71-secret"
 
@@ -69,15 +70,33 @@ class Extent:
     draft_controls: bool
     control_kills: int
     control_cuts: int
+    control_kinds: int
     control_rounds: int
     timeout_s: float
     slack_s: float
 
 
 FULL = Extent(
-    None, 60, 90, None, 1_200, 320, 500, None, None, None, None, True, 60, 120, 60, timeout_s=2.0, slack_s=0.0
+    None,
+    60,
+    90,
+    None,
+    1_200,
+    320,
+    500,
+    None,
+    None,
+    None,
+    None,
+    True,
+    60,
+    120,
+    20,
+    60,
+    timeout_s=2.0,
+    slack_s=0.0,
 )
-SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 6, 5, 12, 6, False, 8, 0, 10, timeout_s=1.0, slack_s=1.5)
+SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 6, 5, 12, 6, False, 8, 0, 0, 10, timeout_s=1.0, slack_s=1.5)
 
 
 @dataclass
@@ -138,29 +157,28 @@ class Bench:
         kill_plans = _some(kills.all_plans(), extent.kills, seed)
         with self._said("kills, OpenSSH, SQLite ledger"):
             trial = kills.trial(self._on(openssh), kill_plans, seed=seed)
-            results.kills.append(("SFTP (OpenSSH), SQLite ledger", trial))
+            self._keep(results.kills, "SFTP (OpenSSH), SQLite ledger", trial)
         with self._said("zombies, OpenSSH"):
             plans = _some(zombies.all_plans(), extent.zombies, seed)
             results.zombies = zombies.trial(self._on(openssh), plans, seed=seed)
+            self._say(f"  {results.zombies.verdict}")
         with self._said("cuts, OpenSSH"):
             cut = cuts.trial(self._on(openssh), extent.cuts, pin=openssh.pin, seed=seed)
-            results.cuts.append(("SFTP (OpenSSH)", cut))
+            self._keep(results.cuts, "SFTP (OpenSSH)", cut)
         with self._said("three at once, SQLite ledger"):
-            results.together.append(
-                ("SQLite ledger", together.trial(self._on(openssh), extent.rounds, seed=seed))
-            )
+            rounds = together.trial(self._on(openssh), extent.rounds, seed=seed)
+            self._keep(results.together, "SQLite ledger", rounds)
         if extent.kills_postgresql:
             # Its own server, which waits for the disk as a real one does.
             url = self._stack.enter_context(postgres_server(durable=True))
             world = self._on(openssh, url)
             with self._said("three at once, PostgreSQL ledger"):
-                results.together.append(
-                    ("PostgreSQL ledger", together.trial(world, extent.rounds, seed=seed))
-                )
+                rounds = together.trial(world, extent.rounds, seed=seed)
+                self._keep(results.together, "PostgreSQL ledger", rounds)
             with self._said("kills, PostgreSQL ledger"):
                 plans_here = _some(kills.all_plans(), extent.kills_postgresql, seed + 1)
                 trial = kills.trial(world, plans_here, seed=seed)
-                results.kills.append(("SFTP (OpenSSH), PostgreSQL ledger", trial))
+                self._keep(results.kills, "SFTP (OpenSSH), PostgreSQL ledger", trial)
 
     def _server_trials(self) -> None:
         extent, results = self.extent, self.results
@@ -171,10 +189,12 @@ class Bench:
         ):
             sftp_kinds = _kinds(sftp_faults.KINDS, extent.sftp_kinds, results.seed)
             results.sftp = server_faults.trial(setting, sftp_kinds, seed=results.seed, slack_s=extent.slack_s)
+            self._say(f"  {results.sftp.verdict}")
         self._search(setting.world.home)
         with self._said("server faults, FTPS"), self._ftps_setting() as ftps, self._logged(ftps.world.home):
             ftps_kinds = _kinds(ftps_faults.KINDS, extent.ftps_kinds, results.seed)
             results.ftps = server_faults.trial(ftps, ftps_kinds, seed=results.seed, slack_s=extent.slack_s)
+            self._say(f"  {results.ftps.verdict}")
         self._search(ftps.world.home)
 
     def _ftps_trials(self) -> None:
@@ -186,12 +206,12 @@ class Bench:
                 [plan for plan in kills.all_plans() if len(plan.deaths) == 1], extent.kills_ftps, seed
             )
             trial = kills.trial(self._on_vsftpd(server), plans, seed=seed)
-            results.kills.append(("FTPS (vsftpd), SQLite ledger", trial))
+            self._keep(results.kills, "FTPS (vsftpd), SQLite ledger", trial)
         with self._said("cuts of the control connection, vsftpd"):
             cut = cuts.trial(
                 self._on_vsftpd(server), extent.cuts_ftps, pin=lambda port: None, seed=seed, sizes=SIZES[:2]
             )
-            results.cuts.append(("FTPS (vsftpd), control connection", cut))
+            self._keep(results.cuts, "FTPS (vsftpd), control connection", cut)
 
     def _folder_trials(self) -> None:
         for two_steps in (False, True):
@@ -205,13 +225,14 @@ class Bench:
                 share = self._folder / name / "share"
                 account = folder_account(share, two_steps=two_steps)
                 world = self._world(account, share, "/", None, home=self._folder / name)
-                self.results.kills.append((where, kills.trial(world, plans, seed=self.results.seed)))
+                self._keep(self.results.kills, where, kills.trial(world, plans, seed=self.results.seed))
 
     def _draft_trials(self) -> None:
         with self._said("kills and lost replies, the API"), ExitStack() as stack:
             world = drafts.running_world(stack, self._new_folder())
             plans = _some(drafts.all_plans(), self.extent.draft_plans, self.results.seed)
             self.results.drafts.append(drafts.trial(world, plans))
+            self._say(f"  {self.results.drafts[-1]}")
             for how in drafts.CONTROLS if self.extent.draft_controls else ():
                 control = drafts.trial(world, drafts.CONTROL_PLANS, how=how)
                 self.results.draft_controls.append(control)
@@ -239,6 +260,7 @@ class Bench:
                             for kind in sftp_faults.KINDS
                             if "hang" not in kind.name and not kind.strangers and not kind.never_ends
                         ]
+                        kinds = _some(kinds, extent.control_kinds, seed)
                         faults = server_faults.trial(setting, kinds, seed=seed, sizes=SIZES[:1], how=how)
                     verdicts["server faults"] = faults.verdict
                 rounds = together.trial(self._on(openssh), extent.control_rounds, seed=seed, how=how)
@@ -318,6 +340,11 @@ class Bench:
         folder = self._folder / f"world{self._folders}"
         folder.mkdir()
         return folder
+
+    def _keep(self, trials: list[tuple[str, Trial]], where: str, trial: Trial) -> None:
+        """Says at once what came of it, for whoever cannot wait for the table."""
+        trials.append((where, trial))
+        self._say(f"  {trial.verdict}")
 
     @contextmanager
     def _said(self, what: str) -> Iterator[None]:
