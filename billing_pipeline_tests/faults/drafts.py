@@ -337,9 +337,7 @@ def running_world(stack: ExitStack, folder: Path) -> World:
     sandbox = stack.enter_context(
         Sandbox(folder / "sandbox", import_interval_s=None, requests_per_minute=None)
     )
-    context = child_context()
-    context.set_forkserver_preload(["billing_pipeline_tests.support.drafting"])
-    world = World(folder, sandbox, context)
+    world = World(folder, sandbox, child_context())
     stack.callback(world.ledger.close)
     return world
 

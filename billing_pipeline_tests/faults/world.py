@@ -273,6 +273,11 @@ def child_context() -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["__main__", "billing_pipeline_tests.faults.warm", "billing_pipeline_tests.support.pollers"]
+        [
+            "__main__",
+            "billing_pipeline_tests.faults.warm",
+            "billing_pipeline_tests.faults.drafts",
+            "billing_pipeline_tests.support.pollers",
+        ]
     )
     return context
