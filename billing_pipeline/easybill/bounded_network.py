@@ -14,12 +14,13 @@ def bound_answers(client: httpx.Client, seconds: float) -> None:
     """From now on every answer to the client is over so many seconds after its request was sent.
 
     httpx has no setting for it, and httpcore takes a network of one's own only where it is constructed: so the network
-    of each of the client's pools is exchanged, those of proxies among them.
+    of each of the client's pools is exchanged, those of proxies among them. To construct the pools here would be
+    public, and would cost httpx's proxies of the environment: it looks for them only where it is given no transport.
+    A release of httpx in which they are kept elsewhere ends with an AttributeError here, at the first client.
     """
     for transport in (client._transport, *client._mounts.values()):
-        pool = getattr(transport, "_pool", None)
-        if pool is not None:
-            pool._network_backend = _BoundedNetwork(pool._network_backend, seconds)
+        if isinstance(transport, httpx.HTTPTransport):
+            transport._pool._network_backend = _BoundedNetwork(transport._pool._network_backend, seconds)
 
 
 class _BoundedNetwork(httpcore.NetworkBackend):

@@ -103,10 +103,10 @@ class Sandbox:
             self._books = Books(self.state_dir / "easybill.db")
             self._importer = Importer(self.files, self._books, basis=self._basis)
             self._start_importing(starting)
-            sftp = SftpServer(self.files, credentials, host=self.sftp_host, port=self._wanted_sftp_port)
-            starting.callback(sftp.stop)
-            self.sftp_port = sftp.port
-            pinned = known_hosts_line(self.sftp_host, sftp.port, credentials.host_key)
+            self._sftp = SftpServer(self.files, credentials, host=self.sftp_host, port=self._wanted_sftp_port)
+            starting.callback(self._sftp.stop)
+            self.sftp_port = self._sftp.port
+            pinned = known_hosts_line(self.sftp_host, self._sftp.port, credentials.host_key)
             replace_file(self.known_hosts_file, pinned.encode("ascii"))
             if self._wanted_api_port is not None:
                 self._start_api(starting, credentials, self._wanted_api_port)

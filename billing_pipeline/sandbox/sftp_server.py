@@ -23,11 +23,6 @@ from billing_pipeline.sandbox.sandbox_errors import SandboxError
 _STOP_TIMEOUT_S = 10
 
 
-def _is_worth_telling(record: logging.LogRecord) -> bool:
-    """All but that a client has hung up while answers to it were on their way, which is its good right."""
-    return record.getMessage() != "socket.send() raised exception."
-
-
 class SftpServer:
     """Serves `root` to the holder of `credentials` until `stop`. `port` is the one in use."""
 
@@ -35,11 +30,10 @@ class SftpServer:
         self._root = root
         self._credentials = credentials
         self._connections: set[asyncssh.SSHServerConnection] = set()
-        # asyncio warns of each write to a connection that is gone; where nobody has set up logging, on stderr.
-        logging.getLogger("asyncio").addFilter(_is_worth_telling)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-sftp", daemon=True)
         self._thread.start()
+        logging.getLogger("asyncio").addFilter(self._is_news)
         try:
             self._acceptor = asyncio.run_coroutine_threadsafe(self._listen(host, port), self._loop).result()
         except OSError as error:
@@ -76,6 +70,14 @@ class SftpServer:
             self._acceptor.wait_closed(), *(connection.wait_closed() for connection in open_now)
         )
 
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        """False for asyncio's warning that a client has hung up on us.
+
+        asyncssh answers every request that it has read, whether anybody is there to listen or not; of a client with
+        many requests under way that is a line on stderr for each, and none of them says anything.
+        """
+        return record.thread != self._thread.ident or record.getMessage() != "socket.send() raised exception."
+
     def _end_loop(self) -> None:
         # Listening resolves its address in a thread of the loop's pool, which would outlive the loop.
         pool_is_gone = asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop)
@@ -83,6 +85,7 @@ class SftpServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_TIMEOUT_S)
         self._loop.close()
+        logging.getLogger("asyncio").removeFilter(self._is_news)
 
 
 class _Door(asyncssh.SSHServer):

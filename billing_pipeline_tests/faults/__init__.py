@@ -7,6 +7,7 @@ a seeded sample of the same code runs under pytest (`test_sample`).
 - `children`: one run in a process of its own, which may be told to die or to fall asleep
 - `controls`: three naive ways to deliver, which must fail here; a bench that cannot fail proves nothing
 - `judge`: the verdict, from the receivers' own log
-- `kills`, `zombies`, `cuts`, `together`, `sftp_faults`, `ftps_faults`: one trial each
+- `status`: what `billing-pipeline status` says after each run, held against that log
+- `kills`, `zombies`, `cuts`, `together`, `sftp_faults`, `ftps_faults`, `drafts`: one trial each
 - `report`: the table
 """

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from billing_pipeline_tests.faults.bench import FULL, SAMPLE, Bench
-from billing_pipeline_tests.faults.report import as_json, markdown
+from billing_pipeline_tests.faults.report import as_json, faulty, markdown
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
@@ -33,6 +33,8 @@ def main() -> int:
     results = Bench(extent, options.seed, lambda line: print(line, file=sys.stderr, flush=True)).run()
     table = markdown(results, full=options.full)
     print(table)
+    for line in faulty(results):
+        print(line, file=sys.stderr)
     if options.into:
         put_into(options.into, table)
     found = as_json(results, full=options.full)

@@ -28,6 +28,7 @@ from billing_pipeline_tests.faults import (
 from billing_pipeline_tests.faults.children import LINKED
 from billing_pipeline_tests.faults.controls import CONTROLS
 from billing_pipeline_tests.faults.judge import Verdict
+from billing_pipeline_tests.faults.status import StatusChecks
 from billing_pipeline_tests.faults.world import (
     SIZES,
     Account,
@@ -45,6 +46,8 @@ from billing_pipeline_tests.support.tcp_proxy import tcp_proxy
 from billing_pipeline_tests.support.vsftpd import Vsftpd, vsftpd
 
 Plan = TypeVar("Plan")
+Server = TypeVar("Server")
+Trial = TypeVar("Trial", kills.Kills, cuts.Cuts, together.Together)
 
 CANARY = "canary-0b9d2f71-secret"
 
@@ -64,17 +67,36 @@ class Extent:
     ftps_kinds: int | None
     folder_kills: int | None
     draft_plans: int | None
+    draft_controls: bool
     control_kills: int
     control_cuts: int
+    control_kinds: int
     control_rounds: int
     timeout_s: float
     slack_s: float
 
 
 FULL = Extent(
-    None, 60, 90, None, 1_200, 320, 500, None, None, None, None, 60, 120, 60, timeout_s=2.0, slack_s=0.0
+    None,
+    60,
+    90,
+    None,
+    1_200,
+    320,
+    500,
+    None,
+    None,
+    None,
+    None,
+    True,
+    60,
+    120,
+    20,
+    60,
+    timeout_s=2.0,
+    slack_s=0.0,
 )
-SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 6, 5, 12, 6, 8, 0, 10, timeout_s=1.0, slack_s=1.5)
+SAMPLE = Extent(14, 0, 3, 8, 16, 6, 12, 6, 5, 12, 6, False, 8, 0, 0, 10, timeout_s=1.0, slack_s=1.5)
 
 
 @dataclass
@@ -88,7 +110,10 @@ class Results:
     sftp: server_faults.ServerFaults | None = None
     ftps: server_faults.ServerFaults | None = None
     together: list[tuple[str, together.Together]] = field(default_factory=list)
+    # The last of them: from here on `drafts` is no module in this class.
+    draft_controls: list[drafts.Drafts] = field(default_factory=list)
     drafts: list[drafts.Drafts] = field(default_factory=list)
+    status: StatusChecks = field(default_factory=StatusChecks)
     controls: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     canaries: int = 0
     searched_bytes: int = 0
@@ -104,7 +129,8 @@ class Bench:
         self._say = say
         self._stack = ExitStack()
         self._context = child_context()
-        self._worlds = 0
+        self._folders = 0
+        self._worlds: list[World] = []
 
     def run(self) -> Results:
         """All of it."""
@@ -118,6 +144,10 @@ class Bench:
             self._ftps_trials()
             self._folder_trials()
             self._draft_trials()
+            # Before the controls, which ask no ledger.
+            checks = [world.status for world in self._worlds]
+            checks += [trial.status for trial in self.results.drafts]
+            self.results.status = sum(checks, StatusChecks())
             self._controls(openssh)
         self.results.seconds = time.monotonic() - begin
         return self.results
@@ -127,29 +157,28 @@ class Bench:
         kill_plans = _some(kills.all_plans(), extent.kills, seed)
         with self._said("kills, OpenSSH, SQLite ledger"):
             trial = kills.trial(self._on(openssh), kill_plans, seed=seed)
-            results.kills.append(("SFTP (OpenSSH), SQLite ledger", trial))
+            self._keep(results.kills, "SFTP (OpenSSH), SQLite ledger", trial)
         with self._said("zombies, OpenSSH"):
             plans = _some(zombies.all_plans(), extent.zombies, seed)
             results.zombies = zombies.trial(self._on(openssh), plans, seed=seed)
+            self._say(f"  {results.zombies.verdict}")
         with self._said("cuts, OpenSSH"):
             cut = cuts.trial(self._on(openssh), extent.cuts, pin=openssh.pin, seed=seed)
-            results.cuts.append(("SFTP (OpenSSH)", cut))
+            self._keep(results.cuts, "SFTP (OpenSSH)", cut)
         with self._said("three at once, SQLite ledger"):
-            results.together.append(
-                ("SQLite ledger", together.trial(self._on(openssh), extent.rounds, seed=seed))
-            )
+            rounds = together.trial(self._on(openssh), extent.rounds, seed=seed)
+            self._keep(results.together, "SQLite ledger", rounds)
         if extent.kills_postgresql:
             # Its own server, which waits for the disk as a real one does.
             url = self._stack.enter_context(postgres_server(durable=True))
             world = self._on(openssh, url)
             with self._said("three at once, PostgreSQL ledger"):
-                results.together.append(
-                    ("PostgreSQL ledger", together.trial(world, extent.rounds, seed=seed))
-                )
+                rounds = together.trial(world, extent.rounds, seed=seed)
+                self._keep(results.together, "PostgreSQL ledger", rounds)
             with self._said("kills, PostgreSQL ledger"):
                 plans_here = _some(kills.all_plans(), extent.kills_postgresql, seed + 1)
                 trial = kills.trial(world, plans_here, seed=seed)
-                results.kills.append(("SFTP (OpenSSH), PostgreSQL ledger", trial))
+                self._keep(results.kills, "SFTP (OpenSSH), PostgreSQL ledger", trial)
 
     def _server_trials(self) -> None:
         extent, results = self.extent, self.results
@@ -158,12 +187,14 @@ class Bench:
             self._sftp_setting() as setting,
             self._logged(setting.world.home),
         ):
-            sftp_kinds = _some(sftp_faults.KINDS, extent.sftp_kinds, results.seed)
+            sftp_kinds = _kinds(sftp_faults.KINDS, extent.sftp_kinds, results.seed)
             results.sftp = server_faults.trial(setting, sftp_kinds, seed=results.seed, slack_s=extent.slack_s)
+            self._say(f"  {results.sftp.verdict}")
         self._search(setting.world.home)
         with self._said("server faults, FTPS"), self._ftps_setting() as ftps, self._logged(ftps.world.home):
-            ftps_kinds = _some(ftps_faults.KINDS, extent.ftps_kinds, results.seed)
+            ftps_kinds = _kinds(ftps_faults.KINDS, extent.ftps_kinds, results.seed)
             results.ftps = server_faults.trial(ftps, ftps_kinds, seed=results.seed, slack_s=extent.slack_s)
+            self._say(f"  {results.ftps.verdict}")
         self._search(ftps.world.home)
 
     def _ftps_trials(self) -> None:
@@ -175,12 +206,12 @@ class Bench:
                 [plan for plan in kills.all_plans() if len(plan.deaths) == 1], extent.kills_ftps, seed
             )
             trial = kills.trial(self._on_vsftpd(server), plans, seed=seed)
-            results.kills.append(("FTPS (vsftpd), SQLite ledger", trial))
+            self._keep(results.kills, "FTPS (vsftpd), SQLite ledger", trial)
         with self._said("cuts of the control connection, vsftpd"):
             cut = cuts.trial(
                 self._on_vsftpd(server), extent.cuts_ftps, pin=lambda port: None, seed=seed, sizes=SIZES[:2]
             )
-            results.cuts.append(("FTPS (vsftpd), control connection", cut))
+            self._keep(results.cuts, "FTPS (vsftpd), control connection", cut)
 
     def _folder_trials(self) -> None:
         for two_steps in (False, True):
@@ -194,13 +225,17 @@ class Bench:
                 share = self._folder / name / "share"
                 account = folder_account(share, two_steps=two_steps)
                 world = self._world(account, share, "/", None, home=self._folder / name)
-                self.results.kills.append((where, kills.trial(world, plans, seed=self.results.seed)))
+                self._keep(self.results.kills, where, kills.trial(world, plans, seed=self.results.seed))
 
     def _draft_trials(self) -> None:
         with self._said("kills and lost replies, the API"), ExitStack() as stack:
             world = drafts.running_world(stack, self._new_folder())
             plans = _some(drafts.all_plans(), self.extent.draft_plans, self.results.seed)
             self.results.drafts.append(drafts.trial(world, plans))
+            self._say(f"  {self.results.drafts[-1]}")
+            for how in drafts.CONTROLS if self.extent.draft_controls else ():
+                control = drafts.trial(world, drafts.CONTROL_PLANS, how=how)
+                self.results.draft_controls.append(control)
 
     def _controls(self, openssh: OpenSshServer) -> None:
         extent, seed = self.extent, self.results.seed
@@ -223,8 +258,9 @@ class Bench:
                         kinds = [
                             kind
                             for kind in sftp_faults.KINDS
-                            if "hang" not in kind.name and not kind.strangers
+                            if "hang" not in kind.name and not kind.strangers and not kind.never_ends
                         ]
+                        kinds = _some(kinds, extent.control_kinds, seed)
                         faults = server_faults.trial(setting, kinds, seed=seed, sizes=SIZES[:1], how=how)
                     verdicts["server faults"] = faults.verdict
                 rounds = together.trial(self._on(openssh), extent.control_rounds, seed=seed, how=how)
@@ -253,7 +289,9 @@ class Bench:
         timeout_s: float = 5.0,
     ) -> World:
         url = ledger_url or f"sqlite:///{home}/ledger.db"
-        return World(account, url, home, local, remote, self._context, timeout_s=timeout_s)
+        world = World(account, url, home, local, remote, self._context, timeout_s=timeout_s)
+        self._worlds.append(world)
+        return world
 
     @contextmanager
     def _sftp_setting(self) -> Iterator[sftp_faults.SftpSetting]:
@@ -298,10 +336,15 @@ class Bench:
                 self.results.canaries += data.count(CANARY.encode())
 
     def _new_folder(self) -> Path:
-        self._worlds += 1
-        folder = self._folder / f"world{self._worlds}"
+        self._folders += 1
+        folder = self._folder / f"world{self._folders}"
         folder.mkdir()
         return folder
+
+    def _keep(self, trials: list[tuple[str, Trial]], where: str, trial: Trial) -> None:
+        """Says at once what came of it, for whoever cannot wait for the table."""
+        trials.append((where, trial))
+        self._say(f"  {trial.verdict}")
 
     @contextmanager
     def _said(self, what: str) -> Iterator[None]:
@@ -316,3 +359,10 @@ def _some(plans: Sequence[Plan], count: int | None, seed: int) -> list[Plan]:
     if count is None or count >= len(plans):
         return list(plans)
     return random.Random(seed).sample(plans, count)
+
+
+def _kinds(
+    kinds: Sequence[server_faults.Kind[Server]], count: int | None, seed: int
+) -> list[server_faults.Kind[Server]]:
+    """So many of the kinds; in a sample none of those that take a file's whole deadline."""
+    return _some(kinds if count is None else [kind for kind in kinds if not kind.never_ends], count, seed)

@@ -70,7 +70,7 @@ def trial(
             case, breaks = each
             proxy = proxies.get()
             try:
-                cases.append((case, _carry_out(case, proxy, breaks, how)))
+                cases.append((case, _carry_out(world, case, proxy, breaks, how)))
             finally:
                 proxies.put(proxy)
 
@@ -104,7 +104,7 @@ def _break(length: tuple[int, int], dice: random.Random, stalls: float, flips: f
     return Break(dice.randint(1, length[0] if up else length[1]), "up" if up else "down", kind)
 
 
-def _carry_out(case: Case, proxy: TcpProxy, breaks: list[Break], how: str) -> str:
+def _carry_out(world: World, case: Case, proxy: TcpProxy, breaks: list[Break], how: str) -> str:
     proxy.breaks = list(breaks)
     # The ledger knows an inbox by its address: every run of one case goes through the same proxy.
     timeout_s = 1.0 if any(each.kind == "stall" for each in breaks) else 5.0
@@ -115,6 +115,7 @@ def _carry_out(case: Case, proxy: TcpProxy, breaks: list[Break], how: str) -> st
             if how == MACHINE
             else CONTROLS[how](case, transport, lambda edge: None)
         )
+        world.check_status(case)
         if outcome.startswith(_FINISHED):
             break
     return outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from billing_pipeline_tests.faults.server_faults import (
@@ -85,6 +86,22 @@ class Lossy:
         self._file.close()
 
 
+class Endless:
+    """A file that has a piece more whenever it is asked."""
+
+    def __init__(self, file: Any, piece: bytes, pause_s: float = 0.0) -> None:
+        self._file, self._piece, self._pause_s = file, piece, pause_s
+        self.name, self.closed = file.name, False
+
+    def read(self, *size: int) -> bytes:
+        time.sleep(self._pause_s)
+        return self._piece
+
+    def close(self) -> None:
+        self.closed = True
+        self._file.close()
+
+
 def hooked(name: str, **hooks: Hook) -> Kind[Pyftpd]:
     """A kind that is made of hooks on commands alone."""
 
@@ -134,6 +151,12 @@ KINDS: Final[tuple[Kind[Pyftpd], ...]] = (
     lossy("a bit flipped while writing", "w", lambda file: Lossy(file, change=_flip)),
     lossy("other bytes read back", "r", lambda file: Lossy(file, change=_flip)),
     lossy("truncated read-back", "r", lambda file: Lossy(file, change=lambda data: data[: len(data) // 2])),
+    lossy("the read-back never ends", "r", lambda file: Endless(file, b"x" * 32_768)),
+    # The server has one thread for all of its files.
+    replace(
+        lossy("the read-back comes a byte at a time", "r", lambda file: Endless(file, b"x", pause_s=0.02)),
+        never_ends=True,
+    ),
     hooked("upload denied", STOR=answer("550 Permission denied.")),
     hooked("reading denied", RETR=answer("550 Permission denied.")),
     hooked("looking denied", MLST=answer("550 Permission denied."), SIZE=answer("550 Permission denied.")),

@@ -1,7 +1,8 @@
 """The verdict on deliveries, from what the receivers saw under the final names. The ledger is not asked.
 
 What the ledger or a run *said* is used in one place only: a file that no receiver saw is lost, unless the run
-told that a person has to decide (held); told is not lost.
+told that a person has to decide (held); told is not lost. And a file that was called delivered before any receiver
+had it is lost, whatever came later.
 """
 
 from __future__ import annotations
@@ -36,13 +37,16 @@ class Verdict:
         return f"{self.lost} lost, {self.doubled} doubled, {self.torn} torn, {self.held} held, {self.right} right"
 
 
-def judge(expected: Mapping[str, str], told: Iterable[str], seen: Iterable[Seen]) -> Verdict:
-    """The verdict on each file of `expected` (name → SHA-256). `told`: the names that a run said to be held.
+def judge(
+    expected: Mapping[str, str], told: Iterable[str], seen: Iterable[Seen], untrue: Iterable[str] = ()
+) -> Verdict:
+    """The verdict on each file of `expected` (name → SHA-256). `told`: the names that a run said to be held; `untrue`:
+    those that `status` called delivered when they were not there.
 
     A file is right if it was seen exactly once, whole; torn if it was ever seen otherwise than whole; doubled if it
     was seen more than once.
     """
-    told = set(told)
+    told, untrue = set(told), set(untrue)
     sights: dict[str, list[Seen]] = defaultdict(list)
     for sight in seen:
         sights[sight.name].append(sight)
@@ -53,6 +57,8 @@ def judge(expected: Mapping[str, str], told: Iterable[str], seen: Iterable[Seen]
             verdict.torn += 1
         elif len(hashes) > 1:
             verdict.doubled += 1
+        elif name in untrue:
+            verdict.lost += 1
         elif hashes:
             verdict.right += 1
             continue
@@ -61,5 +67,8 @@ def judge(expected: Mapping[str, str], told: Iterable[str], seen: Iterable[Seen]
             continue
         else:
             verdict.lost += 1
-        verdict.faulty.append(f"{name}: seen as {[(sight.inbox, sight.size) for sight in sights[name]]}")
+        called = ", called delivered before it was there" if name in untrue else ""
+        verdict.faulty.append(
+            f"{name}: seen as {[(sight.inbox, sight.size) for sight in sights[name]]}{called}"
+        )
     return verdict

@@ -104,6 +104,7 @@ def _carry_out(world: World, case: Case, blows: list[Blow], kills: Kills, how: s
     for blow in _and_then_none(blows):
         child = start(Job(how, case, blow), world.context)
         outcome = child.wait()
+        world.check_status(case)
         kills.runs += 1
         if blow is not None and child.killed:
             kills.kills += 1

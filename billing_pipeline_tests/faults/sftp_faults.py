@@ -100,6 +100,16 @@ async def other_bytes(call: Call) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1]) if data else data
 
 
+async def a_byte_at_a_time(call: Call) -> bytes:
+    await asyncio.sleep(0.1)
+    data: bytes = await call.perform()
+    return data[:1]
+
+
+async def more_than_there_is(_: Call) -> bytes:
+    return b"x" * 32_768
+
+
 async def without_size(call: Call) -> asyncssh.SFTPAttrs:
     await call.perform()
     return asyncssh.SFTPAttrs()
@@ -174,6 +184,8 @@ KINDS: Final[tuple[Kind[SftpServer], ...]] = (
     hooked("connection reset in the read-back", read=cut),
     hooked("truncated read-back", read=first_half),
     hooked("other bytes read back", read=other_bytes),
+    hooked("the read-back never ends", read=more_than_there_is),
+    replace(hooked("the read-back comes a byte at a time", read=a_byte_at_a_time), never_ends=True),
     hooked("reading denied", read=fail(DENIED)),
     hooked("no size in stat", stat=without_size),
     hooked("stat denied", stat=fail(DENIED)),

@@ -11,8 +11,15 @@ from contextlib import ExitStack
 
 import pytest
 
-from billing_pipeline.sandbox.fault_injection import Trouble
-from billing_pipeline_tests.faults.drafts import CONTROLS, IN_REQUEST, World, all_plans, running_world, trial
+from billing_pipeline_tests.faults.drafts import (
+    CONTROL_PLANS,
+    CONTROLS,
+    IN_REQUEST,
+    World,
+    all_plans,
+    running_world,
+    trial,
+)
 
 SEED = 20_261_101
 PAIRS = 8
@@ -40,5 +47,5 @@ def test_whatever_dies_or_is_not_answered_there_is_one_draft_or_a_person_is_told
 
 @pytest.mark.parametrize("how", CONTROLS)
 def test_every_naive_way_fails_the_bench(world: World, how: str) -> None:
-    drafts = trial(world, [("created",), ("committed",), (Trouble.NO_REPLY,)], how=how)
+    drafts = trial(world, CONTROL_PLANS, how=how)
     assert drafts.doubled or drafts.lost

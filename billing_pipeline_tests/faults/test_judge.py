@@ -37,6 +37,12 @@ def test_never_seen_is_lost_unless_a_run_said_that_a_person_must_decide() -> Non
     assert (verdict.lost, verdict.held, verdict.clean) == (1, 1, False)
 
 
+def test_called_delivered_before_it_was_there_is_lost_though_it_came_later() -> None:
+    verdict = judge({"a.csv": WHOLE, "b.csv": WHOLE}, [], [seen("a.csv"), seen("b.csv")], untrue=["b.csv"])
+    assert (verdict.lost, verdict.right) == (1, 1)
+    assert "called delivered" in verdict.faulty[0]
+
+
 def test_seen_twice_is_doubled_whatever_a_run_said() -> None:
     verdict = judge({"a.csv": WHOLE}, ["a.csv"], [seen("a.csv"), seen("a.csv")])
     assert (verdict.doubled, verdict.held) == (1, 0)

@@ -26,6 +26,20 @@ def test_every_promise_holds_in_the_sample(results: Results) -> None:
     assert not broken, markdown(results, full=False)
 
 
+def test_a_sample_is_not_enough_where_the_whole_bench_is_promised(results: Results) -> None:
+    broken = {
+        row.promised.partition(" ")[2].partition(";")[0] for row in rows(results, full=True) if not row.holds
+    }
+    assert broken >= {"1,500", "40 kinds", "30 kinds"}
+    assert len([row for row in rows(results, full=True) if row.promised == "≥ 1,500" and not row.holds]) == 2
+
+
+def test_status_was_asked_after_each_run(results: Results) -> None:
+    runs = sum(trial.runs for _, trial in results.kills)
+    assert results.status.asked > runs
+    assert results.status.said_delivered > results.status.asked / 4
+
+
 def test_something_was_killed_cut_and_woken(results: Results) -> None:
     assert sum(trial.kills for _, trial in results.kills) >= 15
     assert sum(trial.resets for _, trial in results.cuts) >= 10

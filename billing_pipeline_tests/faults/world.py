@@ -8,8 +8,9 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import random
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -20,8 +21,10 @@ from billing_pipeline.delivery.transports.folder import FolderTransport
 from billing_pipeline.delivery.transports.ftps import FtpsTransport
 from billing_pipeline.delivery.transports.protocol import Transport
 from billing_pipeline.delivery.transports.sftp import SftpTransport
-from billing_pipeline.store.blobs import BlobStore
+from billing_pipeline.report.month import month_status
+from billing_pipeline.store.blobs import BlobStore, sha256_of
 from billing_pipeline_tests.faults.judge import Verdict, judge
+from billing_pipeline_tests.faults.status import CALLED_DELIVERED, StatusChecks, outcome_in_status
 from billing_pipeline_tests.support.openssh import HOST, OpenSshServer
 from billing_pipeline_tests.support.pollers import Conduct, Seen, Watch, polling, seen_by
 from billing_pipeline_tests.support.vsftpd import Vsftpd
@@ -29,6 +32,9 @@ from billing_pipeline_tests.support.vsftpd import Vsftpd
 MONTH = "2026-10"
 SIZES = (700, 100_000, 1_500_000)
 """Bytes: a customer with one line, a large one, and one larger than any buffer on the way."""
+
+RECEIVERS_PATIENCE_S = 10.0
+"""So long may a receiver on a busy machine take to log what it has taken."""
 
 CONDUCTS: tuple[Conduct, ...] = ("archive", "delete", "ignore")
 
@@ -127,7 +133,7 @@ class World:
     remote: str
     context: ForkServerContext
     timeout_s: float = 5.0
-    told: set[str] = field(default_factory=set)
+    status: StatusChecks = field(default_factory=StatusChecks)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(10_001))
     _expected: dict[str, str] = field(default_factory=dict)
 
@@ -160,15 +166,38 @@ class World:
 
     def judge(self, expected: Mapping[str, str], told: Iterable[str]) -> Verdict:
         """As `judge`, where nothing is told to be held of which `status` says that it was delivered."""
-        return judge(expected, set(told) - self.said_delivered(), self.seen())
+        return judge(expected, set(told) - self.said_delivered(), self.seen(), self.status.untrue)
 
     def said_delivered(self) -> set[str]:
         """The files that `status` calls delivered, whatever the runs said."""
+        status = month_status(
+            MONTH, self.ledger.months.customers(MONTH), self.ledger.deliveries.of_month(MONTH)
+        )
         return {
-            row.export.file_name
-            for row in self.ledger.months.customers(MONTH)
-            if row.delivery_outcome in {"delivered", "unchanged"}
+            file_name_of(customer.customer_number)
+            for customer in status.customers
+            if customer.outcome in CALLED_DELIVERED
         }
+
+    def check_status(self, case: Case, *, is_strangers: bool = False) -> None:
+        """After a run, and before the next: what `status` calls delivered has arrived, and is no stranger's file."""
+        outcome = outcome_in_status(self.ledger, MONTH, case.parcel.export.customer_number)
+        self.status.note(case.name, outcome, lambda: not is_strangers and self._has_arrived(case))
+
+    def _has_arrived(self, case: Case) -> bool:
+        """Whether it lies in the inbox, or a receiver has taken it; those may need a moment to say so."""
+        path, sha256 = self.inbox_folder(case.conduct) / case.name, case.parcel.export.sha256
+        until = time.monotonic() + RECEIVERS_PATIENCE_S
+        while True:
+            with suppress(FileNotFoundError):
+                if sha256_of(path.read_bytes()) == sha256:
+                    return True
+            log = (self.home / "seen.log").read_text(encoding="utf-8")
+            if any(case.name in line and sha256 in line for line in log.splitlines()):
+                return True
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
 
     @property
     def expected(self) -> dict[str, str]:
@@ -196,7 +225,7 @@ class World:
             customer_number=number,
             outcome="rendered",
             order_number=f"{MONTH}-{number}",
-            file_name=f"easybill_{MONTH}_{number}.csv",
+            file_name=file_name_of(number),
             sha256=sha256,
             document_sha256=sha256,
             size_bytes=len(data),
@@ -222,6 +251,10 @@ class World:
         return Case(Parcel(export, billed=()), address, conduct)
 
 
+def file_name_of(customer_number: str) -> str:
+    return f"easybill_{MONTH}_{customer_number}.csv"
+
+
 def csv_of(size: int, number: str, random: random.Random) -> bytes:
     """A file of exactly so many bytes, unlike every other one."""
     lines = [b"order_number;customer_number;title;quantity;item_price\n"]
@@ -240,6 +273,11 @@ def child_context() -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["__main__", "billing_pipeline_tests.faults.warm", "billing_pipeline_tests.support.pollers"]
+        [
+            "__main__",
+            "billing_pipeline_tests.faults.warm",
+            "billing_pipeline_tests.faults.drafts",
+            "billing_pipeline_tests.support.pollers",
+        ]
     )
     return context

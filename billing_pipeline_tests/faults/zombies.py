@@ -80,6 +80,7 @@ def _carry_out(world: World, case: Case, plan: Plan, seed: float, zombies: Zombi
     dice = random.Random(seed)
     if plan.recovering:
         start(Job(MACHINE, case, Blow("committed")), world.context).wait()
+        world.check_status(case)
     sleepers = []
     for place in plan.sleeps:
         blow = Blow(place, kind="sleep")
@@ -91,9 +92,13 @@ def _carry_out(world: World, case: Case, plan: Plan, seed: float, zombies: Zombi
         else:
             sleeper.wait()
     start(Job(MACHINE, case, late=True), world.context).wait()
+    world.check_status(case)
     dice.shuffle(sleepers)
     for sleeper in sleepers:
         sleeper.wake()
         sleeper.wait()
+        world.check_status(case)
         zombies.woken += 1
-    return start(Job(MACHINE, case), world.context).wait()
+    last = start(Job(MACHINE, case), world.context).wait()
+    world.check_status(case)
+    return last
