@@ -237,10 +237,6 @@ def validate(
     `text`: the cells before typing, for messages. A cell that could not be typed is not reported as missing too.
     """
     faults = list(found)
-    if not len(typed):
-        return (
-            faults  # no row to be at fault: of a small month, most of the time would go into finding that out
-        )
     untyped = {(fault.row, fault.field) for fault in faults}
     by_name = {rule.name: rule for rule in rules}
     try:
