@@ -52,9 +52,8 @@ def where(frame: pd.DataFrame, mask: pa.Array) -> pd.DataFrame:
 
 def each_row(frame: pd.DataFrame) -> Iterator[Any]:
     """The rows, with the columns as attributes and None for null. Slow: for the few rows of a message."""
-    if not len(
-        frame
-    ):  # most messages have no rows, and to look into forty columns costs more than a small bill
+    if not len(frame):
+        # Most messages have no rows, and to look into forty columns costs more than the rest of a small bill.
         return
     names = list(frame.columns)
     for values in zip(*(array(frame[name]).to_pylist() for name in names), strict=True):

@@ -147,11 +147,13 @@ class BatchedEventLog(SqlEventLogStorage):
 
     def _insert_events(self, run_id: str, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
         """The events' rows, wherever this log keeps such; the places in the log that all runs share."""
+        insert = SqlEventLogStorageTable.insert()
         with self.index_connection() as connection:
-            insert = SqlEventLogStorageTable.insert().returning(
-                SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
-            )
-            return connection.execute(insert, list(rows)).scalars().all()
+            if not connection.dialect.insert_returning:  # SQLite before 3.35, as some systems still have it
+                places = [connection.execute(insert, row).inserted_primary_key for row in rows]
+                return [int(place[0]) for place in places if place]
+            returning = insert.returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
+            return connection.execute(returning, list(rows)).scalars().all()
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
         """As the parent's, which writes the event out as text for each partition again."""

@@ -35,7 +35,7 @@ from billing_pipeline.oms.extract import (
 from billing_pipeline.oms.period import period_of
 from billing_pipeline.oms.source import open_source
 from billing_pipeline.settings import Settings, SettingsInvalid
-from billing_pipeline.steps.memory import give_freed_memory_back
+from billing_pipeline.steps.memory import suit_memory_to_months
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import FrameStore
 
@@ -230,7 +230,7 @@ def build_wiring(settings: Settings, progress: Progress | None = None) -> Wiring
 
     Raises: SettingsInvalid, RulesInvalid, LayoutInvalid.
     """
-    give_freed_memory_back()
+    suit_memory_to_months()
     rules = load_rules(settings.rules)
     _layout(settings.layout)
     easybill = EasyBillAccount(

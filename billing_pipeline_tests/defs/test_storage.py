@@ -245,9 +245,12 @@ def test_on_sqlite_the_rows_are_those_of_dagsters_own_storage(
     assert rows_of(sqlite.conn_string_for_shard("index"))["asset_event_tags"]
 
 
+@pytest.mark.parametrize("returning", [True, False])
 def test_on_sqlite_records_stored_together_are_those_stored_one_by_one(
-    sqlite: PooledSqliteEventLogStorage, tmp_path: Path, many_events: list[EventLogEntry]
+    sqlite: PooledSqliteEventLogStorage, tmp_path: Path, many_events: list[EventLogEntry], returning: bool
 ) -> None:
+    with sqlite.index_connection() as connection:
+        connection.dialect.insert_returning = returning
     plain = SqliteEventLogStorage(str(tmp_path / "plain"))
     store_as_a_run_does(sqlite, many_events)
     for event in plans_first(many_events):
