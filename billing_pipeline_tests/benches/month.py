@@ -155,6 +155,7 @@ def _turn(
     if behind is not None:
         installation.new_home(like=behind)
         yield rows.NEXT, installation.run(NEXT_MONTH, size)
+        yield rows.AUDIT, installation.command("audit", "--to", MONTH)
         installation.new_home()
         with on_postgres(folder / "production", server_url) as variables:
             yield rows.ON_POSTGRES, installation.run(MONTH, size, **variables)

@@ -18,10 +18,11 @@ RUN: Final = "`run MONTH`"
 AGAIN: Final = "`run MONTH` again, unchanged"
 NEXT: Final = "`run` of the month after it, finished months behind it"
 ON_POSTGRES: Final = "`run MONTH`, ledger and Dagster on PostgreSQL"
+AUDIT: Final = "`audit` of the finished months, at once"
 STATUS: Final = "`status MONTH`"
 HELP: Final = "`--help`"
 FLOORS: Final = (COPY, SPLIT, SEND)
-ORDER: Final = (*FLOORS, DAGSTER, RUN, AGAIN, NEXT, ON_POSTGRES, STATUS, HELP)
+ORDER: Final = (*FLOORS, DAGSTER, RUN, AGAIN, NEXT, AUDIT, ON_POSTGRES, STATUS, HELP)
 
 HOW_TO_READ: Final = """\
 How to read it: floors 1 to 3 are the least that any solution would have to do, done by a plain quick tool that checks
@@ -118,6 +119,11 @@ def reach(measured: Mapping[str, Measured]) -> Iterator[tuple[str, ...]]:
         if medium.months_behind:
             name = f"M: with {medium.months_behind} finished months behind it over `run MONTH`"
             yield from _reached(name, _times(medium.middle(NEXT), run), 1.3)
+        audit = medium.middle(AUDIT)
+        if audit is not None:
+            name = f"M: `audit` of {medium.months_behind} months, three of them of that size"
+            yield from _reached(f"{name}, s", audit.wall_s, 60)
+            yield from _reached(f"{name}, MB", audit.peak_bytes / 1e6, 600)
         yield from _reached("M: peak memory of any run, MB", _peak_mb(medium), 600)
         yield from _reached("M: store over CSV, in bytes", medium.store_bytes / medium.csv_bytes, 1.5)
         yield from _reached("M: on PostgreSQL over SQLite", _times(medium.middle(ON_POSTGRES), run), 1.3)
