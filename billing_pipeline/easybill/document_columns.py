@@ -6,7 +6,7 @@ A column is an Arrow array, with one value per document or one per line. `Docume
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final
@@ -130,6 +130,21 @@ class DocumentColumns:
             np.cumsum(counts, dtype=np.int64),
         )
 
+    def some_lines_at_a_time(self) -> Iterator[DocumentColumns]:
+        """The same documents, each time with `MOST_LINES` of all their lines, in order."""
+        count = int(self.ends[-1]) if len(self) else 0
+        for start in range(0, count, MOST_LINES):
+            yield DocumentColumns(
+                self.heads,
+                {name: column[start : start + MOST_LINES] for name, column in self.lines.items()},
+                np.clip(self.ends - start, 0, min(MOST_LINES, count - start)),
+            )
+
+    def of_each_line(self, texts: Callable[[DocumentColumns], pa.Array]) -> pa.Array:
+        """A text of each line, made of some lines at a time: on its way every cell is one, and all of them many."""
+        parts = list(map(texts, self.some_lines_at_a_time()))
+        return parts[0] if len(parts) == 1 else pa.concat_arrays([*parts, pa.array([], TEXT)])
+
     def joined_lines(self, texts: pa.Array, separator: str = "") -> pa.Array:
         """For each document the texts of its lines, one after the other."""
         offsets = pa.array(np.concatenate(([0], self.ends)), pa.int32())
@@ -137,6 +152,22 @@ class DocumentColumns:
 
     def json(self) -> pa.Array:
         """For each document its canonical JSON (`Document.to_json`), as text."""
+        customer = {
+            name.removeprefix("customer."): _json_value(column)
+            for name, column in self.heads.items()
+            if name.startswith("customer.")
+        }
+        return _json_record(
+            {name: _json_value(self.heads[name]) for name in _HEAD}
+            | {
+                "customer": [_json_record(customer) if customer else constant("{}", TEXT, len(self))],
+                # No name for what it is made of: of a customer with very many lines each such text is as large as all.
+                "lines": ["[", self.joined_lines(self.of_each_line(DocumentColumns._lines_json), ","), "]"],
+            }
+        )
+
+    def _lines_json(self) -> pa.Array:
+        """For each line its JSON."""
         pairs = _json_objects(
             '["', _json_text(self.lines["source_ids"].flatten()), '","',
             _json_text(self.lines["source_fingerprints"].flatten()), '"]',
@@ -146,21 +177,8 @@ class DocumentColumns:
             pa.int32(),
         )
         sources = pc.binary_join(pa.ListArray.from_arrays(offsets, pairs), ",")
-        lines = _json_record(
-            {name: _json_value(self.lines[name]) for name in _LINE}
-            | {"sources": _json_objects("[", sources, "]")}
-        )
-        customer = {
-            name.removeprefix("customer."): _json_value(column)
-            for name, column in self.heads.items()
-            if name.startswith("customer.")
-        }
         return _json_record(
-            {name: _json_value(self.heads[name]) for name in _HEAD}
-            | {
-                "customer": _json_record(customer) if customer else constant("{}", TEXT, len(self)),
-                "lines": _json_objects("[", self.joined_lines(lines, ","), "]"),
-            }
+            {name: _json_value(self.lines[name]) for name in _LINE} | {"sources": ["[", sources, "]"]}
         )
 
 
@@ -307,11 +325,15 @@ def _one_line_break(column: pa.Array) -> pa.Array:
     return column.fill_null("")
 
 
-def _json_record(values: Columns) -> pa.Array:
+Parts = Sequence[str | pa.Array]
+"""What makes up a text of each row: the same for all rows, or one for each."""
+
+
+def _json_record(values: Mapping[str, Parts]) -> pa.Array:
     """For each row an object with these keys, sorted."""
-    parts: list[Any] = []
+    parts: list[str | pa.Array] = []
     for name in sorted(values):
-        parts += [f'{"," if parts else "{"}"{name}":', values[name]]
+        parts += [f'{"," if parts else "{"}"{name}":', *values[name]]
     return _json_objects(*parts, "}")
 
 
@@ -319,13 +341,13 @@ def _json_objects(*parts: str | pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(*parts, "")
 
 
-def _json_value(column: pa.Array) -> pa.Array:
+def _json_value(column: pa.Array) -> Parts:
     """Each value as JSON: integers as numbers, everything else as text."""
     if pa.types.is_integer(column.type) or column.type == _AMOUNT:
-        return column.cast(TEXT)
+        return [column.cast(TEXT)]
     if pa.types.is_decimal(column.type):
-        return _json_objects('"', plain_numbers(column), '"')
-    return _json_objects('"', _json_text(column.cast(TEXT)), '"')
+        return ['"', plain_numbers(column), '"']
+    return ['"', _json_text(column.cast(TEXT)), '"']
 
 
 def _json_text(column: pa.Array) -> pa.Array:

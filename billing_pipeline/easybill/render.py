@@ -6,6 +6,7 @@ be written as the layout says is found before, by `fitness`; here it raises.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -33,8 +34,10 @@ def render_files(documents: DocumentColumns, layout: Layout) -> list[bytes]:
     """
     names = [_quoted(column.name) if layout.quote_header else column.name for column in layout.columns]
     header = ("\ufeff" if layout.byte_order_mark else "") + layout.delimiter.join(names) + layout.line_ending
-    rows = documents.joined_lines(_rows(documents, layout))
-    files = pc.binary_join_element_wise(header, rows, "")
+    # No name for what it is made of, as in `DocumentColumns.json`.
+    files = pc.binary_join_element_wise(
+        header, documents.joined_lines(documents.of_each_line(partial(_rows, layout=layout))), ""
+    )
     if layout.encoding == "utf-8":
         return files.cast(pa.binary()).to_pylist()  # type: ignore[no-any-return]
     return [text.encode(layout.encoding) for text in files.to_pylist()]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from billing_pipeline.billing.explain_line import SOURCE_KIND_OF
 from billing_pipeline.delivery.api.account import EasyBillAccount
@@ -285,11 +285,22 @@ def _without_file(made: CustomerExport, source: Billing) -> Export:
 
 def _parcel(export: Export, blobs: BlobStore, correction: Correction | None) -> Parcel:
     # As JSON, not as a `Document`: of a month's every line nothing is asked but its sources.
-    document = json.loads(blobs.get("document", export.document_sha256))
+    document = json.loads(
+        blobs.get("document", export.document_sha256), object_pairs_hook=_without_what_is_not_asked
+    )
     billed, revision = _billed_rows(document["lines"]), document["revision"]
     if correction is None:
         return Parcel(export, billed, revision)
     return Parcel(export, billed, revision, correction.reason, correction.author)
+
+
+_ASKED_OF_LINES: Final = ("line_type", "performed_on", "sources")
+
+
+def _without_what_is_not_asked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A line's few fields, any other object whole: 100,000 lines as objects take 250 MB, and a tenth so."""
+    found = dict(pairs)
+    return {name: found[name] for name in _ASKED_OF_LINES} if "sources" in found else found
 
 
 def _billed_rows(lines: Iterable[Mapping[str, Any]]) -> tuple[BilledRow, ...]:
