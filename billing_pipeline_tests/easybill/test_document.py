@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.billing.rules import Rules, load_rules
+from billing_pipeline.easybill import document_columns
 from billing_pipeline.easybill.document import (
     CUSTOMER_FIELDS,
     Document,
@@ -59,6 +60,22 @@ def test_the_columns_of_a_stored_document_are_those_of_the_document(document: Do
             assert one[name].to_pylist() == other[name].to_pylist(), name
     assert stored.ends.tolist() == [2]
     assert stored.json()[0].as_py().encode() == document.to_json()
+
+
+@given(
+    st.lists(st.builds(a_document, LINES, LINES, LINES, customer_number=TEXT), max_size=3), st.integers(1, 4)
+)
+def test_however_many_lines_are_looked_at_together_the_texts_are_the_same(
+    documents: list[Document], most_lines: int
+) -> None:
+    columns = DocumentColumns.of(documents)
+    whole = columns.json().to_pylist()
+    assert whole == [one.to_json().decode() for one in documents]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document_columns, "MOST_LINES", most_lines)
+        portions = list(columns.some_lines_at_a_time())
+        assert all(0 < len(one.lines["net"]) <= most_lines for one in portions)
+        assert columns.json().to_pylist() == whole
 
 
 def test_equal_documents_are_equal_bytes_whatever_the_form_of_their_numbers() -> None:
