@@ -273,7 +273,8 @@ def _sources_faults(
     times = Counter(source for sources in lines for source in sources)
     owners = {source: group.customer_number for sources, group in lines.items() for source in sources}
     for source, count in times.items():
-        (kind, source_id), row, owner = source, rows.get(source), owners[source]
+        kind, source_id = source
+        row, owner = rows.get(source), owners[source]
         if row is None or row.customer_number != owner:
             yield f"{kind} {source_id} is in a line of customer {owner} and not in the extract as theirs"
         if count > 1:

@@ -281,7 +281,7 @@ def omit_list(
     elif omissions:
         print_lines(map(omission_line, omissions))
     else:
-        typer.echo("no omission is in force" if not everything else "there has been no omission", err=True)
+        typer.echo("there has been no omission" if everything else "no omission is in force", err=True)
 
 
 def omit_remove(number: Id, reason: Reason, by: By) -> None:

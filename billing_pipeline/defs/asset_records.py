@@ -1,4 +1,4 @@
-"""What Dagster is told of each customer and month, as soon as it is true; and how a step fails, in one line for people.
+"""What Dagster is told of each customer and month, as it becomes known; and how a step fails, in one line for people.
 
 Nothing is yielded for these assets: a record is logged for its own partition, and at the end one failure names whoever
 needs a person.

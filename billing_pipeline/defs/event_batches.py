@@ -8,8 +8,8 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import groupby
+from operator import itemgetter
 from threading import RLock
 from typing import Any, Final
 
@@ -23,7 +23,6 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._serdes import serialize_value
 from sqlalchemy.engine import Connection
 
 _RECORDS: Final = frozenset(
@@ -39,30 +38,17 @@ _PLANS: Final = frozenset(
         dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
     }
 )
+_BATCHED: Final = _RECORDS | _PLANS
 _MOST_WAITING: Final = 500
 _LONGEST_WAIT_S: Final = 1.0
 
 _CHECKS = AssetCheckExecutionsTable
-_EVALUATED = (
-    _CHECKS.update()
-    .where(
-        _CHECKS.c.asset_key == sa.bindparam("of_asset"),
-        _CHECKS.c.check_name == sa.bindparam("of_check"),
-        _CHECKS.c.run_id == sa.bindparam("of_run"),
-        _CHECKS.c.partition == sa.bindparam("of_partition"),
-    )
-    .values(
-        {
-            name: sa.bindparam(name)
-            for name in (
-                "execution_status",
-                "evaluation_event",
-                "evaluation_event_timestamp",
-                "evaluation_event_storage_id",
-                "materialization_event_storage_id",
-            )
-        }
-    )
+# What is set is said when it is executed: the columns are named by its parameters.
+_EVALUATED = _CHECKS.update().where(
+    _CHECKS.c.asset_key == sa.bindparam("of_asset"),
+    _CHECKS.c.check_name == sa.bindparam("of_check"),
+    _CHECKS.c.run_id == sa.bindparam("of_run"),
+    _CHECKS.c.partition == sa.bindparam("of_partition"),
 )
 
 
@@ -135,7 +121,7 @@ class BatchedEventLog(SqlEventLogStorage):
             if event.dagster_event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
                 self._store_asset_check_evaluation_planned(event, place)
             elif event.dagster_event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-                evaluated.append(self._evaluation(event, place, row["event"]))
+                evaluated.append(_evaluation(event, place, row))
         with self.index_transaction() as connection:
             if of_assets:
                 self._store_asset_event_tags(
@@ -159,14 +145,14 @@ class BatchedEventLog(SqlEventLogStorage):
         """As the parent's, which writes the event out as text for each partition again."""
         planned = _said(event)
         assert isinstance(planned, AssetCheckEvaluationPlanned)
-        subset = planned.partitions_subset
+        subset, stored = planned.partitions_subset, self._event_to_row(event)
         row = {
             "asset_key": planned.asset_key.to_string(),
             "check_name": planned.check_name,
             "run_id": event.run_id,
             "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
-            "evaluation_event": serialize_value(event),
-            "evaluation_event_timestamp": _timestamp(event),
+            "evaluation_event": stored["event"],
+            "evaluation_event_timestamp": stored["timestamp"],
             "evaluation_event_storage_id": event_id,
         }
         partitions = subset.get_partition_keys() if subset else [None]
@@ -175,52 +161,47 @@ class BatchedEventLog(SqlEventLogStorage):
                 _CHECKS.insert(), [{**row, "partition": partition} for partition in partitions]
             )
 
-    def _evaluation(self, event: EventLogEntry, event_id: int, text: str) -> dict[str, Any]:
-        evaluation = _said(event)
-        assert isinstance(evaluation, AssetCheckEvaluation)
-        target = evaluation.target_materialization_data
-        status = (
-            AssetCheckExecutionRecordStatus.SUCCEEDED
-            if evaluation.passed
-            else AssetCheckExecutionRecordStatus.FAILED
-        )
-        return {
-            "asset_key": evaluation.asset_key.to_string(),
-            "check_name": evaluation.check_name,
-            "run_id": event.run_id,
-            "partition": evaluation.partition,
-            "execution_status": status.value,
-            "evaluation_event": text,
-            "evaluation_event_timestamp": _timestamp(event),
-            "evaluation_event_storage_id": event_id,
-            "materialization_event_storage_id": target.storage_id if target else None,
-        }
+
+def _evaluation(event: EventLogEntry, event_id: int, stored: dict[str, Any]) -> dict[str, Any]:
+    """The row of a check; `stored`: the event's own."""
+    evaluation = _said(event)
+    assert isinstance(evaluation, AssetCheckEvaluation)
+    target = evaluation.target_materialization_data
+    status = (
+        AssetCheckExecutionRecordStatus.SUCCEEDED
+        if evaluation.passed
+        else AssetCheckExecutionRecordStatus.FAILED
+    )
+    return {
+        "asset_key": evaluation.asset_key.to_string(),
+        "check_name": evaluation.check_name,
+        "run_id": event.run_id,
+        "partition": evaluation.partition,
+        "execution_status": status.value,
+        "evaluation_event": stored["event"],
+        "evaluation_event_timestamp": stored["timestamp"],
+        "evaluation_event_storage_id": event_id,
+        "materialization_event_storage_id": target.storage_id if target else None,
+    }
 
 
 def _store_evaluations(connection: Connection, evaluated: Sequence[dict[str, Any]]) -> None:
     """Where the check was planned its row is updated, else there is a new one."""
-    of_check = ("asset_key", "check_name", "run_id")
-    for key, some in groupby(evaluated, key=lambda row: tuple(row[name] for name in of_check)):
-        asset_key, check_name, run_id = key
+    of_check = itemgetter("asset_key", "check_name", "run_id")
+    for (asset_key, check_name, run_id), some in groupby(evaluated, key=of_check):
         planned = sa.select(_CHECKS.c.partition).where(
             _CHECKS.c.asset_key == asset_key, _CHECKS.c.check_name == check_name, _CHECKS.c.run_id == run_id
         )
         known = set(connection.execute(planned).scalars())
-        rows = list(some)
-        updates = [
-            {
-                "of_asset": asset_key,
-                "of_check": check_name,
-                "of_run": run_id,
-                "of_partition": row["partition"],
-                **{name: value for name, value in row.items() if name not in {*of_check, "partition"}},
-            }
-            for row in rows
-            if row["partition"] in known
-        ]
+        of_row = {"of_asset": asset_key, "of_check": check_name, "of_run": run_id}
+        updates, inserts = [], []
+        for row in some:
+            if row["partition"] in known:
+                updates.append({**row, **of_row, "of_partition": row["partition"]})
+            else:
+                inserts.append(row)
         if updates:
             connection.execute(_EVALUATED, updates)
-        inserts = [row for row in rows if row["partition"] not in known]
         if inserts:
             connection.execute(_CHECKS.insert(), inserts)
 
@@ -233,16 +214,11 @@ def _fits_a_batch(event: EventLogEntry) -> bool:
     if event.dagster_event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
         # Without a partition its row is found otherwise.
         return bool(event.run_id) and getattr(_said(event), "partition", None) is not None
-    return event.dagster_event_type in _RECORDS | _PLANS
+    return event.dagster_event_type in _BATCHED
 
 
 def _asset_of(event: EventLogEntry) -> dg.AssetKey | None:
     return event.dagster_event.asset_key if event.dagster_event else None
-
-
-def _timestamp(event: EventLogEntry) -> datetime:
-    """As Dagster stores it: in UTC, without saying so."""
-    return datetime.fromtimestamp(event.timestamp, UTC).replace(tzinfo=None)
 
 
 def _said(event: EventLogEntry) -> object:

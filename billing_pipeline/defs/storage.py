@@ -2,10 +2,10 @@
 
 Dagster's own storages open a database connection for nearly every statement, and look into the database's
 catalogue at every materialization, which costs far more than the writing itself. The classes here change where a
-connection comes from, how durably it commits, and how many records share a transaction (`event_batches`), nothing about
-what is written, so that any instance may be
-switched to them or from them at any time. They are named in dagster.yaml (PostgreSQL) and in the instance that
-the command line makes (SQLite). Figures: `make bench` and docs/decisions/0010-event-log-storage.md.
+connection comes from, how durably it commits, and how many records share a transaction (`event_batches`), nothing
+about what is written, so that any instance may be switched to them or from them at any time. They are named in
+dagster.yaml (PostgreSQL) and in the instance that the command line makes (SQLite). Figures: `make bench` and
+docs/decisions/0010-event-log-storage.md.
 
 They lean on inner parts of dagster and dagster-postgres, which pyproject.toml pins to one release each.
 

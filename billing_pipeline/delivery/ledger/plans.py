@@ -254,7 +254,7 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
     for kind, ids in _ids_by_kind(parcel.billed):
         asked = {
             "kind": kind,
-            "ids": ids if on_postgresql else json.dumps(ids),
+            "ids": _listed(ids, on_postgresql=on_postgresql),
             "customer": export.customer_number,
             "in_month": export.month,
             "from_revision": parcel.revision,
@@ -312,15 +312,20 @@ def is_among(
     column: sa.ColumnElement[str], texts: Sequence[str], dialect: sa.Dialect
 ) -> sa.ColumnElement[bool]:
     """Whether the column has one of these texts, however many: they are one parameter, not one each."""
-    if dialect.name == "postgresql":
-        return _is_among(column, sa.bindparam(None, list(texts)), on_postgresql=True)
-    return _is_among(column, sa.bindparam(None, json.dumps(texts)), on_postgresql=False)
+    on_postgresql = dialect.name == "postgresql"
+    listed: sa.BindParameter[Any] = sa.bindparam(None, _listed(texts, on_postgresql=on_postgresql))
+    return _is_among(column, listed, on_postgresql=on_postgresql)
+
+
+def _listed(texts: Sequence[str], *, on_postgresql: bool) -> list[str] | str:
+    """The texts as one parameter: SQLite takes a list as JSON."""
+    return list(texts) if on_postgresql else json.dumps(texts)
 
 
 def _is_among(
     column: sa.ColumnElement[str], texts: sa.BindParameter[Any], *, on_postgresql: bool
 ) -> sa.ColumnElement[bool]:
-    """The same of a parameter: a list for PostgreSQL, a list as JSON for SQLite."""
+    """The same of a parameter that is given as `_listed`."""
     if on_postgresql:
         return column == sa.any_(sa.cast(texts, ARRAY(sa.Text)))
     listed = sa.func.json_each(texts).table_valued("value")
