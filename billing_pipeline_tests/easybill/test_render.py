@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from billing_pipeline.easybill import document_columns
+from billing_pipeline.easybill.document_columns import DocumentColumns
 from billing_pipeline.easybill.layout import Layout, load_layout
-from billing_pipeline.easybill.render import render_csv
+from billing_pipeline.easybill.render import render_csv, render_files
 from billing_pipeline_tests.support.documents import a_customer, a_document, a_line, check_file
 
 LAYOUT = load_layout()
@@ -38,6 +40,19 @@ def test_a_row_is_text_in_quotes_and_numbers_and_dates_bare() -> None:
         '"Jörg";"Weiß";"Müller & Söhne GmbH";"Straße des 17. Juni 135";"10623";"Berlin";"";"DE";"DE123456789";"";'
         '"";"";"";"";"";"";"";"";"BAT-CHG";"BAT-CHG";"item";"Wechsel ""vorn""\n- Akku; links";0.333;1234.50;19.00\n'
     )
+
+
+@pytest.mark.parametrize("most_lines", [1, 2, 3])
+def test_however_many_lines_are_looked_at_together_the_files_are_those_of_each_document_alone(
+    monkeypatch: pytest.MonkeyPatch, most_lines: int
+) -> None:
+    documents = [
+        a_document(*(a_line(position) for position in range(1, lines + 1)), customer_number=str(lines))
+        for lines in (2, 1, 4)
+    ]
+    alone = [render_csv(one, LAYOUT) for one in documents]
+    monkeypatch.setattr(document_columns, "MOST_LINES", most_lines)
+    assert render_files(DocumentColumns.of(documents), LAYOUT) == alone
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from billing_pipeline.delivery.ledger import Ledger, Note, Refusal, utc_now
+from billing_pipeline.delivery.ledger.plans import billed_elsewhere
 from billing_pipeline.delivery.records import BilledRow, Delivery, Export, Parcel
 from billing_pipeline.problems import Code
 from billing_pipeline_tests.support.parcels import MONTH, parcel, rendered, service
@@ -67,6 +68,17 @@ def test_a_planned_correction_leaves_the_sent_file_what_it_drops(ledger: Ledger,
         parcel("2", month=NEXT, billed=(service("S-2"),)), run_id="run", lease_s=0, now=utc_now()
     )
     assert isinstance(elsewhere, Refusal)
+
+
+def test_the_file_that_is_corrected_may_not_bill_again_what_its_correction_bills(
+    ledger: Ledger, first: Delivery
+) -> None:
+    planned(ledger, correction(service("S-1", fingerprint="new")))
+    again = parcel("1", billed=(service("S-1"), service("S-2")))
+    with ledger.database.reading() as connection:
+        (found,) = billed_elsewhere(connection, again)
+    assert (found.code, found.source_id) == (Code.ALREADY_BILLED, "S-1")
+    assert "2026-10-1-r2" in found.message
 
 
 def test_what_a_correction_drops_is_free_once_it_is_sent(ledger: Ledger, first: Delivery) -> None:
