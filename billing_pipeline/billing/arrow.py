@@ -50,6 +50,11 @@ def where(frame: pd.DataFrame, mask: pa.Array) -> pd.DataFrame:
     return kept.reset_index(drop=True)
 
 
+def distinct(column: pd.Series[Any]) -> set[Any]:
+    """The different values of an Arrow-backed column, null as None. Its iterator makes an object of each cell first."""
+    return set(pc.unique(array(column)).to_pylist())
+
+
 def each_row(frame: pd.DataFrame) -> Iterator[Any]:
     """The rows, with the columns as attributes and None for null. Slow: for the few rows of a message."""
     if not len(frame):
