@@ -53,7 +53,7 @@ class Deliveries:
         if month is not None:
             query = query.where(deliveries.c.month == month)
         with self._db.reading() as connection:
-            return [delivery_of(row) for row in connection.execute(query)]
+            return [delivery_of(row) for row in connection.execute(query).all()]
 
     def count(self) -> int:
         """How many there are, of all months."""
@@ -100,11 +100,11 @@ class Deliveries:
 
     def unsettled(self, month: str, exports: Iterable[Export]) -> frozenset[str]:
         """Those of these customers for whom a file of the month is still to be sent: neither sent nor held."""
-        settled = {
-            delivery.order_number
-            for delivery in self.of_month(month)
-            if delivery.state in SENT_STATES or delivery.state is State.HELD
-        }
+        query = sa.select(deliveries.c.order_number).where(
+            deliveries.c.month == month, deliveries.c.state.in_((*SENT_STATES, State.HELD))
+        )
+        with self._db.reading() as connection:
+            settled = set(connection.execute(query).scalars())
         return frozenset(
             export.customer_number
             for export in exports
