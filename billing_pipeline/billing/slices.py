@@ -17,7 +17,7 @@ from billing_pipeline.billing.late import LedgerView
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem
 
-MOST_ROWS: Final = 15_000
+MOST_ROWS: Final = 10_000
 """Services and fees of one slice, unless one customer alone has more."""
 
 

@@ -13,9 +13,8 @@ from typing import Any, Final
 
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.approvals import Approval, ApprovedFile
-from billing_pipeline.delivery.ledger.deliveries import latest_of
 from billing_pipeline.delivery.ledger.seals import Seal
-from billing_pipeline.delivery.records import SENT_STATES, Billing, Delivery, State
+from billing_pipeline.delivery.records import SENT_STATES, Billing, Delivery
 from billing_pipeline.easybill.manifest import canonical_json
 from billing_pipeline.store.blobs import BlobStore, sha256_of
 
@@ -80,9 +79,7 @@ def waiting_customers(ledger: Ledger, month: str) -> frozenset[str]:
     Not those who are blocked or held, who wait for a person, nor those whose file was withdrawn.
     """
     exports = [one.export for one in ledger.months.customers(month)]
-    latest = latest_of(ledger.deliveries.of_month(month))
-    withdrawn = {number for number, one in latest.items() if one.state is State.WITHDRAWN}
-    return ledger.deliveries.unsettled(month, exports) - withdrawn
+    return ledger.deliveries.unsettled(month, exports) - ledger.deliveries.withdrawn(month)
 
 
 def facts_now(ledger: Ledger, month: str) -> Facts:
