@@ -6,7 +6,7 @@ decided.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -54,7 +54,7 @@ class Past:
 
 def past_of(
     ledger: Ledger,
-    extract: Extract,
+    ids: Mapping[str, pa.Array],
     month: str,
     *,
     frames: FrameStore,
@@ -62,7 +62,7 @@ def past_of(
     first_month_read: str | None = None,
     look_back: LookBack | None = None,
 ) -> Past:
-    """What the ledger knows of the rows of `extract`, and of those that it should have.
+    """What the ledger knows of the rows that were read, whose `ids` (`ids_of`) these are, and of those that should be.
 
     `look_back`: how earlier months were looked at; without it, all rows since `first_month_read` (or of the month
     alone) were read. A customer of whose month a correction is planned, and not sent yet, is billed as if it had not
@@ -74,14 +74,12 @@ def past_of(
     adjustments = tuple(ledger.adjustments.up_to(month))
     with_adjustments = sorted({*months, *(one.month for one in adjustments)})
     finished = ledger.months.finished(with_adjustments)
-    ids = _ids(extract)
     absent = look_back.absent if look_back else {}
-    asked = {kind: sorted({*of_kind, *absent.get(kind, ())}) for kind, of_kind in ids.items()}
+    present = {**ids, ADJUSTMENT: pa.array([str(one.id) for one in adjustments], TEXT)}
     billed = ledger.deliveries.billed_sources(
-        () if look_back else months, asked | {ADJUSTMENT: [str(one.id) for one in adjustments]}
+        () if look_back else months,
+        {kind: [*of_kind.to_pylist(), *absent.get(kind, ())] for kind, of_kind in present.items()},
     )
-    present = {kind: pa.array(of_kind, TEXT) for kind, of_kind in ids.items()}
-    present[ADJUSTMENT] = pa.array([str(one.id) for one in adjustments], TEXT)
     own = [past for past in months if past >= billing.first_month or past == month]
     gone = gone_of(billed, own, present)
     view = LedgerView(
@@ -135,7 +133,7 @@ def ended_admissions(
     `standings`: `ROW_STANDINGS` of what was billed just now, with the view of this past. `customers`: those it was
     asked of; () for everybody. Of others nothing is recorded, so that their rows would be in no standing.
     """
-    present = {(kind, one) for kind, ids in _ids(extract).items() for one in ids}
+    present = {(kind, one) for kind, ids in ids_of(extract).items() for one in ids.to_pylist()}
     looks = dict(
         zip(
             zip(standings["source_kind"], standings["source_id"], strict=True),
@@ -155,11 +153,11 @@ def ended_admissions(
     ]
 
 
-def _ids(extract: Extract) -> dict[str, list[str]]:
+def ids_of(extract: Extract) -> dict[str, pa.Array]:
     """Every row of the extract: where one has moved here from a month that is not looked at, it is still billed."""
     return {
-        SERVICE: extract.services["service_id"].tolist(),
-        FEE: extract.cancellation_fees["fee_id"].tolist(),
+        SERVICE: array(extract.services["service_id"]),
+        FEE: array(extract.cancellation_fees["fee_id"]),
     }
 
 

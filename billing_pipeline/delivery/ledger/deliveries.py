@@ -271,30 +271,32 @@ class Deliveries:
         """
         import pandas as pd
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         from billing_pipeline.billing.late import BILLED
 
         of_months = billed_rows.c.month.in_(months)
-        which = [of_months] + [
-            sa.and_(
-                billed_rows.c.source_kind == kind,
-                ~of_months,
-                is_among(billed_rows.c.source_id, of_kind, self._db.engine.dialect),
-            )
-            for kind, of_kind in ids.items()
-            if of_kind
-        ]
-        portions = []
+
+        def found_by(connection: sa.Connection, *condition: sa.ColumnElement[bool]) -> pa.Table:
+            query = _BILLED_FOR_GOOD.where(*condition).execution_options(yield_per=_ROWS_PER_PORTION)
+            portions = [
+                pa.table([pa.array(column, pa.string()) for column in zip(*rows, strict=True)], schema=BILLED)
+                for rows in connection.execute(query).partitions()
+            ]
+            return pa.concat_tables([BILLED.empty_table(), *portions])
+
         with self._db.reading() as connection:
-            for condition in which:
-                query = _BILLED_FOR_GOOD.where(condition).execution_options(yield_per=_ROWS_PER_PORTION)
-                for rows in connection.execute(query).partitions():
-                    columns = zip(*rows, strict=True)
-                    portions.append(
-                        pa.table([pa.array(column, pa.string()) for column in columns], schema=BILLED)
-                    )
-        found = pa.concat_tables(portions) if portions else BILLED.empty_table()
-        frame: pd.DataFrame = found.to_pandas(types_mapper=pd.ArrowDtype)
+            parts = [found_by(connection, of_months) if months else BILLED.empty_table()]
+            known, kinds = parts[0]["source_id"], parts[0]["source_kind"]
+            for kind, of_kind in ids.items():
+                # Of the rows of these months, few are left to be asked for one by one: those that nothing bills.
+                wanted = pc.unique(pa.array(of_kind, pa.string()))
+                is_known = pc.is_in(wanted, known.filter(pc.equal(kinds, kind)))
+                asked = wanted.filter(pc.invert(is_known)).to_pylist()
+                if asked:
+                    among = is_among(billed_rows.c.source_id, asked, self._db.engine.dialect)
+                    parts.append(found_by(connection, billed_rows.c.source_kind == kind, ~of_months, among))
+        frame: pd.DataFrame = pa.concat_tables(parts).to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
     def amounts(self, months: Collection[str]) -> list[CustomerMonth]:
