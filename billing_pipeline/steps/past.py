@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import TEXT, array, each_row, with_columns
 from billing_pipeline.billing.late import GONE, LedgerView, gone_of, index_of
@@ -74,12 +75,13 @@ def past_of(
     adjustments = tuple(ledger.adjustments.up_to(month))
     with_adjustments = sorted({*months, *(one.month for one in adjustments)})
     finished = ledger.months.finished(with_adjustments)
-    absent = look_back.absent if look_back else {}
     present = {**ids, ADJUSTMENT: pa.array([str(one.id) for one in adjustments], TEXT)}
-    billed = ledger.deliveries.billed_sources(
-        () if look_back else months,
-        {kind: [*of_kind.to_pylist(), *absent.get(kind, ())] for kind, of_kind in present.items()},
-    )
+    absent = look_back.absent if look_back else {}
+    asked = {
+        kind: pc.unique(pa.concat_arrays([of_kind, pa.array(absent.get(kind, ()), TEXT)]))
+        for kind, of_kind in present.items()
+    }
+    billed = ledger.deliveries.billed_sources(() if look_back else months, asked)
     own = [past for past in months if past >= billing.first_month or past == month]
     gone = gone_of(billed, own, present)
     view = LedgerView(
@@ -133,6 +135,13 @@ def ended_admissions(
     `standings`: `ROW_STANDINGS` of what was billed just now, with the view of this past. `customers`: those it was
     asked of; () for everybody. Of others nothing is recorded, so that their rows would be in no standing.
     """
+    of_months = [
+        one
+        for one in ledger.admissions.current()
+        if one.month in past.months and (not customers or one.customer_number in customers)
+    ]
+    if not of_months:
+        return []
     present = {(kind, one) for kind, ids in ids_of(extract).items() for one in ids.to_pylist()}
     looks = dict(
         zip(
@@ -143,13 +152,9 @@ def ended_admissions(
     )
     return [
         one.id
-        for one in ledger.admissions.current()
-        if one.month in past.months
-        and (not customers or one.customer_number in customers)
-        and (
-            (one.source_kind, one.source_id) not in present
-            or looks.get((one.source_kind, one.source_id), one.fingerprint) != one.fingerprint
-        )
+        for one in of_months
+        if (one.source_kind, one.source_id) not in present
+        or looks.get((one.source_kind, one.source_id), one.fingerprint) != one.fingerprint
     ]
 
 

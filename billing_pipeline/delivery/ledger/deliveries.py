@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
@@ -52,7 +52,7 @@ class Deliveries:
         if month is not None:
             query = query.where(deliveries.c.month == month)
         with self._db.reading() as connection:
-            return [delivery_of(row) for row in connection.execute(query)]
+            return [delivery_of(row) for row in connection.execute(query).all()]
 
     def count(self) -> int:
         """How many there are, of all months."""
@@ -99,11 +99,11 @@ class Deliveries:
 
     def unsettled(self, month: str, exports: Iterable[Export]) -> frozenset[str]:
         """Those of these customers for whom a file of the month is still to be sent: neither sent nor held."""
-        settled = {
-            delivery.order_number
-            for delivery in self.of_month(month)
-            if delivery.state in SENT_STATES or delivery.state is State.HELD
-        }
+        query = sa.select(deliveries.c.order_number).where(
+            deliveries.c.month == month, deliveries.c.state.in_((*SENT_STATES, State.HELD))
+        )
+        with self._db.reading() as connection:
+            settled = set(connection.execute(query).scalars())
         return frozenset(
             export.customer_number
             for export in exports
@@ -263,7 +263,9 @@ class Deliveries:
         with self._db.reading() as connection:
             return [RowInFile(**row._mapping) for row in connection.execute(query)]
 
-    def billed_sources(self, months: Collection[str], ids: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    def billed_sources(
+        self, months: Collection[str], ids: Mapping[str, Sequence[str] | pa.Array]
+    ) -> pd.DataFrame:
         """What is billed for good, as the frame of `billing.late.BilledSource`; no row twice.
 
         The rows of these months (their own), and, of whatever month, those of the `ids`, by source kind. In columns,
@@ -277,25 +279,23 @@ class Deliveries:
 
         of_months = billed_rows.c.month.in_(months)
 
-        def found_by(connection: sa.Connection, *condition: sa.ColumnElement[bool]) -> pa.Table:
+        def found_by(connection: sa.Connection, *condition: sa.ColumnElement[bool]) -> Iterator[pa.Table]:
             query = _BILLED_FOR_GOOD.where(*condition).execution_options(yield_per=_ROWS_PER_PORTION)
-            portions = [
-                pa.table([pa.array(column, pa.string()) for column in zip(*rows, strict=True)], schema=BILLED)
-                for rows in connection.execute(query).partitions()
-            ]
-            return pa.concat_tables([BILLED.empty_table(), *portions])
+            for rows in connection.execute(query).partitions():
+                columns = zip(*rows, strict=True)
+                yield pa.table([pa.array(column, pa.string()) for column in columns], schema=BILLED)
 
         with self._db.reading() as connection:
-            parts = [found_by(connection, of_months) if months else BILLED.empty_table()]
-            known, kinds = parts[0]["source_id"], parts[0]["source_kind"]
+            own = [BILLED.empty_table(), *(found_by(connection, of_months) if months else ())]
+            known = pa.concat_tables(own)
+            parts = [known]
             for kind, of_kind in ids.items():
                 # Of the rows of these months, few are left to be asked for one by one: those that nothing bills.
-                wanted = pc.unique(pa.array(of_kind, pa.string()))
-                is_known = pc.is_in(wanted, known.filter(pc.equal(kinds, kind)))
-                asked = wanted.filter(pc.invert(is_known)).to_pylist()
-                if asked:
-                    among = is_among(billed_rows.c.source_id, asked, self._db.engine.dialect)
-                    parts.append(found_by(connection, billed_rows.c.source_kind == kind, ~of_months, among))
+                wanted = pc.unique(pa.array(of_kind, pa.string()) if isinstance(of_kind, list) else of_kind)
+                named = known["source_id"].filter(pc.equal(known["source_kind"], kind))
+                for portion in _portions_of_ids(wanted.filter(pc.invert(pc.is_in(wanted, named)))):
+                    among = is_among(billed_rows.c.source_id, portion, self._db.engine.dialect)
+                    parts += found_by(connection, billed_rows.c.source_kind == kind, ~of_months, among)
         frame: pd.DataFrame = pa.concat_tables(parts).to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
@@ -397,6 +397,14 @@ def _maybe_rejected(endpoint: str) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 _ROWS_PER_PORTION: Final = 10_000
+
+
+def _portions_of_ids(ids: pa.Array) -> Iterator[list[str]]:
+    """Some at a time: as Python's texts, the ids of a month take ten times the memory that they have in a column."""
+    for start in range(0, len(ids), _ROWS_PER_PORTION):
+        yield ids[start : start + _ROWS_PER_PORTION].to_pylist()
+
+
 _later = deliveries.alias("later")
 _REPLACED = sa.exists().where(
     _later.c.customer_number == deliveries.c.customer_number,
