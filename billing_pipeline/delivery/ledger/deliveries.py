@@ -291,7 +291,9 @@ class Deliveries:
             parts = [known]
             for kind, of_kind in ids.items():
                 # Of the rows of these months, few are left to be asked for one by one: those that nothing bills.
-                wanted = pc.unique(pa.array(of_kind, pa.string()) if isinstance(of_kind, list) else of_kind)
+                wanted = pc.unique(
+                    of_kind if isinstance(of_kind, pa.Array) else pa.array(of_kind, pa.string())
+                )
                 named = known["source_id"].filter(pc.equal(known["source_kind"], kind))
                 for portion in _portions_of_ids(wanted.filter(pc.invert(pc.is_in(wanted, named)))):
                     among = is_among(billed_rows.c.source_id, portion, self._db.engine.dialect)
