@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -286,6 +286,19 @@ class MonthText:
                 ),
             )
         )
+
+    def of_rows(self, service_ids: pa.ChunkedArray, fee_ids: pa.ChunkedArray) -> MonthText:
+        """With no other services and fees than these."""
+        return replace(
+            self,
+            services=_rows_with(self.services, "service_id", service_ids),
+            cancellation_fees=_rows_with(self.cancellation_fees, "fee_id", fee_ids),
+        )
+
+    def owners(self) -> set[str]:
+        """The customers of its services and fees."""
+        columns = (self.services["customer_number"], self.cancellation_fees["customer_number"])
+        return {number for column in columns for number in pc.unique(column).to_pylist()}
 
     def test_customers(self) -> set[str]:
         """The customers of whom a row, perhaps not each, says that they are one."""

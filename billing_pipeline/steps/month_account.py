@@ -1,7 +1,8 @@
 """What has become of every row of a month, as the audit tells it.
 
 All rows are held against the ledger, in columns and some at a time. Most are simply billed: they look as they did then,
-and would be billed again. Who has another row is billed in full, as if the month were run, to learn its standing.
+and would be billed again. Who has another row is billed in full, as if the month were run, to learn its standing; where
+the others are not billable in any case, those rows alone are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from billing_pipeline.billing.arrow import (
     MINOR,
     TEXT,
     all_of,
+    any_of,
     array,
     frame_of,
     negation,
@@ -59,13 +61,15 @@ class MonthAccount:
 class _Sifted:
     """`counts` and `amounts`: of the month's own rows that are billed. `unbilled`: its others, as `_UNBILLED`.
 
-    `customers`: those who have a row that is not simply billed.
+    `customers`: those who have a row that is neither simply billed nor among the `not_billable`: ids, by source kind,
+    of unbilled rows that are not billable by the rules and a status that they name.
     """
 
     counts: Counter[str]
     amounts: dict[str, Counter[str]]
     unbilled: pd.DataFrame
     customers: frozenset[str]
+    not_billable: Mapping[str, pa.ChunkedArray]
 
 
 def account_of(wiring: Wiring, month: str, *, most_rows: int = MOST_ROWS) -> MonthAccount:
@@ -87,6 +91,12 @@ def account_of(wiring: Wiring, month: str, *, most_rows: int = MOST_ROWS) -> Mon
     parts = [
         _standings(text, numbers, past, month, ledger, billing)
         for numbers in _looked_at_together(text, found.customers, sharing, most_rows)
+    ]
+    # Nothing else of their customers changes what becomes of rows that are not billable in any case.
+    rest = text.of_rows(found.not_billable[SERVICE], found.not_billable[FEE])
+    parts += [
+        _standings(rest, numbers, past, month, ledger, billing)
+        for numbers in _looked_at_together(rest, rest.owners() - found.customers, (), most_rows)
     ]
     standings = concatenated([no_standings(), *parts])
     counts, amounts = found.counts, found.amounts
@@ -120,10 +130,18 @@ def _sifted(
     amounts: dict[str, Counter[str]] = {}
     unbilled = [_UNBILLED.empty_table()]
     customers = {*also, *text.test_customers(), *past.view.gone["customer_number"]}
+    not_billable: dict[str, list[pa.Array]] = {SERVICE: [], FEE: []}
     for part in text.portions(most_rows):
         rows = source_rows(part, billing.rules, month, billing.timezone, ())
         is_billed, simply = _billed_as_they_are(rows, billed)
-        customers |= _owners(where(rows, negation(simply)))
+        never = all_of(
+            negation(is_billed), negation(array(rows["billable"])), pc.is_null(array(rows["unknown_status"]))
+        )
+        customers |= _owners(where(rows, negation(any_of(simply, never))))
+        for kind, ids in not_billable.items():
+            ids.append(
+                array(rows["source_id"]).filter(all_of(never, pc.equal(array(rows["source_kind"]), kind)))
+            )
         own = with_columns(rows, net=nets_of(rows), is_billed=is_billed).pipe(
             where, pc.equal(array(rows["month"]).fill_null(month), month)
         )
@@ -145,6 +163,7 @@ def _sifted(
         amounts,
         frame_of({name: table[name] for name in table.column_names}),
         frozenset(customers),
+        {kind: pa.chunked_array(ids, TEXT) for kind, ids in not_billable.items()},
     )
 
 

@@ -39,11 +39,11 @@ def months(tmp_path: Path, september: Installation) -> PlainMonths:
 
 @pytest.fixture(scope="module")
 def september(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """September as it was sent to eighteen customers, and everything that may become of a row since."""
+    """September as it was sent to twenty customers, and everything that may become of a row since."""
     months = sent_september(tmp_path_factory.mktemp("september"))
     months.rules(RULES)
     oms = months.oms
-    for number in range(24, 41):
+    for number in range(24, 43):
         oms.customer(f"100{number}")
         service(months, f"S-{number}", SEPTEMBER, customer_number=f"100{number}", unit_price_net="10.00")
         oms.task(f"S-{number}", 1, price_net="4.00")
@@ -70,6 +70,11 @@ def september(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     service(months, "S-39b", SEPTEMBER, customer_number="10039", unit_price_net="3.00")
     service(months, "S-40b", SEPTEMBER, customer_number="10040", status="on hold")
     service(months, "S-40c", SEPTEMBER, customer_number="10040", completed_at=None)
+    service(months, "S-41b", SEPTEMBER, customer_number="10041", status="cancelled")
+    oms.fee("F-41", "10041", charged_at="2026-09-12T08:00:00Z", amount_net="0.00")
+    months.ledger.omissions.add(month=SEPTEMBER, service_id="S-41b", reason="left out", author="Ann")
+    service(months, "S-42b", SEPTEMBER, customer_number="10042", status="cancelled", quantity="many")
+    service(months, "S-42c", SEPTEMBER, customer_number="10042", unit_price_net="9.00")
     service(months, "S-nobody", SEPTEMBER, customer_number="nobody")
     months.ledger.close()
     return months.installation
@@ -99,17 +104,23 @@ def test_the_world_of_these_tests_has_every_standing(months: PlainMonths) -> Non
 def test_who_has_nothing_but_rows_that_are_simply_billed_is_not_billed_again(
     months: PlainMonths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_at: set[str] = set()
+    looked_at: dict[str, set[str]] = {}
     of_customers = MonthText.of_customers
 
     def seen(text: MonthText, customer_numbers: Any) -> Any:
-        looked_at.update(customer_numbers.to_pylist())
-        return of_customers(text, customer_numbers)
+        extract = of_customers(text, customer_numbers)
+        for row in [*each_row(extract.services), *each_row(extract.cancellation_fees)]:
+            looked_at.setdefault(row.customer_number, set()).add(
+                getattr(row, "fee_id", None) or row.service_id
+            )
+        return extract
 
     monkeypatch.setattr(MonthText, "of_customers", seen)
     account_of(months.wiring, SEPTEMBER)
-    assert {"10031", "10032", "10033"} & looked_at == {"10031"}
-    assert {"10025", "10027", "10029", "10030", "10035", "10036", "10038", "10039"} <= looked_at
+    assert not {"10032", "10033"} & looked_at.keys()
+    assert {"10025", "10027", "10029", "10030", "10035", "10036", "10038", "10039"} <= looked_at.keys()
+    assert looked_at["10031"] == {"S-31"}  # which the rules do not bill; the fee is billed as it is
+    assert looked_at["10040"] == {"S-40", "S-40b", "S-40c"}
 
 
 def test_a_row_that_is_taken_for_simply_billed_whatever_it_looks_like_is_found_out(
