@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache, lru_cache
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import iso4217
-import pyarrow as pa
-import pyarrow.compute as pc
 from babel.numbers import format_decimal
 
-DecimalArray = TypeVar("DecimalArray", pa.Array, pa.ChunkedArray)
+# It takes a while to load, and who tells an amount, such as `status`, wants no columns.
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DecimalArray = TypeVar("DecimalArray", "pa.Array", "pa.ChunkedArray")
 
 MAX_PRECISION: Final = 38
 """Digits of an Arrow decimal128; every product of two contract columns fits (12 + 12 + 1)."""
@@ -54,6 +56,9 @@ def round_half_up_array(amounts: DecimalArray, decimals: int) -> DecimalArray:
     The result is decimal128 with scale `decimals` and room for the digit that rounding may add. Raises
     TypeError for anything but decimals: a float has lost what is to be rounded.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     kind = amounts.type
     if not pa.types.is_decimal128(kind):
         raise TypeError(f"only decimal128 can be rounded exactly, not {kind}")

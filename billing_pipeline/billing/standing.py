@@ -7,6 +7,7 @@ aside: it blocks nobody, changes no customer's outcome, and waits until it is ad
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import pandas as pd
@@ -283,8 +284,15 @@ def _with_customers_currency(rows: pd.DataFrame, customers: pd.DataFrame) -> pd.
 
 
 def net_amounts(rows: pd.DataFrame) -> list[int | None]:
-    """Quantity × price of each row in minor units, rounded half up once; None where a part of it is not known."""
+    """`nets_of`, as a list."""
+    found: list[int | None] = nets_of(rows).to_pylist()
+    return found
+
+
+def nets_of(rows: pd.DataFrame) -> pa.Array:
+    """Quantity × price of each row in minor units, rounded half up once; null where a part of it is not known."""
     exponents = by_distinct(supported_exponent, pa.int8(), array(rows["currency"]))
     unit_net = pc.multiply(array(rows["unit_price"]), minor_units_per_whole(exponents))
-    nets = round_half_up_array(pc.multiply(array(rows["quantity"]), unit_net), 0).to_pylist()
-    return [None if net is None or abs(net) > MAX_MINOR else int(net) for net in nets]
+    nets = round_half_up_array(pc.multiply(array(rows["quantity"]), unit_net), 0)
+    too_much = pc.greater(pc.abs(nets), pa.scalar(Decimal(MAX_MINOR), nets.type))
+    return pc.if_else(too_much, pa.scalar(None, nets.type), nets).cast(MINOR)

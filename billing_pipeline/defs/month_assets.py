@@ -31,7 +31,7 @@ from billing_pipeline.steps.bill_month import (
     require_plausible,
 )
 from billing_pipeline.steps.current_billing import extract_to_bill
-from billing_pipeline.steps.past import past_of, require_same_identity
+from billing_pipeline.steps.past import ids_of, past_of, require_same_identity
 from billing_pipeline.steps.wiring import BillingSettings, LedgerAt, Oms
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import EXTRACTED, FrameStore, read_extract
@@ -167,7 +167,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
             extract = read_extract(frames, month, read.frames)
             past = past_of(
                 ledger.open(),
-                extract,
+                ids_of(extract),
                 month,
                 first_month_read=read.first_month or month,
                 look_back=kept_look_back(read, frames),

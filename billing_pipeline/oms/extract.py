@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.oms.conform import conform, instant_text, instants_of, local_time_of, validate_keys
+from billing_pipeline.oms.conform import conform, validate_keys
 from billing_pipeline.oms.contract import (
     CANCELLATION_FEES,
     CUSTOMERS,
@@ -21,6 +21,7 @@ from billing_pipeline.oms.contract import (
     SERVICES,
     TEXT,
     Relation,
+    frame_of_rows,
     frame_of_table,
 )
 from billing_pipeline.oms.heads import (
@@ -31,11 +32,9 @@ from billing_pipeline.oms.heads import (
     no_heads,
     unreadable_ids,
 )
-from billing_pipeline.oms.oms_errors import OmsShapeWrong
 from billing_pipeline.oms.period import (
     Period,
     months_between,
-    months_of,
     next_month,
     period_of,
     previous_month,
@@ -50,12 +49,8 @@ from billing_pipeline.oms.row_rules import (
     validate,
 )
 from billing_pipeline.oms.source import OmsSource, Snapshot
+from billing_pipeline.oms.window import Window
 
-# SQLite compares instants in milliseconds, so its queries ask for one second more on each side. A row farther out
-# was not selected by the period at all.
-_TOLERANCE: Final = timedelta(seconds=1)
-# No time zone is farther from UTC: a time without zone lies within this distance of the same time in UTC.
-_FARTHEST_ZONE: Final = timedelta(hours=14)
 # `customers` has no instant: its query ignores the period, but needs one.
 _ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -73,74 +68,6 @@ class Extract:
     services: pd.DataFrame
     service_tasks: pd.DataFrame
     cancellation_fees: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Window:
-    """The rows of an extract: those with `start <= instant < period.end`; months are those of `timezone`.
-
-    `billable_statuses`: a service without an instant is kept where it has one of these, to be reported.
-    """
-
-    period: Period
-    start: datetime
-    timezone: str
-    billable_statuses: frozenset[str] = frozenset()
-
-    def rows_of(self, relation: Relation, instant: str, text: pa.Table) -> tuple[pa.Table, pa.ChunkedArray]:
-        """The relation's rows within the window, and the month of each.
-
-        A row with an unreadable instant is kept wherever it may belong, so that it is reported. Without a time zone,
-        its month is the period's if it may lie in it, else the month as written; if it is no time at all, null.
-        Raises OmsShapeWrong for a row from outside the window.
-        """
-        cells = text[instant]
-        instants = instants_of(cells)
-        self._validate_inside(relation, instant, text, instants)
-        kept = _between(instants, self.start, self.period.end)
-        months = months_of(instants, self.timezone)
-        unread = pc.and_(pc.is_null(instants), pc.or_(pc.is_valid(cells), self._is_missed(relation, text)))
-        if pc.any(unread).as_py():
-            guesses = [
-                self._guess(cell) if unreadable else (False, None)
-                for cell, unreadable in zip(cells.to_pylist(), unread.to_pylist(), strict=True)
-            ]
-            kept = pc.or_(kept, pa.array([keep for keep, _ in guesses]))
-            months = pc.coalesce(months, pa.array([month for _, month in guesses], TEXT))
-        if pc.all(kept).as_py():
-            return text, months
-        return text.filter(kept), months.filter(kept)
-
-    def _is_missed(self, relation: Relation, text: pa.Table) -> pa.ChunkedArray:
-        """Whether each row, if it has no instant, should have one: a fee always, a service with such a status."""
-        if "status" not in relation.column_names:
-            return pa.chunked_array([pa.array([True] * len(text), pa.bool_())])
-        return pc.is_in(text["status"], pa.array(sorted(self.billable_statuses), TEXT))
-
-    def _validate_inside(
-        self, relation: Relation, instant: str, text: pa.Table, instants: pa.ChunkedArray
-    ) -> None:
-        near = _between(instants, self.start - _TOLERANCE, self.period.end + _TOLERANCE)
-        far = pc.and_(pc.is_valid(instants), pc.invert(near))
-        if (row := pc.index(far, value=True).as_py()) >= 0:
-            raise OmsShapeWrong(
-                f"OMS relation {relation.name}: {text[relation.key[0]][row]} has {instant} {text[instant][row]},"
-                f" outside the period from {instant_text(self.start)} to {instant_text(self.period.end)}; its"
-                " query must keep to :period_start and :period_end"
-            )
-
-    def _guess(self, cell: str | None) -> tuple[bool, str | None]:
-        """Whether a row with this unreadable instant is kept, and its month."""
-        local_time = None if cell is None else local_time_of(cell)
-        if local_time is None:
-            return True, None
-        instant = local_time.replace(tzinfo=UTC)
-        latest = self.period.end + _FARTHEST_ZONE
-        if not self.start - _FARTHEST_ZONE <= instant < latest:
-            return False, None
-        if instant >= self.period.start - _FARTHEST_ZONE:
-            return True, self.period.month
-        return True, f"{local_time:%Y-%m}"
 
 
 class MonthReading:
@@ -221,7 +148,18 @@ class MonthReading:
             name: _without_twice(RELATIONS[name], [part.pop(name) for part in parts if name in part])
             for name in _OF_SERVICES
         }
-        return _extract_of_text(text, self._window, also=also)
+        for name, relation in RELATIONS.items():
+            validate_keys(relation, text[name])
+            # Taken out, so that a month is not there twice.
+            text[name] = _sorted(relation, text.pop(name))
+        return _extract_of(_text_within(text, self._window, also=also))
+
+    def month_text(self, *, also: Collection[str] = ()) -> MonthText:
+        """The month's rows alone, with the customers of `also`; instead of `extract`, and as the last question too."""
+        text, self._text = self._text, {}
+        for name, relation in RELATIONS.items():
+            validate_keys(relation, text[name])
+        return _text_within(text, self._window, also=also)
 
     def _rows_of(self, wanted: Mapping[str, Collection[str]]) -> dict[str, pa.Table]:
         names = {SERVICES.name: SERVICES.name, SERVICE_TASKS.name: SERVICES.name} | {
@@ -304,24 +242,113 @@ def _without_twice(relation: Relation, parts: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(kept)
 
 
-def _extract_of_text(text: dict[str, pa.Table], window: Window, *, also: Collection[str] = ()) -> Extract:
-    """The extract from the text of the four relations, whose rows may be in any order; `text` is empty afterwards."""
-    for name, relation in RELATIONS.items():
-        validate_keys(relation, text[name])
-    services_text, service_months = window.rows_of(SERVICES, "completed_at", _sorted(SERVICES, text))
-    fees_text, fee_months = window.rows_of(CANCELLATION_FEES, "charged_at", _sorted(CANCELLATION_FEES, text))
-    owners = [*services_text["customer_number"].chunks, *fees_text["customer_number"].chunks]
-    wanted = pa.chunked_array([*owners, pa.array(sorted(also), TEXT)], TEXT)
-    customers_text = _rows_with(_sorted(CUSTOMERS, text), "customer_number", wanted)
-    tasks_text = _rows_with(_sorted(SERVICE_TASKS, text), "service_id", services_text["service_id"])
+@dataclass(frozen=True)
+class MonthText:
+    """A month's rows as they were read: the text of an extract, of which some at a time become frames.
 
-    numbers = customers_text["customer_number"]
-    services = _frame(SERVICES, services_text, service_rules(numbers), service_months)
-    return Extract(
-        customers=_frame(CUSTOMERS, customers_text, customer_rules()),
+    Services and fees have their `month` beside the columns of their relation.
+    """
+
+    customers: pa.Table
+    services: pa.Table
+    service_tasks: pa.Table
+    cancellation_fees: pa.Table
+
+    def portions(self, most_rows: int) -> Iterator[Extract]:
+        """Services with their tasks, and fees, typed and not validated: at most so many of each at once, in any order.
+
+        No row has `faults`, and nobody is among the customers.
+        """
+        for begin in range(0, max(len(self.services), len(self.cancellation_fees)), most_rows):
+            services = self.services.slice(begin, most_rows)
+            yield Extract(
+                customers=frame_of_rows(CUSTOMERS),
+                services=_typed(SERVICES, services),
+                service_tasks=_typed(
+                    SERVICE_TASKS, _rows_with(self.service_tasks, "service_id", services["service_id"])
+                ),
+                cancellation_fees=_typed(CANCELLATION_FEES, self.cancellation_fees.slice(begin, most_rows)),
+            )
+
+    def of_customers(self, customer_numbers: pa.Array) -> Extract:
+        """The extract of these customers alone. That others have a row with the same key is not seen."""
+        services = _rows_with(self.services, "customer_number", customer_numbers)
+        return _extract_of(
+            MonthText(
+                customers=_sorted(CUSTOMERS, _rows_with(self.customers, "customer_number", customer_numbers)),
+                services=_sorted(SERVICES, services),
+                service_tasks=_sorted(
+                    SERVICE_TASKS, _rows_with(self.service_tasks, "service_id", services["service_id"])
+                ),
+                cancellation_fees=_sorted(
+                    CANCELLATION_FEES,
+                    _rows_with(self.cancellation_fees, "customer_number", customer_numbers),
+                ),
+            )
+        )
+
+    def of_rows(self, service_ids: pa.ChunkedArray, fee_ids: pa.ChunkedArray) -> MonthText:
+        """With no other services and fees than these."""
+        return replace(
+            self,
+            services=_rows_with(self.services, "service_id", service_ids),
+            cancellation_fees=_rows_with(self.cancellation_fees, "fee_id", fee_ids),
+        )
+
+    def owners(self) -> set[str]:
+        """The customers of its services and fees."""
+        columns = (self.services["customer_number"], self.cancellation_fees["customer_number"])
+        return {number for column in columns for number in pc.unique(column).to_pylist()}
+
+    def test_customers(self) -> set[str]:
+        """The customers of whom a row, perhaps not each, says that they are one."""
+        typed, _ = conform(CUSTOMERS, self.customers)
+        return set(typed.filter(typed["is_test"])["customer_number"].to_pylist())
+
+
+def no_extract() -> Extract:
+    """The extract of nothing."""
+    return Extract(**{name: frame_of_rows(relation) for name, relation in RELATIONS.items()})
+
+
+def month_text(
+    source: OmsSource,
+    period: Period,
+    *,
+    timezone: str,
+    also: Collection[str] = (),
+    billable_statuses: Collection[str] = (),
+) -> MonthText:
+    """The rows of `extract_month`, of which some at a time become an extract. Raises: the same, for a wrong shape."""
+    with source.snapshot() as snapshot:
+        reading = MonthReading(snapshot, period, period, timezone, billable_statuses)
+    return reading.month_text(also=also)
+
+
+def _text_within(text: dict[str, pa.Table], window: Window, *, also: Collection[str]) -> MonthText:
+    """What an extract has of the rows of the four relations; `text` is empty afterwards."""
+    services, fees = (
+        window.rows_of(relation, text.pop(relation.name)) for relation in (SERVICES, CANCELLATION_FEES)
+    )
+    owners = [*services["customer_number"].chunks, *fees["customer_number"].chunks]
+    wanted = pa.chunked_array([*owners, pa.array(sorted(also), TEXT)], TEXT)
+    return MonthText(
+        customers=_rows_with(text.pop(CUSTOMERS.name), "customer_number", wanted),
         services=services,
-        service_tasks=_frame(SERVICE_TASKS, tasks_text, task_rules(services)),
-        cancellation_fees=_frame(CANCELLATION_FEES, fees_text, fee_rules(numbers), fee_months),
+        service_tasks=_rows_with(text.pop(SERVICE_TASKS.name), "service_id", services["service_id"]),
+        cancellation_fees=fees,
+    )
+
+
+def _extract_of(text: MonthText) -> Extract:
+    """The extract of these rows, which are in its order."""
+    numbers = text.customers["customer_number"]
+    services = _frame(SERVICES, text.services, service_rules(numbers))
+    return Extract(
+        customers=_frame(CUSTOMERS, text.customers, customer_rules()),
+        services=services,
+        service_tasks=_frame(SERVICE_TASKS, text.service_tasks, task_rules(services)),
+        cancellation_fees=_frame(CANCELLATION_FEES, text.cancellation_fees, fee_rules(numbers)),
     )
 
 
@@ -335,36 +362,34 @@ def customer_numbers(source: OmsSource) -> list[str]:
     return sorted(set(typed.filter(real)["customer_number"].to_pylist()))
 
 
-def _sorted(relation: Relation, text: dict[str, pa.Table]) -> pa.Table:
-    """Sorted by key; rows with the same key, which is a fault, by all other cells: the order is always the same.
-
-    Taken out of `text`, so that a month is not there twice.
-    """
-    rows = text.pop(relation.name)
+def _sorted(relation: Relation, rows: pa.Table) -> pa.Table:
+    """Sorted by key; rows with the same key, which is a fault, by all other cells: the order is always the same."""
+    names = rows.column_names
     columns = dict.fromkeys((*relation.key, *relation.column_names))
     if "position" in columns:
         rows = rows.append_column("number", rows["position"].cast(pa.int32()))
         columns = dict.fromkeys(("service_id", "number", *columns))
-    return rows.sort_by([(column, "ascending") for column in columns]).select(relation.column_names)
+    return rows.sort_by([(column, "ascending") for column in columns]).select(names)
 
 
-def _rows_with(text: pa.Table, column: str, values: pa.ChunkedArray) -> pa.Table:
+def _rows_with(text: pa.Table, column: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
     return text.filter(pc.is_in(text[column], value_set=values))
 
 
-def _frame(
-    relation: Relation, text: pa.Table, rules: Sequence[RowRule], months: pa.ChunkedArray | None = None
-) -> pd.DataFrame:
+def _frame(relation: Relation, text: pa.Table, rules: Sequence[RowRule]) -> pd.DataFrame:
+    """The relation's rows typed and validated, as an extract has them."""
     typed, untyped = conform(relation, text)
     faults = validate(relation, rules, frame_of_table(typed), text, untyped)
-    if months is not None:
-        typed = typed.append_column("month", months)
-    return frame_of_table(typed.append_column("faults", faults_column(faults, len(typed))))
+    return _as_frame(text, typed, faults_column(faults, len(typed)))
 
 
-def _between(instants: pa.ChunkedArray, start: datetime, end: datetime) -> pa.ChunkedArray:
-    inside = pc.and_(
-        pc.greater_equal(instants, pa.scalar(start, instants.type)),
-        pc.less(instants, pa.scalar(end, instants.type)),
-    )
-    return pc.fill_null(inside, False)
+def _typed(relation: Relation, text: pa.Table) -> pd.DataFrame:
+    """The relation's rows typed, and not validated."""
+    typed, _ = conform(relation, text)
+    return _as_frame(text, typed, pa.nulls(len(typed), TEXT))
+
+
+def _as_frame(text: pa.Table, typed: pa.Table, faults: pa.Array) -> pd.DataFrame:
+    if "month" in text.column_names:
+        typed = typed.append_column("month", text["month"])
+    return frame_of_table(typed.append_column("faults", faults))

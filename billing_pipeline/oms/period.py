@@ -10,14 +10,14 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from billing_pipeline.problems import UsageError
+
+# It takes a while to load, and who counts months, such as `status`, wants no columns.
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
@@ -54,6 +54,10 @@ def month_of(instant: datetime, timezone: str) -> str:
 
 def months_of(instants: pa.ChunkedArray, timezone: str) -> pa.ChunkedArray:
     """`month_of` for every element of a timestamp[us, UTC] array; null stays null."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     extent = pc.min_max(instants).as_py()
     if extent["min"] is None:
         return pa.chunked_array([pa.nulls(len(instants), pa.string())])

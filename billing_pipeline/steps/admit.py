@@ -18,7 +18,7 @@ from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.events import require_signature
 from billing_pipeline.delivery.records import RowStanding
 from billing_pipeline.problems import UsageError
-from billing_pipeline.steps.past import Past, past_of
+from billing_pipeline.steps.past import Past, ids_of, past_of
 from billing_pipeline.steps.wiring import Wiring
 
 ADMISSIBLE = frozenset({"set_aside", "late"})
@@ -194,7 +194,7 @@ def _read(wiring: Wiring, month: str) -> _MonthNow:
     extract = wiring.oms.extract(month)
     past = past_of(
         wiring.ledger.open(),
-        extract,
+        ids_of(extract),
         month,
         frames=wiring.frames,
         billing=wiring.billing,

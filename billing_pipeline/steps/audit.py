@@ -6,8 +6,8 @@ Trusts no `updated_at`: fingerprints are compared. One month is held at a time.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -18,23 +18,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import TEXT, all_of, any_of, array, negation, where
-from billing_pipeline.billing.late import GONE, index_of
-from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE, source_rows
-from billing_pipeline.billing.standing import STANDINGS, net_amounts
+from billing_pipeline.billing.late import GONE
+from billing_pipeline.billing.rows import ADJUSTMENT, FEE, SERVICE
+from billing_pipeline.billing.standing import STANDINGS
 from billing_pipeline.delivery.records import MonthAudit
 from billing_pipeline.money import format_minor
-from billing_pipeline.oms.extract import Extract
 from billing_pipeline.oms.period import last_complete_month, months_between
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.report.open_items import OpenItem
-from billing_pipeline.steps.bill_month import bill_extract
+from billing_pipeline.steps.month_account import account_of
 from billing_pipeline.steps.open_list import open_list
-from billing_pipeline.steps.past import Past, past_of
 from billing_pipeline.steps.read_drafts import Reader, read_drafts
 from billing_pipeline.steps.wiring import Wiring
 from billing_pipeline.store.store_files import StoreError
 
-OPEN: Final = frozenset({"to_bill", "late", "blocked", "set_aside"})
 COUNTS: Final = ("rows", *STANDINGS, "gone", "changed")
 
 
@@ -89,7 +86,7 @@ class _Account:
     amounts: dict[str, Counter[str]]
     findings: list[Problem]
     gone: pd.DataFrame
-    ids: dict[str, pa.Array]
+    ids: Mapping[str, pa.Array]
 
 
 def audit(wiring: Wiring, first: str | None = None, last: str | None = None) -> Audit:
@@ -116,14 +113,9 @@ def audit(wiring: Wiring, first: str | None = None, last: str | None = None) -> 
 
 def _account(wiring: Wiring, month: str, run_id: str) -> _Account:
     """Reads one month, and notes the standing of each of its rows but of those that seem to have gone."""
-    ledger, billing = wiring.ledger.open(), wiring.billing
-    extract = wiring.oms.extract(
-        month, also=sorted({one.customer_number for one in ledger.adjustments.up_to(month)})
-    )
-    past = past_of(ledger, extract, month, frames=wiring.frames, billing=billing)
-    standings = bill_extract(
-        extract, month, past, ledger=ledger, billing=billing, of_every_row=True
-    ).standings
+    ledger = wiring.ledger.open()
+    found = account_of(wiring, month)
+    standings = found.standings
     is_gone = pc.equal(array(standings["fingerprint"]), GONE)
     gone = where(standings, is_gone)
     ledger.rows.record(
@@ -133,43 +125,14 @@ def _account(wiring: Wiring, month: str, run_id: str) -> _Account:
         judged=month,
         spared=list(zip(gone["source_kind"], gone["source_id"], strict=True)),
     )
-    counts, amounts = _counted(extract, standings, past, wiring, month)
     return _Account(
         month,
-        counts,
-        amounts,
+        found.counts,
+        found.amounts,
         [*_file_findings(wiring, month), *_draft_findings(wiring, month, run_id)],
         gone,
-        {
-            SERVICE: array(extract.services["service_id"]),
-            FEE: array(extract.cancellation_fees["fee_id"]),
-        },
+        found.ids,
     )
-
-
-def _counted(
-    extract: Extract, standings: pd.DataFrame, past: Past, wiring: Wiring, month: str
-) -> tuple[Counter[str], dict[str, Counter[str]]]:
-    """How many rows of the month have which standing, and their net by currency: billed, and open."""
-    billing = wiring.billing
-    rows = source_rows(extract, billing.rules, month, billing.timezone, ())
-    rows = where(rows, pc.equal(array(rows["month"]).fill_null(month), month))
-    names = (array(rows["source_kind"]), array(rows["source_id"]))
-    billed = pc.is_valid(
-        index_of(*names, array(past.view.billed["source_kind"]), array(past.view.billed["source_id"]))
-    )
-    place = index_of(*names, array(standings["source_kind"]), array(standings["source_id"]))
-    standing = pc.if_else(billed, "billed", array(standings["standing"]).take(place).fill_null("to_bill"))
-    counts = Counter(standing.to_pylist())
-    counts["rows"] = len(rows)
-    amounts: dict[str, Counter[str]] = defaultdict(lambda: Counter(billed=0, open=0))
-    for name, net, currency in zip(
-        standing.to_pylist(), net_amounts(rows), array(rows["currency"]).to_pylist(), strict=True
-    ):
-        kind = "billed" if name == "billed" else "open" if name in OPEN else ""
-        if kind and net is not None:
-            amounts[currency][kind] += net
-    return counts, dict(amounts)
 
 
 def _tell_gone(accounts: Sequence[_Account], wiring: Wiring, run_id: str) -> None:

@@ -33,7 +33,7 @@ from billing_pipeline.steps.look_back import (
     look_back,
     looks_to_keep,
 )
-from billing_pipeline.steps.past import Past, ended_admissions, past_of, require_same_identity
+from billing_pipeline.steps.past import Past, ended_admissions, ids_of, past_of, require_same_identity
 from billing_pipeline.steps.wiring import BillingSettings, Oms, Wiring
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline.store.frames import LOOK_BACK, TOTALS, FrameStore, write_billed, write_extract
@@ -146,7 +146,9 @@ def bill_part(
     """
     ledger = wiring.ledger.open()
     extract, looked = extract_of_month(wiring.oms, ledger, month, wiring.billing)
-    past = past_of(ledger, extract, month, look_back=looked, frames=wiring.frames, billing=wiring.billing)
+    past = past_of(
+        ledger, ids_of(extract), month, look_back=looked, frames=wiring.frames, billing=wiring.billing
+    )
     if not accept_new_ids:
         require_same_identity(past, ledger)
     if reopened:

@@ -6,7 +6,7 @@ decided.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -55,7 +55,7 @@ class Past:
 
 def past_of(
     ledger: Ledger,
-    extract: Extract,
+    ids: Mapping[str, pa.Array],
     month: str,
     *,
     frames: FrameStore,
@@ -63,7 +63,7 @@ def past_of(
     first_month_read: str | None = None,
     look_back: LookBack | None = None,
 ) -> Past:
-    """What the ledger knows of the rows of `extract`, and of those that it should have.
+    """What the ledger knows of the rows that were read, whose `ids` (`ids_of`) these are, and of those that should be.
 
     `look_back`: how earlier months were looked at; without it, all rows since `first_month_read` (or of the month
     alone) were read. A customer of whose month a correction is planned, and not sent yet, is billed as if it had not
@@ -75,7 +75,7 @@ def past_of(
     adjustments = tuple(ledger.adjustments.up_to(month))
     with_adjustments = sorted({*months, *(one.month for one in adjustments)})
     finished = ledger.months.finished(with_adjustments)
-    present = _ids(extract) | {ADJUSTMENT: pa.array([str(one.id) for one in adjustments], TEXT)}
+    present = {**ids, ADJUSTMENT: pa.array([str(one.id) for one in adjustments], TEXT)}
     absent = look_back.absent if look_back else {}
     asked = {
         kind: pc.unique(pa.concat_arrays([of_kind, pa.array(absent.get(kind, ()), TEXT)]))
@@ -142,7 +142,7 @@ def ended_admissions(
     ]
     if not of_months:
         return []
-    present = {(kind, one) for kind, ids in _ids(extract).items() for one in ids.to_pylist()}
+    present = {(kind, one) for kind, ids in ids_of(extract).items() for one in ids.to_pylist()}
     looks = dict(
         zip(
             zip(standings["source_kind"], standings["source_id"], strict=True),
@@ -158,7 +158,7 @@ def ended_admissions(
     ]
 
 
-def _ids(extract: Extract) -> dict[str, pa.Array]:
+def ids_of(extract: Extract) -> dict[str, pa.Array]:
     """Every row of the extract: where one has moved here from a month that is not looked at, it is still billed."""
     return {
         SERVICE: array(extract.services["service_id"]),

@@ -28,8 +28,10 @@ from billing_pipeline.easybill.layout import Layout, load_layout
 from billing_pipeline.oms.extract import (
     Extract,
     MonthReading,
+    MonthText,
     customer_numbers,
     extract_month,
+    month_text,
     reading_month,
 )
 from billing_pipeline.oms.period import period_of
@@ -47,6 +49,9 @@ class Oms(Protocol):
 
     def extract(self, month: str, *, also: Collection[str] = ()) -> Extract:
         """The rows of a month, in one snapshot, with the customers who own them, and those of the numbers in `also`."""
+
+    def month_text(self, month: str, *, also: Collection[str] = ()) -> MonthText:
+        """The same rows, of which some at a time become an extract."""
 
     def reading(self, month: str, first_month: str) -> AbstractContextManager[MonthReading]:
         """Reads the rows of a month, and keeps the snapshot to look back as far as `first_month`."""
@@ -74,6 +79,16 @@ class OmsDatabase:
             billable_statuses=self.billable_statuses,
         )
 
+    def month_text(self, month: str, *, also: Collection[str] = ()) -> MonthText:
+        """Reads the month; raises the errors of `oms.source`."""
+        return month_text(
+            open_source(self.url, self.queries),
+            period_of(month, self.timezone),
+            timezone=self.timezone,
+            also=also,
+            billable_statuses=self.billable_statuses,
+        )
+
     def reading(self, month: str, first_month: str) -> AbstractContextManager[MonthReading]:
         """Reads the month; raises the errors of `oms.source`."""
         return reading_month(
@@ -94,6 +109,10 @@ class NoOms:
     """Where `BILLING_OMS_URL` is not set: whatever reads the OMS is refused. The demo names its own database."""
 
     def extract(self, month: str, *, also: Collection[str] = ()) -> Extract:
+        """Raises: SettingsInvalid."""
+        raise _oms_not_set()
+
+    def month_text(self, month: str, *, also: Collection[str] = ()) -> MonthText:
         """Raises: SettingsInvalid."""
         raise _oms_not_set()
 

@@ -11,8 +11,6 @@ import hashlib
 from pathlib import Path
 from typing import Final, Literal
 
-import pyarrow as pa
-
 from billing_pipeline.store.store_files import StoreError, StoreFiles
 
 __all__ = ["BlobStore", "Kind", "StoreDamaged", "StoreError", "sha256_of"]
@@ -94,6 +92,8 @@ class BlobStore:
 def _packed(kind: Kind, data: bytes) -> bytes:
     if kind not in _COMPRESSED:
         return data
+    import pyarrow as pa  # not loaded by who looks at no document
+
     packed: bytes = pa.compress(data, codec="zstd", asbytes=True)
     return packed
 
@@ -102,6 +102,8 @@ def _unpacked(kind: Kind, stored: bytes) -> bytes:
     """What was packed; nothing where the stored bytes are damaged."""
     if kind not in _COMPRESSED or not stored.startswith(_ZSTANDARD):
         return stored
+    import pyarrow as pa
+
     try:
         with pa.input_stream(pa.BufferReader(stored), compression="zstd") as stream:
             data: bytes = stream.read()

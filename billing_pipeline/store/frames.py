@@ -1,29 +1,29 @@
-"""Frames of a month as Parquet files under the hash of their own bytes, on a folder or an object store.
+"""Frames of a month as files under the hash of their own bytes, on a folder or an object store.
 
 A frame is written once and never replaced: whoever knows its hash has the same frame for good, whatever runs beside.
-Which frames belong together is told by a billing of the ledger.
+Which frames belong together is told by a billing of the ledger. What people are told row by row is JSON, for few rows
+are not worth the loading of Parquet; the rest is Parquet.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import uuid
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.store.blobs import sha256_of
 from billing_pipeline.store.store_files import StoredFile, StoreError, StoreFiles
 
-# They load pandas and pandera, which takes seconds: `status` reads rows too, and answers at once.
+# They take long to load, together seconds: `status` reads rows too, and answers at once.
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from billing_pipeline.billing.bill import BilledMonth
     from billing_pipeline.oms.extract import Extract
@@ -52,18 +52,11 @@ class FrameStore:
         return self._files.url
 
     def write(self, asset: str, month: str, frame: pd.DataFrame) -> str:
-        """Keep the frame and return the SHA-256 of its Parquet bytes. What was there lately is left as it is.
+        """Keep the frame and return the SHA-256 of its bytes. What was there lately is left as it is.
 
         Raises: StoreError.
         """
-        buffer = io.BytesIO()
-        pq.write_table(
-            pa.Table.from_pandas(frame, preserve_index=False),
-            buffer,
-            compression="zstd",
-            row_group_size=ROWS_PER_GROUP,
-        )
-        data = buffer.getvalue()
+        data = (_json_of if asset in TOLD else _parquet_of)(frame)
         sha256 = sha256_of(data)
         path = _path(asset, month, sha256)
         if not self._is_fresh(path):
@@ -77,14 +70,12 @@ class FrameStore:
 
         Raises: FrameMissing, naming the asset to materialize; StoreError, also where its bytes are damaged.
         """
-        return _frame_of(self._data(asset, month, sha256), customers)
+        data = self._data(asset, month, sha256)
+        return _frame_of(_table_of_json(data, customers) if asset in TOLD else _table_of(data, customers))
 
     def rows(self, asset: str, month: str, sha256: str) -> list[dict[str, Any]]:
-        """The rows of the frame of that hash, one by one: where they are few, and pandas is not worth its loading.
-
-        Raises: as `read`.
-        """
-        found: list[dict[str, Any]] = _table_of(self._data(asset, month, sha256)).to_pylist()
+        """The rows of the frame of that hash, one by one; of those that are `TOLD`. Raises: as `read`."""
+        found: list[dict[str, Any]] = json.loads(self._data(asset, month, sha256))["rows"]
         return found
 
     def is_intact(self, asset: str, month: str, sha256: str) -> bool | None:
@@ -127,7 +118,7 @@ class FrameStore:
         Raises: StoreError.
         """
         try:
-            return _frame_of(self._files.read(f"frames/{asset}/{month}.parquet"))
+            return _frame_of(_table_of(self._files.read(f"frames/{asset}/{month}.parquet")))
         except FileNotFoundError:
             return None
 
@@ -135,7 +126,7 @@ class FrameStore:
         """The stored frames of these assets of a month: each file, with its asset and hash. Raises: StoreError."""
         for asset in sorted(assets):
             for file in self._files.list(f"frames/{asset}/{month}"):
-                yield file, (asset, file.path.rpartition("/")[2].removesuffix(".parquet"))
+                yield file, (asset, file.path.rpartition("/")[2].partition(".")[0])
 
     def stored_at(self, file: StoredFile) -> datetime:
         """When it was stored, or asked for by somebody who makes the same. Raises: FileNotFoundError; StoreError."""
@@ -155,14 +146,49 @@ class FrameStore:
             raise StoreError(f"BILLING_STORE_URL {self.root}: what was written is not what is read back")
 
 
-def _frame_of(data: bytes, customers: Collection[str] | None = None) -> pd.DataFrame:
+def _frame_of(table: pa.Table) -> pd.DataFrame:
     import pandas as pd
 
-    frame: pd.DataFrame = _table_of(data, customers).to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 
 
+def _json_of(frame: pd.DataFrame) -> bytes:
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    types = {field.name: str(field.type) for field in table.schema}
+    return json.dumps({"types": types, "rows": table.to_pylist()}, ensure_ascii=False).encode()
+
+
+def _table_of_json(data: bytes, customers: Collection[str] | None) -> pa.Table:
+    import pyarrow as pa
+
+    kept = json.loads(data)
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in kept["types"].items()])
+    rows = [row for row in kept["rows"] if customers is None or row["customer_number"] in customers]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _parquet_of(frame: pd.DataFrame) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(
+        pa.Table.from_pandas(frame, preserve_index=False),
+        buffer,
+        compression="zstd",
+        row_group_size=ROWS_PER_GROUP,
+    )
+    return buffer.getvalue()
+
+
 def _table_of(data: bytes, customers: Collection[str] | None = None) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
     # Not `pq.read_table`: it scans on threads of its own, which abort some processes at their exit
     # (apache/arrow#34314, #45017).
     file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
@@ -188,7 +214,7 @@ def _groups_with(file: pq.ParquetFile, customers: Collection[str]) -> list[int]:
 
 
 def _path(asset: str, month: str, sha256: str) -> str:
-    return f"frames/{asset}/{month}/{sha256}.parquet"
+    return f"frames/{asset}/{month}/{sha256}.{'json' if asset in TOLD else 'parquet'}"
 
 
 CUSTOMERS = "oms_customers"
@@ -209,6 +235,8 @@ STANDINGS = "row_standings"
 TOTALS = "month_totals"
 KEPT_BACK = "month_kept_back"
 WARNINGS = "month_warnings"
+TOLD = frozenset({DRIFT, KEPT_BACK, WARNINGS})
+"""What `status` tells with each month, row by row: kept as JSON."""
 _BILLED: Mapping[str, str] = {
     "invoice_lines": "lines",
     "billing_problems": "problems",

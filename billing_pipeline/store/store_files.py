@@ -13,14 +13,11 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
 
 from billing_pipeline.problems import PipelineError, UsageError, without_secrets
 
@@ -50,15 +47,9 @@ class StoreFiles:
     def __init__(self, url: str | Path) -> None:
         self.url: Final = without_secrets(str(url))
         """Where it is, without a password."""
-        try:
-            filesystem, root = fsspec.core.url_to_fs(str(url), use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise StoreUrlInvalid(
-                f"BILLING_STORE_URL {self.url} cannot be opened: {_remedy(str(url), error)}"
-            ) from error
-        self._filesystem: Any = filesystem
+        self._filesystem: Any
+        self._filesystem, root, self._is_folder = _opened(str(url), self.url)
         self._root: str = root.rstrip("/")
-        self._is_folder = isinstance(filesystem, LocalFileSystem)
 
     def place(self, path: str) -> str:
         """Where a file lies, for people."""
@@ -131,6 +122,47 @@ class StoreFiles:
             reason = without_secrets(" ".join(str(error).split())) or type(error).__name__
             check = "BILLING_STORE_URL" if self._is_folder else "BILLING_STORE_URL and its credentials"
             raise StoreError(f"the store {self.url} cannot {what} {path}: {reason}; check {check}") from error
+
+
+class _Folder:
+    """The files of a folder, under the names that fsspec has for these methods: to load it takes longer than `status`
+    may take for its answer.
+    """
+
+    def exists(self, path: str) -> bool:
+        return Path(path).exists()
+
+    def cat_file(self, path: str) -> bytes:
+        return Path(path).read_bytes()
+
+    def rm_file(self, path: str) -> None:
+        Path(path).unlink()
+
+    def ls(self, path: str, *, detail: bool) -> list[dict[str, Any]]:
+        found = []
+        with os.scandir(path) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    kind = "file" if entry.is_file(follow_symlinks=False) else "other"
+                    found.append({"name": entry.path, "size": entry.stat().st_size, "type": kind})
+        return found
+
+    def modified(self, path: str) -> datetime:
+        return datetime.fromtimestamp(os.lstat(path).st_mtime, UTC)
+
+
+def _opened(url: str, shown: str) -> tuple[Any, str, bool]:
+    """Where the files are, the path there, and whether it is a folder. Raises: StoreUrlInvalid."""
+    if ":" not in url.partition("/")[0]:
+        return _Folder(), str(Path(url).expanduser().absolute()), True
+    import fsspec
+    from fsspec.implementations.local import LocalFileSystem
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        raise StoreUrlInvalid(f"BILLING_STORE_URL {shown} cannot be opened: {_remedy(url, error)}") from error
+    return filesystem, root, isinstance(filesystem, LocalFileSystem)
 
 
 def _remedy(url: str, error: Exception) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
@@ -93,6 +95,28 @@ def test_a_store_that_cannot_be_written_names_the_setting(tmp_path: Path) -> Non
     with pytest.raises(StoreError, match="BILLING_STORE_URL") as refused:
         BlobStore("nosuchscheme://bucket")
     assert refused.value.exit_status == 2
+
+
+def test_a_folder_is_the_same_by_its_path_and_by_its_url(tmp_path: Path) -> None:
+    plain, by_url = StoreFiles(tmp_path / "store"), StoreFiles(f"file://{tmp_path}/store")
+    plain.write("csv/a", b"data")
+    (tmp_path / "store" / "csv" / "deeper").mkdir()
+    os.utime(tmp_path / "store" / "csv" / "a", (1_700_000_000, 1_700_000_000))
+    questions: tuple[Callable[[StoreFiles], object], ...] = (
+        lambda files: files.place("csv/a"),
+        lambda files: files.read("csv/a"),
+        lambda files: (files.has("csv/a"), files.has("csv/b")),
+        lambda files: (files.list("csv"), files.list("nothing")),
+        lambda files: files.modified("csv/a"),
+    )
+    for ask in questions:
+        assert ask(plain) == ask(by_url)
+    for files in (plain, by_url):
+        for method in (files.read, files.modified, files.remove):
+            with pytest.raises(FileNotFoundError):
+                method("csv/b")
+    plain.remove("csv/a")
+    assert not by_url.has("csv/a")
 
 
 def test_a_password_in_the_stores_address_is_shown_nowhere() -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.store import frames as storing
-from billing_pipeline.store.frames import FrameStore
+from billing_pipeline.store.frames import KEPT_BACK, FrameStore
+from billing_pipeline.store.store_files import StoreError
 
 NUMBERS = st.lists(st.text("0129aZé", max_size=3), max_size=30)
 
@@ -55,3 +56,21 @@ def test_only_the_row_groups_of_these_customers_are_read(
     sha256 = store.write("lines", "2026-10", frame_of([f"{number:03}" for number in range(100)]))
     assert list(store.read("lines", "2026-10", sha256, ["012", "093", "zzz"])["row"]) == [12, 93]
     assert read == [[1, 9]]
+
+
+@pytest.mark.parametrize("numbers", [[], ["2", "1", "2"]])
+def test_what_is_told_row_by_row_is_json_that_comes_back_as_it_was(
+    tmp_path: Path, numbers: list[str]
+) -> None:
+    store, frame = FrameStore(str(tmp_path)), frame_of(numbers)
+    frame["net"] = pd.Series([None] * len(frame), dtype=pd.ArrowDtype(pa.int64()))
+    sha256 = store.write(KEPT_BACK, "2026-10", frame)
+    assert [path.name for path in tmp_path.rglob(f"{sha256}*")] == [f"{sha256}.json"]
+    pd.testing.assert_frame_equal(store.read(KEPT_BACK, "2026-10", sha256), frame)
+    assert [row["row"] for row in store.rows(KEPT_BACK, "2026-10", sha256)] == list(range(len(frame)))
+    assert list(store.read(KEPT_BACK, "2026-10", sha256, ["1", "3"])["customer_number"]) == numbers[1:2]
+    assert [of for _, of in store.stored("2026-10", [KEPT_BACK])] == [(KEPT_BACK, sha256)]
+    assert store.is_intact(KEPT_BACK, "2026-10", sha256)
+    (tmp_path / "frames" / KEPT_BACK / "2026-10" / f"{sha256}.json").write_bytes(b"{}")
+    with pytest.raises(StoreError, match="is damaged"):
+        store.rows(KEPT_BACK, "2026-10", sha256)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -289,33 +288,32 @@ class Deliveries:
         """
         import pandas as pd
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         from billing_pipeline.billing.late import BILLED
 
         of_months = billed_rows.c.month.in_(months)
-        which = itertools.chain(
-            [of_months] if months else [],
-            (
-                sa.and_(
-                    billed_rows.c.source_kind == kind,
-                    ~of_months,
-                    is_among(billed_rows.c.source_id, portion, self._db.engine.dialect),
-                )
-                for kind, of_kind in ids.items()
-                for portion in _portions_of_ids(of_kind)
-            ),
-        )
-        portions = []
+
+        def found_by(connection: sa.Connection, *condition: sa.ColumnElement[bool]) -> Iterator[pa.Table]:
+            query = _BILLED_FOR_GOOD.where(*condition).execution_options(yield_per=_ROWS_PER_PORTION)
+            for rows in connection.execute(query).partitions():
+                columns = zip(*rows, strict=True)
+                yield pa.table([pa.array(column, pa.string()) for column in columns], schema=BILLED)
+
         with self._db.reading() as connection:
-            for condition in which:
-                query = _BILLED_FOR_GOOD.where(condition).execution_options(yield_per=_ROWS_PER_PORTION)
-                for rows in connection.execute(query).partitions():
-                    columns = zip(*rows, strict=True)
-                    portions.append(
-                        pa.table([pa.array(column, pa.string()) for column in columns], schema=BILLED)
-                    )
-        found = pa.concat_tables(portions) if portions else BILLED.empty_table()
-        frame: pd.DataFrame = found.to_pandas(types_mapper=pd.ArrowDtype)
+            own = [BILLED.empty_table(), *(found_by(connection, of_months) if months else ())]
+            known = pa.concat_tables(own)
+            parts = [known]
+            for kind, of_kind in ids.items():
+                # Of the rows of these months, few are left to be asked for one by one: those that nothing bills.
+                wanted = pc.unique(
+                    of_kind if isinstance(of_kind, pa.Array) else pa.array(of_kind, pa.string())
+                )
+                named = known["source_id"].filter(pc.equal(known["source_kind"], kind))
+                for portion in _portions_of_ids(wanted.filter(pc.invert(pc.is_in(wanted, named)))):
+                    among = is_among(billed_rows.c.source_id, portion, self._db.engine.dialect)
+                    parts += found_by(connection, billed_rows.c.source_kind == kind, ~of_months, among)
+        frame: pd.DataFrame = pa.concat_tables(parts).to_pandas(types_mapper=pd.ArrowDtype)
         return frame
 
     def amounts(self, months: Collection[str]) -> list[CustomerMonth]:
@@ -418,11 +416,10 @@ def _maybe_rejected(endpoint: str) -> tuple[sa.ColumnElement[bool], ...]:
 _ROWS_PER_PORTION: Final = 10_000
 
 
-def _portions_of_ids(ids: Sequence[str] | pa.Array) -> Iterator[list[str]]:
+def _portions_of_ids(ids: pa.Array) -> Iterator[list[str]]:
     """Some at a time: as Python's texts, the ids of a month take ten times the memory that they have in a column."""
     for start in range(0, len(ids), _ROWS_PER_PORTION):
-        portion = ids[start : start + _ROWS_PER_PORTION]
-        yield list(portion) if isinstance(portion, Sequence) else portion.to_pylist()
+        yield ids[start : start + _ROWS_PER_PORTION].to_pylist()
 
 
 _later = deliveries.alias("later")
