@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from billing_pipeline.delivery.ledger.kept_connections import try_where_in_doubt
 from billing_pipeline.problems import PipelineError, UsageError, without_secrets
 
 _LOCK_WAIT_S = 30
@@ -151,16 +152,18 @@ def _postgresql(url: sa.URL) -> sa.Engine:
 
     # A run that is stopped inside a transaction must not block the others for good.
     options = (
-        "-c synchronous_commit=on -c timezone=UTC "
+        "-c synchronous_commit=on -c timezone=UTC -c default_transaction_isolation=read\\ committed "
         f"-c lock_timeout={_LOCK_WAIT_S * 1000} -c statement_timeout={_LOCK_WAIT_S * 2000} "
         f"-c idle_in_transaction_session_timeout={_LOCK_WAIT_S * 2000}"
     )
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
-        isolation_level="READ COMMITTED",
         pool_size=8,
         max_overflow=24,
-        pool_pre_ping=True,
+        # The one used last, which need not be tried first.
+        pool_use_lifo=True,
+        # Many UPDATEs in one round trip, as many INSERTs always are.
+        executemany_mode="values_plus_batch",
         connect_args={
             "options": options,
             "connect_timeout": 10,
@@ -173,3 +176,5 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             "cursor_factory": silence.BoundedCursor,
         },
     )
+    try_where_in_doubt(engine)
+    return engine

@@ -1,4 +1,4 @@
-"""What a plan costs PostgreSQL: as much whatever else is billed, also as long as the server knows nothing of it."""
+"""What a file costs a ledger on PostgreSQL: as much whatever else is billed, and few statements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
 from billing_pipeline.delivery.ledger.tables import billed_rows
-from billing_pipeline_tests.support.ledgers import planned
+from billing_pipeline.delivery.records import State
+from billing_pipeline_tests.support.ledgers import committed, planned, published, taken
 from billing_pipeline_tests.support.parcels import MONTH, parcel, service
 
 OTHERS = 20_000
@@ -79,3 +80,15 @@ def test_a_plan_looks_at_its_own_rows_alone_before_the_server_has_counted_the_ot
     assert any("billed_rows" in statement for statement in read)
     # A few pages for each of its own.
     assert max(read.values()) < 10 * len(mine.billed) < OTHERS / 10
+
+
+def test_a_file_of_many_rows_costs_ten_statements_until_it_is_published(ledger: Ledger) -> None:
+    mine = parcel(billed=tuple(service(f"S-{number}") for number in range(200)))
+    with said_to(ledger.database.engine) as said:
+        delivery = published(ledger, committed(ledger, taken(ledger, planned(ledger, mine))))
+    assert delivery is not None
+    assert delivery.state is State.PUBLISHED
+    # Planned: what there is of the customer, of the order number and of the rows; written, with its rows. Then three
+    # edges, two of which are noted in the log.
+    assert len(said) == 5 + 1 + 2 + 2
+    assert len(ledger.deliveries.billed_rows([MONTH])) == 200
