@@ -158,8 +158,10 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     )
     engine = sa.create_engine(
         url,
-        pool_size=8,
-        max_overflow=24,
+        # At most as many as files are in flight. Half of them are kept, for a new one costs as much as a file's
+        # statements; not all, for several runs share what the server allows, a hundred unless somebody changed it.
+        pool_size=16,
+        max_overflow=16,
         # The one used last, which need not be tried first.
         pool_use_lifo=True,
         # Many UPDATEs in one round trip, as many INSERTs always are.
