@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from billing_pipeline.delivery.ledger.kept_connections import try_where_in_doubt
 from billing_pipeline.problems import PipelineError, UsageError, without_secrets
 
 _LOCK_WAIT_S = 30
+_WRITERS = 8
 _READ_ONLY = "ledger_reading"
 
 Clock = Callable[[], datetime]
@@ -55,13 +56,14 @@ class Database:
         self.now = clock
         self.is_postgresql = engine.dialect.name == "postgresql"
         self.where = without_secrets(engine.url.render_as_string(hide_password=False))
-        # SQLite has one writer and lets the others sleep and try again; our own threads need not.
-        self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
+        # SQLite has one writer and lets the others sleep and try again; our own threads need not. On PostgreSQL each
+        # thread more is a connection more, and they wait for the same disk.
+        self._writers = threading.BoundedSemaphore(_WRITERS if self.is_postgresql else 1)
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One transaction, durable on leaving. IntegrityError comes through; all else is LedgerUnavailable."""
-        with self._one_writer or nullcontext(), self._errors(), self.engine.begin() as connection:
+        with self._writers, self._errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -158,10 +160,9 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     )
     engine = sa.create_engine(
         url,
-        # At most as many as files are in flight. Half of them are kept, for a new one costs as much as a file's
-        # statements; not all, for several runs share what the server allows, a hundred unless somebody changed it.
-        pool_size=16,
-        max_overflow=16,
+        # Those who write, and some who read; a new one costs as much as a file's statements.
+        pool_size=_WRITERS + 4,
+        max_overflow=20,
         # The one used last, which need not be tried first.
         pool_use_lifo=True,
         # Many UPDATEs in one round trip, as many INSERTs always are.
