@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from billing_pipeline.defs.storage import PooledPostgresEventLogStorage
+from billing_pipeline.defs.storage import PooledPostgresEventLogStorage, PooledPostgresRunStorage
 from billing_pipeline.settings import load_settings
 from billing_pipeline_tests.support.requires import require_program
 
@@ -89,6 +89,11 @@ def test_the_example_names_every_variable_of_the_instance() -> None:
 
 # As the chart writes it, in front of what the values add.
 CHART_INSTANCE = """\
+run_storage:
+  module: dagster_postgres.run_storage
+  class: PostgresRunStorage
+  config:
+    postgres_db: {hostname: nowhere, username: nobody, db_name: none}
 event_log_storage:
   module: dagster_postgres.event_log
   class: PostgresEventLogStorage
@@ -98,15 +103,17 @@ telemetry: {enabled: false}
 """
 
 
-def test_the_values_put_the_pooled_event_log_in_place_of_the_charts(
+def test_the_values_put_the_pooled_storages_in_place_of_the_charts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
 ) -> None:
     added = load(DEPLOY / "helm-values.yaml")["additionalInstanceConfig"]
-    assert added["event_log_storage"]["config"]["postgres_db"]["password"] == {"env": "DAGSTER_PG_PASSWORD"}
-    added["event_log_storage"]["config"] = {"postgres_url": postgres_database}
+    for storage in ("run_storage", "event_log_storage"):
+        assert added[storage]["config"]["postgres_db"]["password"] == {"env": "DAGSTER_PG_PASSWORD"}
+        added[storage]["config"] = {"postgres_url": postgres_database}
     (tmp_path / "dagster.yaml").write_text(CHART_INSTANCE + yaml.safe_dump(added))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with dg.DagsterInstance.get() as instance:
+        assert isinstance(instance.run_storage, PooledPostgresRunStorage)
         assert isinstance(instance.event_log_storage, PooledPostgresEventLogStorage)
 
 

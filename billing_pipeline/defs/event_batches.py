@@ -62,7 +62,23 @@ class BatchedEventLog(SqlEventLogStorage):
         self._waiting_since = 0.0
         self._together = False
         self._waiting_lock = RLock()
+        self._known_tables: set[str] = set()
+        self._known_columns: set[str] = set()
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def has_table(self, table_name: str) -> bool:
+        """Remembers a table once seen: none is ever dropped, and Dagster asks at every materialization."""
+        if table_name not in self._known_tables and super().has_table(table_name):  # type: ignore[safe-super]
+            self._known_tables.add(table_name)
+        return table_name in self._known_tables
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        """Remembers a column once seen, as `has_table` does a table."""
+        if column_name not in self._known_columns and super()._has_asset_key_col_on_connection(
+            conn, column_name
+        ):
+            self._known_columns.add(column_name)
+        return column_name in self._known_columns
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Dagster's event log, written quickly: a chunk run records three events per customer, and plans two.
+"""Dagster's event log and run storage, written quickly: a chunk run records three events per customer, and plans two.
 
 Dagster's own storages open a database connection for nearly every statement, and look into the database's
 catalogue at every materialization, which costs far more than the writing itself. The classes here change where a
@@ -25,11 +25,12 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import PostgresEventLogStorage
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
 from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
 from sqlalchemy.engine import Connection, Engine
 
 from billing_pipeline.defs.event_batches import BatchedEventLog
+from billing_pipeline.delivery.ledger.kept_connections import try_where_in_doubt
 
 # Below the idle time-outs of common firewalls and load balancers.
 _RECYCLE_SECONDS = 300
@@ -40,8 +41,8 @@ _OPEN_RUN_SHARDS = 8
 class PooledPostgresEventLogStorage(BatchedEventLog, PostgresEventLogStorage):
     """PostgreSQL, with a connection kept open, and without waiting for the disk. Configured as its parent is.
 
-    The pool keeps one connection per process, opens as many more as are needed at one moment, and tries each
-    before use, so that a restarted server costs no event.
+    The pool keeps one connection per process, opens as many more as are needed at one moment, and tries each before
+    use where there is doubt (`try_where_in_doubt`), so that a restarted server costs no event.
 
     `synchronous_commit=off`, on these connections alone: a crash of the *server* can lose the events of the last
     half second, never tear one. The run storage commits a run's status durably after the run's events, and so
@@ -49,17 +50,8 @@ class PooledPostgresEventLogStorage(BatchedEventLog, PostgresEventLogStorage):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._known_tables: set[str] = set()
         super().__init__(*args, **kwargs)
-        self._engine = create_pg_engine(
-            self.postgres_url,
-            self._token_provider,
-            isolation_level="AUTOCOMMIT",
-            pool_size=1,
-            max_overflow=-1,
-            pool_pre_ping=True,
-            pool_recycle=_RECYCLE_SECONDS,
-        )
+        self._engine = _kept_open(self.postgres_url, self._token_provider)
         sqlalchemy.event.listen(self._engine, "connect", _do_not_wait_for_the_disk)
 
     @classmethod
@@ -74,11 +66,39 @@ class PooledPostgresEventLogStorage(BatchedEventLog, PostgresEventLogStorage):
             token_provider=get_token_provider_from_config(config_value),
         )
 
-    def has_table(self, table_name: str) -> bool:
-        """Remembers a table once seen: none is ever dropped, and Dagster asks at every materialization."""
-        if table_name not in self._known_tables and super().has_table(table_name):
-            self._known_tables.add(table_name)
-        return table_name in self._known_tables
+    def dispose(self) -> None:
+        super().dispose()
+        self._engine.dispose()
+
+
+class PooledPostgresRunStorage(PostgresRunStorage):
+    """PostgreSQL, with a connection kept open. Configured as its parent is, and as durable.
+
+    Its parent opens one for nearly every question, a hundred of them in a month's run: each is a process of the server
+    and a login, some ten milliseconds during which the run waits.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._has_stats_columns = False
+        super().__init__(*args, **kwargs)
+        self._engine = _kept_open(self.postgres_url, self._token_provider)
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> Self:
+        """As the parent's, which makes an object of the parent's own class."""
+        return cls(
+            inst_data=inst_data,
+            postgres_url=pg_url_from_config(config_value),
+            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
+            token_provider=get_token_provider_from_config(config_value),
+        )
+
+    def has_run_stats_index_cols(self) -> bool:
+        """Remembers the columns once seen, as the event log does."""
+        self._has_stats_columns = self._has_stats_columns or super().has_run_stats_index_cols()
+        return self._has_stats_columns
 
     def dispose(self) -> None:
         super().dispose()
@@ -93,8 +113,6 @@ class PooledSqliteEventLogStorage(BatchedEventLog, SqliteEventLogStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._known_tables: set[str] = set()
-        self._known_columns: set[str] = set()
         self._engines: dict[str, Engine] = {}  # by shard, the one used last at the end
         super().__init__(base_dir, inst_data)
 
@@ -104,20 +122,6 @@ class PooledSqliteEventLogStorage(BatchedEventLog, SqliteEventLogStorage):
     ) -> Self:
         """As the parent's, which makes an object of the parent's own class."""
         return cls(inst_data=inst_data, **config_value)
-
-    def has_table(self, table_name: str) -> bool:
-        """Remembers a table once seen: none is ever dropped, and Dagster asks at every materialization."""
-        if table_name not in self._known_tables and super().has_table(table_name):
-            self._known_tables.add(table_name)
-        return table_name in self._known_tables
-
-    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
-        """Remembers a column once seen, as `has_table` does a table."""
-        if column_name not in self._known_columns and super()._has_asset_key_col_on_connection(
-            conn, column_name
-        ):
-            self._known_columns.add(column_name)
-        return column_name in self._known_columns
 
     def store_event(self, event: EventLogEntry) -> None:
         """As the parent's, and touches the run's file.
@@ -171,6 +175,22 @@ class PooledSqliteEventLogStorage(BatchedEventLog, SqliteEventLogStorage):
         with self._db_lock:
             while self._engines:
                 self._engines.popitem()[1].dispose()
+
+
+def _kept_open(url: str, token_provider: Any) -> Engine:
+    """An engine that keeps one connection, and opens as many more as are needed at one moment."""
+    engine = create_pg_engine(
+        url,
+        token_provider,
+        isolation_level="AUTOCOMMIT",
+        pool_size=1,
+        max_overflow=-1,
+        pool_recycle=_RECYCLE_SECONDS,
+        # A check's rows are updated, many in one round trip.
+        executemany_mode="values_plus_batch",
+    )
+    try_where_in_doubt(engine)
+    return engine
 
 
 def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:

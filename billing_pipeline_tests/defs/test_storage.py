@@ -20,7 +20,11 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster_postgres import PostgresEventLogStorage
 
 from billing_pipeline.defs.event_batches import BatchedEventLog
-from billing_pipeline.defs.storage import PooledPostgresEventLogStorage, PooledSqliteEventLogStorage
+from billing_pipeline.defs.storage import (
+    PooledPostgresEventLogStorage,
+    PooledPostgresRunStorage,
+    PooledSqliteEventLogStorage,
+)
 from billing_pipeline_tests.support.postgres import fresh_database
 
 TABLES = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions")
@@ -231,6 +235,30 @@ def test_on_postgresql_only_the_event_log_commits_without_waiting_for_the_disk(
     plain = PostgresEventLogStorage(postgres_database)
     with plain.index_connection() as log:
         assert log.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
+
+
+def test_on_postgresql_what_is_asked_about_runs_uses_one_connection_and_waits_for_the_disk(
+    postgres_database: str,
+) -> None:
+    runs = PooledPostgresRunStorage(postgres_database)
+    used: set[int] = set()
+    for number in range(5):
+        run = runs.add_run(dg.DagsterRun(job_name="month", run_id=f"run-{number}"))
+        assert runs.has_run(run.run_id)
+        assert runs.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))
+        used |= backends(postgres_database)
+    assert len(used) == 1
+    query(postgres_database, f"SELECT pg_terminate_backend({used.pop()}, 5000)")
+    assert len(runs.get_runs()) == 5
+    with runs.connect() as connection:
+        assert (
+            connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
+            == connection.exec_driver_sql(
+                "SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit'"
+            ).scalar_one()
+        )
+    runs.dispose()
+    wait_until(lambda: not backends(postgres_database))
 
 
 def test_on_sqlite_the_rows_are_those_of_dagsters_own_storage(

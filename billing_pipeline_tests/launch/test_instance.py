@@ -12,7 +12,7 @@ import sqlalchemy
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from billing_pipeline.defs.storage import PooledPostgresEventLogStorage
+from billing_pipeline.defs.storage import PooledPostgresEventLogStorage, PooledPostgresRunStorage
 
 TOP = Path(__file__).parents[2]
 
@@ -46,7 +46,9 @@ def test_the_production_instance_keeps_its_records_on_postgresql(
 
     assert dg.materialize([anything], instance=instance).success
     with dg.DagsterInstance.from_ref(instance.get_ref()) as another_process:
+        assert isinstance(another_process.run_storage, PooledPostgresRunStorage)
         assert isinstance(another_process.event_log_storage, PooledPostgresEventLogStorage)
+        assert another_process.get_runs()[0].is_success
         assert another_process.get_latest_materialization_event(dg.AssetKey("anything")) is not None
     tables = sqlalchemy.inspect(sqlalchemy.create_engine(postgres_database)).get_table_names()
     assert {"runs", "event_logs", "jobs", "job_ticks"} <= set(tables)

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects import postgresql
 
 from billing_pipeline.delivery.ledger.database import Database, insert
 from billing_pipeline.delivery.ledger.events import Note, about, append
@@ -60,6 +60,7 @@ _OF_CUSTOMER = (
     )
     .with_for_update()
 )
+_INSERTED = sa.insert(deliveries).returning(*deliveries.c)
 BY_ID = sa.select(deliveries).where(deliveries.c.id == sa.bindparam("delivery"))
 _NAMESAKE = sa.select(deliveries.c.customer_number, deliveries.c.month, deliveries.c.revision).where(
     deliveries.c.order_number == sa.bindparam("order")
@@ -158,9 +159,8 @@ def _plan(
     problems = _refused(connection, parcel, revisions)
     if problems:
         return Refusal(problems)
-    delivery_id = _write(connection, parcel, found, at=at, run_id=run_id)
-    bill(connection, delivery_id, parcel, revisions, at=at)
-    planned = delivery_of(connection.execute(BY_ID, {"delivery": delivery_id}).one())
+    planned = _write(connection, parcel, found, at=at, run_id=run_id)
+    bill(connection, planned.id, parcel, revisions, at=at)
     if parcel.reason and parcel.revision > 1:
         corrected = revisions[parcel.revision - 1].order_number
         note = Note("correct", f"{parcel.author}: {parcel.reason} (in place of {corrected})", kind="decision")
@@ -217,14 +217,14 @@ def _was_sent(delivery: Delivery) -> bool:
 
 def _write(
     connection: sa.Connection, parcel: Parcel, found: Delivery | None, *, at: datetime, run_id: str
-) -> int:
+) -> Delivery:
     said: dict[str, Any] = {name: getattr(parcel.export, name) for name in (*_FILE_COLUMNS, "billing_id")}
     said |= {"state": State.PLANNED, "token": new_token(), "holder": "", "run_id": run_id, "updated_at": at}
     if parcel.reason or found is None:
         said |= {"reason": parcel.reason, "author": parcel.author}
     if found is not None:
         connection.execute(sa.update(deliveries).where(deliveries.c.id == found.id).values(said))
-        return found.id
+        return delivery_of(connection.execute(BY_ID, {"delivery": found.id}).one())
     said |= dict.fromkeys(_EMPTY_AT_FIRST, "") | {"leftovers": []}
     said |= {
         "customer_number": parcel.export.customer_number,
@@ -232,7 +232,10 @@ def _write(
         "revision": parcel.revision,
         "created_at": at,
     }
-    return insert(connection, deliveries, said)
+    if connection.dialect.name == "postgresql":
+        return delivery_of(connection.execute(_INSERTED, said).one())
+    written = insert(connection, deliveries, said)
+    return delivery_of(connection.execute(BY_ID, {"delivery": written}).one())
 
 
 def rows_billed_by(connection: sa.Connection, delivery_id: int) -> dict[BilledRow, int]:
@@ -254,7 +257,7 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
     for kind, ids in _ids_by_kind(parcel.billed):
         asked = {
             "kind": kind,
-            "ids": _listed(ids, on_postgresql=on_postgresql),
+            "ids": json.dumps(ids),
             "customer": export.customer_number,
             "in_month": export.month,
             "from_revision": parcel.revision,
@@ -273,13 +276,12 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
 
 @cache
 def _billed_elsewhere(on_postgresql: bool) -> sa.Select[tuple[str, str, str]]:
-    ids: sa.BindParameter[Any] = sa.bindparam("ids")
-    return (
+    ids = sa.bindparam("ids", type_=sa.Text())
+    billed = (
         sa.select(billed_rows.c.source_id, deliveries.c.order_number, deliveries.c.state)
         .join(deliveries, deliveries.c.id == billed_rows.c.delivery_id)
         .where(
             billed_rows.c.source_kind == sa.bindparam("kind"),
-            _is_among(billed_rows.c.source_id, ids, on_postgresql=on_postgresql),
             billed_rows.c.released_at.is_(None),
             sa.or_(
                 deliveries.c.customer_number != sa.bindparam("customer"),
@@ -287,7 +289,18 @@ def _billed_elsewhere(on_postgresql: bool) -> sa.Select[tuple[str, str, str]]:
                 deliveries.c.revision > sa.bindparam("from_revision"),
             ),
         )
-        .order_by(billed_rows.c.source_id)
+    )
+    if not on_postgresql:
+        return billed.where(_is_listed(billed_rows.c.source_id, ids)).order_by(billed_rows.c.source_id)
+    # Asked for id by id, which leaves the planner no choice. As long as it knows nothing of a new ledger's tables, it
+    # would rather read every row that was ever billed, for each file.
+    listed = sa.func.json_array_elements_text(sa.cast(ids, sa.JSON()))
+    wanted = listed.table_valued("id").render_derived("wanted")
+    one = billed.where(billed_rows.c.source_id == wanted.c.id).limit(1).lateral("one")
+    return (
+        sa.select(one.c.source_id, one.c.order_number, one.c.state)
+        .select_from(wanted.join(one, sa.true()))
+        .order_by(one.c.source_id)
     )
 
 
@@ -312,22 +325,13 @@ def is_among(
     column: sa.ColumnElement[str], texts: Sequence[str], dialect: sa.Dialect
 ) -> sa.ColumnElement[bool]:
     """Whether the column has one of these texts, however many: they are one parameter, not one each."""
-    on_postgresql = dialect.name == "postgresql"
-    listed: sa.BindParameter[Any] = sa.bindparam(None, _listed(texts, on_postgresql=on_postgresql))
-    return _is_among(column, listed, on_postgresql=on_postgresql)
+    if dialect.name == "postgresql":
+        return column == sa.any_(sa.cast(list(texts), postgresql.ARRAY(sa.Text)))
+    return _is_listed(column, sa.bindparam(None, json.dumps(texts)))
 
 
-def _listed(texts: Sequence[str], *, on_postgresql: bool) -> list[str] | str:
-    """The texts as one parameter: SQLite takes a list as JSON."""
-    return list(texts) if on_postgresql else json.dumps(texts)
-
-
-def _is_among(
-    column: sa.ColumnElement[str], texts: sa.BindParameter[Any], *, on_postgresql: bool
-) -> sa.ColumnElement[bool]:
-    """The same of a parameter that is given as `_listed`."""
-    if on_postgresql:
-        return column == sa.any_(sa.cast(texts, ARRAY(sa.Text)))
+def _is_listed(column: sa.ColumnElement[str], texts: sa.BindParameter[str]) -> sa.ColumnElement[bool]:
+    """The same on SQLite; `texts` as JSON."""
     listed = sa.func.json_each(texts).table_valued("value")
     return column.in_(sa.select(listed.c.value))
 
@@ -420,16 +424,15 @@ def _add(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert these rows of `billed_rows`, in their order."""
     if not rows:
         return
+    # As the driver takes them: to bind each value of each row costs SQLAlchemy more than the insert itself.
+    names = list(rows[0])
+    values: Any
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.insert(billed_rows), rows)
+        columns = ", ".join(f"{name} {billed_rows.c[name].type}" for name in names)
+        given, values = f"SELECT * FROM json_to_recordset(%s::json) AS given ({columns})", (json.dumps(rows),)  # noqa: S608 (our own columns' names)
     else:
-        # As the driver takes them: to bind each value of each row costs SQLAlchemy more than the insert itself.
-        names = list(rows[0])
-        columns, values = ", ".join(names), ", ".join("?" * len(names))
-        connection.exec_driver_sql(
-            f"INSERT INTO billed_rows ({columns}) VALUES ({values})",  # noqa: S608 (names of our own columns)
-            [tuple(row.values()) for row in rows],
-        )
+        given, values = f"VALUES ({', '.join('?' * len(names))})", [tuple(row.values()) for row in rows]
+    connection.exec_driver_sql(f"INSERT INTO billed_rows ({', '.join(names)}) {given}", values)
 
 
 def release_rows(

@@ -25,7 +25,13 @@ _COMPARE_AND_SET = sa.update(deliveries).where(
     deliveries.c.state.in_(sa.bindparam("from_states", expanding=True)),
     deliveries.c.token == sa.bindparam("under_token"),
 )
-_COMPARE_TIME_AND_SET = _COMPARE_AND_SET.where(deliveries.c.updated_at == sa.bindparam("unchanged_since"))
+_UNCHANGED = deliveries.c.updated_at == sa.bindparam("unchanged_since")
+_EDGES = {
+    (at_once, and_unchanged): (edge.returning(*deliveries.c) if at_once else edge)
+    for and_unchanged, edge in ((False, _COMPARE_AND_SET), (True, _COMPARE_AND_SET.where(_UNCHANGED)))
+    for at_once in (False, True)
+}
+"""By whether the database tells the row as it is afterwards at once, and whether the time is compared too."""
 
 
 class Transitions:
@@ -299,15 +305,18 @@ class Transitions:
     ) -> Delivery | None:
         at = self._db.now()
         compared = {"delivery": delivery.id, "from_states": from_states, "under_token": delivery.token}
-        compare_and_set = _COMPARE_AND_SET
         if and_unchanged_since is not None:
             compared["unchanged_since"] = and_unchanged_since
-            compare_and_set = _COMPARE_TIME_AND_SET
+        # Old SQLites cannot, and none has a way to go for it.
+        at_once = self._db.is_postgresql
+        edge = _EDGES[at_once, and_unchanged_since is not None]
         with self._db.writing() as connection:
-            moved = connection.execute(compare_and_set, {**to, "updated_at": at, **compared})
+            moved = connection.execute(edge, {**to, "updated_at": at, **compared})
             if moved.rowcount != 1:
                 return None
-            after = delivery_of(connection.execute(BY_ID, {"delivery": delivery.id}).one())
+            if not at_once:
+                moved = connection.execute(BY_ID, {"delivery": delivery.id})
+            after = delivery_of(moved.one())
             if after.state is State.COMMITTING and after.revision > 1:
                 release_corrected(connection, after, at=at)
             if note is not None:
