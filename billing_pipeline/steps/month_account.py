@@ -22,6 +22,7 @@ from billing_pipeline.billing.arrow import (
     all_of,
     any_of,
     array,
+    distinct,
     frame_of,
     negation,
     where,
@@ -137,7 +138,7 @@ def _sifted(
         never = all_of(
             negation(is_billed), negation(array(rows["billable"])), pc.is_null(array(rows["unknown_status"]))
         )
-        customers |= _owners(where(rows, negation(any_of(simply, never))))
+        customers |= distinct(where(rows, negation(any_of(simply, never)))["customer_number"])
         for kind, ids in not_billable.items():
             ids.append(
                 array(rows["source_id"]).filter(all_of(never, pc.equal(array(rows["source_kind"]), kind)))
@@ -156,7 +157,7 @@ def _sifted(
         no_extract(), billing.rules, month, billing.timezone, map(as_adjustment, past.adjustments)
     )
     _, simply = _billed_as_they_are(adjusted, billed)
-    customers |= _owners(where(adjusted, negation(simply)))
+    customers |= distinct(where(adjusted, negation(simply))["customer_number"])
     table = pa.concat_tables(unbilled).combine_chunks()
     return _Sifted(
         counts,
@@ -225,10 +226,6 @@ def _sharing_customers(text: MonthText) -> set[str]:
         twice = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
         found.update(rows["customer_number"].filter(pc.is_in(rows[key], twice)).to_pylist())
     return found
-
-
-def _owners(rows: pd.DataFrame) -> set[str]:
-    return set(pc.unique(array(rows["customer_number"])).to_pylist())
 
 
 def _add_up(amounts: dict[str, Counter[str]], name: str, rows: pd.DataFrame) -> None:
