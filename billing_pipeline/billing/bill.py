@@ -21,6 +21,7 @@ from billing_pipeline.billing.arrow import (
     all_of,
     any_of,
     array,
+    distinct,
     frame_of,
     in_pairs,
     negation,
@@ -182,7 +183,7 @@ def _bill_customers(
     kept_back = kept_back_frame([*unknown_statuses(rows), *blocked_alone(everything, alone)])
     standings = standings_of(
         rows,
-        _without_customers(read, set(rows["customer_number"])),
+        _without_customers(read, distinct(rows["customer_number"])),
         extract.customers,
         month,
         rules,
@@ -284,23 +285,21 @@ def roster_of(
 
 
 def without_blocked_alone(
-    rows: pd.DataFrame, problems: Iterable[Problem]
+    rows: pd.DataFrame, problems: Collection[Problem]
 ) -> tuple[list[Problem], pd.DataFrame]:
     """The problems that are of late rows, and the rows, of which these late ones are not billed any more.
 
     What is wrong with a late row keeps that row alone: its customer's month goes.
     """
-    late = where(
-        rows, all_of(array(rows["is_billed"]), array(rows["is_late"]), negation(array(rows["billed_here"])))
-    )
-    others = where(rows, negation(all_of(array(rows["is_billed"]), array(rows["is_late"]))))
-    names = _owned(late) - _owned(others)
-    alone = [problem for problem in problems if (problem.customer_number, problem.source_id) in names]
-    faulty = frozenset((problem.customer_number, problem.source_id) for problem in alone)
-    is_faulty = all_of(
-        array(rows["is_late"]),
-        in_pairs(array(rows["customer_number"]), array(rows["source_id"]), faulty),
-    )
+    numbers, ids, is_late = (array(rows[name]) for name in ("customer_number", "source_id", "is_late"))
+    named = frozenset((problem.customer_number, problem.source_id) for problem in problems)
+    has_problem = in_pairs(numbers, ids, named)
+    is_billed_late = all_of(array(rows["is_billed"]), is_late)
+    late = where(rows, all_of(has_problem, is_billed_late, negation(array(rows["billed_here"]))))
+    others = where(rows, all_of(has_problem, negation(is_billed_late)))
+    faulty = frozenset(_owned(late) - _owned(others))
+    alone = [problem for problem in problems if (problem.customer_number, problem.source_id) in faulty]
+    is_faulty = all_of(is_late, in_pairs(numbers, ids, faulty))
     return alone, with_columns(rows, is_billed=all_of(array(rows["is_billed"]), negation(is_faulty)))
 
 
@@ -346,7 +345,7 @@ def _not_sent(billed: pd.DataFrame) -> pd.DataFrame:
 
 def _newly_billed(billed: pd.DataFrame) -> set[str]:
     """The customers of whom something is billed that was not sent yet."""
-    return set(_not_sent(billed)["customer_number"])
+    return distinct(_not_sent(billed)["customer_number"])
 
 
 def _owned(rows: pd.DataFrame) -> set[tuple[str, str]]:

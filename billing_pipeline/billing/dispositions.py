@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import array, where
+from billing_pipeline.billing.arrow import array, distinct, where
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.slices import portions_of_customers
@@ -143,7 +143,7 @@ def accounting_faults(extract: Extract, billed: BilledMonth, month: str) -> Iter
     owners = {
         number
         for frame in (extract.services, extract.cancellation_fees)
-        for number in frame.loc[frame["month"] == month, "customer_number"].tolist()
+        for number in distinct(frame.loc[frame["month"] == month, "customer_number"])
     } - test
     roster = Counter(billed.roster["customer_number"].tolist())
     for number in sorted(owners - roster.keys()):
@@ -152,7 +152,7 @@ def accounting_faults(extract: Extract, billed: BilledMonth, month: str) -> Iter
         yield f"customer {number} has {roster[number]} outcomes"
     due = set(billed.roster.loc[billed.roster["outcome"] == "to_bill", "customer_number"])
     for name, numbers in (("lines", billed.lines), ("a total", billed.totals)):
-        having = set(numbers["customer_number"])
+        having = distinct(numbers["customer_number"])
         for number in sorted(due - having):
             yield f"customer {number} is to be billed and has no {name.removeprefix('a ')}"
         for number in sorted(having - due):

@@ -249,7 +249,7 @@ def validated(lines: pd.DataFrame) -> pd.DataFrame:
 
 def _counted(rows: pa.Array) -> pa.Array:
     """1, 2 … within each run of equal values."""
-    places = pa.array(range(len(rows)), pa.int32())
+    places = pa.array(np.arange(len(rows)), pa.int32())
     starts = pc.index_in(rows, rows)
     return pc.add(pc.subtract(places, starts), 1).cast(pa.int32())
 
@@ -290,7 +290,9 @@ def _of_lines(flags: pa.Array, lines: pd.DataFrame) -> pd.Series[bool]:
 
 def _positions_count_up(lines: pd.DataFrame) -> pd.Series[bool]:
     numbers = array(lines["customer_number"])
-    counted = pc.add(pc.subtract(pa.array(range(len(lines)), pa.int32()), pc.index_in(numbers, numbers)), 1)
+    counted = pc.add(
+        pc.subtract(pa.array(np.arange(len(lines)), pa.int32()), pc.index_in(numbers, numbers)), 1
+    )
     return _of_lines(pc.equal(array(lines["position"]), counted), lines)
 
 

@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
+from billing_pipeline.billing.arrow import distinct
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.dispositions import Reconciliation, accounting_faults, reconcile
 from billing_pipeline.billing.rules import Rules
@@ -114,22 +116,29 @@ def month_check_spec(name: str, asset: str, partitions: Partitions, description:
 
 def _problems_in(extract: Extract, relation: str, month: str) -> Iterator[Problem]:
     """The faults of a relation's rows of this month, or of a month that nobody can tell."""
-    services, fees = (
-        frame[frame["month"].isna() | (frame["month"] == month)]
-        for frame in (extract.services, extract.cancellation_fees)
-    )
+    rows: pd.DataFrame = getattr(extract, relation)
+    faulty = rows[rows["faults"].notna()]
+    if not len(faulty):
+        return
+    services, fees = extract.services, extract.cancellation_fees
     if relation == "services":
-        yield from row_problems(services, "service_id")
+        yield from row_problems(_of_month(faulty, month), "service_id")
     elif relation == "cancellation_fees":
-        yield from row_problems(fees, "fee_id")
+        yield from row_problems(_of_month(faulty, month), "fee_id")
     elif relation == "service_tasks":
-        tasks = extract.service_tasks
-        faulty = tasks[tasks["faults"].notna()]
-        yield from row_problems(faulty.merge(services[["service_id", "customer_number"]]), "service_id")
+        owners = _of_month(services[services["service_id"].isin(faulty["service_id"])], month)
+        yield from row_problems(faulty.merge(owners[["service_id", "customer_number"]]), "service_id")
     else:
-        owners = set(services["customer_number"]) | set(fees["customer_number"])
-        customers = extract.customers
-        yield from row_problems(customers[customers["customer_number"].isin(owners)])
+        numbers = {
+            number
+            for frame in (services, fees)
+            for number in distinct(_of_month(frame[["customer_number", "month"]], month)["customer_number"])
+        }
+        yield from row_problems(faulty[faulty["customer_number"].isin(numbers)])
+
+
+def _of_month(frame: pd.DataFrame, month: str) -> pd.DataFrame:
+    return frame[frame["month"].isna() | (frame["month"] == month)]
 
 
 def _verdict(check: str, faults: Sequence[str], metadata: dict[str, Any]) -> dg.AssetCheckResult:

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import TEXT, by_distinct, constant, in_portions
+from billing_pipeline.billing.arrow import TEXT, by_distinct, constant, in_one_chunk, in_portions
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.tax import canonical_tax_type
 from billing_pipeline.easybill.document import (
@@ -207,6 +207,8 @@ def month_columns(
     document = pc.index_in(_column(line, "customer_number"), numbers)
     keys = pa.table({"document": document, "position": line["position"]})
     order = pc.sort_indices(keys, [("document", "ascending"), ("position", "ascending")])
+    # As billing leaves them: then the columns are looked at where they are, and nothing of a month is copied.
+    is_in_order = np.array_equal(order.to_numpy(), np.arange(len(order)))
     counts = np.bincount(document.drop_null().to_numpy(), minlength=len(total))
     ends = np.cumsum(counts, dtype=np.int64)
     basis = _column(line, "price_basis").take(order[: ends[-1] if len(ends) else 0])
@@ -236,8 +238,11 @@ def month_columns(
             for name in CUSTOMER_FIELDS
         }
         heads["customer.tax_type"] = by_distinct(canonical_tax_type, TEXT, heads["customer.tax_type"])
-        own = order[before : ends[portion.stop - 1]]
-        columns = {name: _one_line_break(_column(line, name).take(own)) for name in (*_LINE, *_SOURCES)}
+        own = slice(before, ends[portion.stop - 1])
+        columns = {
+            name: _one_line_break(cells[own] if is_in_order else cells.take(order[own]))
+            for name, cells in ((name, _column(line, name)) for name in (*_LINE, *_SOURCES))
+        }
         of_slice = ends[portion] - before
         yield DocumentColumns(
             heads
@@ -313,7 +318,7 @@ def _table(frame: pd.DataFrame, columns: Sequence[str]) -> pa.Table:
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:
-    return table[name].combine_chunks()
+    return in_one_chunk(table[name])
 
 
 def _one_line_break(column: pa.Array) -> pa.Array:

@@ -198,11 +198,17 @@ def service_rules(customer_numbers: pa.ChunkedArray) -> list[RowRule]:
 
 def task_rules(services: pd.DataFrame) -> list[RowRule]:
     """The rules of `service_tasks`; a task's price is in the currency of its service."""
-    currencies = services.drop_duplicates("service_id").set_index("service_id")["currency"]
+    ids, of_services = pa.array(services["service_id"]), pa.array(services["currency"])
+
+    def currencies(tasks: pd.DataFrame) -> pd.Series[str]:
+        # Of two services with one id, which is a fault, the first.
+        place = pc.index_in(pa.array(tasks["service_id"]), ids)
+        return _cells(tasks, of_services.take(place))
+
     return [
         *_rules_of_every_relation(SERVICE_TASKS),
         _not_negative("price_net"),
-        _payable("price_net", lambda frame: frame["service_id"].map(currencies)),
+        _payable("price_net", currencies),
     ]
 
 
@@ -366,7 +372,11 @@ def _is_whole(prices: pd.Series[Any]) -> pd.Series[bool]:
 
 
 def _flags(like: pd.Series[Any], flags: pa.ChunkedArray) -> pd.Series[bool]:
-    return pd.Series(flags.to_pandas(types_mapper=pd.ArrowDtype).array, index=like.index)
+    return _cells(like, flags)
+
+
+def _cells(like: pd.Series[Any] | pd.DataFrame, cells: pa.ChunkedArray) -> pd.Series[Any]:
+    return pd.Series(cells.to_pandas(types_mapper=pd.ArrowDtype).array, index=like.index)
 
 
 def _as_json(faults: Iterable[Fault]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from billing_pipeline.billing.arrow import each_row, with_columns
+from billing_pipeline.billing.arrow import array, each_row, with_columns
 from billing_pipeline.billing.late import index_of
 from billing_pipeline.billing.rows import source_rows
 from billing_pipeline.billing.set_aside import likenesses, state_fingerprints
@@ -157,11 +157,8 @@ class _MonthNow:
         """New rows, each with the one that has gone and that it must be: at the same time, else the only one alike."""
         billed = self.past.view.billed
         place = index_of(
-            *(
-                self.rows[name].array.__arrow_array__().combine_chunks()
-                for name in ("source_kind", "source_id")
-            ),
-            *(billed[name].array.__arrow_array__().combine_chunks() for name in ("source_kind", "source_id")),
+            *(array(self.rows[name]) for name in ("source_kind", "source_id")),
+            *(array(billed[name]) for name in ("source_kind", "source_id")),
         )
         new = [row for row, at in zip(each_row(self.rows), place.to_pylist(), strict=True) if at is None]
         gone = [one for one in each_row(self.past.view.gone) if one.likeness is not None]

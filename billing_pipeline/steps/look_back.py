@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import TEXT, array, frame_of
-from billing_pipeline.billing.late import index_of
 from billing_pipeline.billing.rows import FEE, SERVICE
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.records import MonthLook
@@ -154,13 +153,11 @@ def looks_to_keep(
         (SERVICE, extract.services, "service_id"),
         (FEE, extract.cancellation_fees, "fee_id"),
     ):
-        ids = array(frame[name])
-        kinds = pa.array([kind] * len(ids), TEXT)
-        known = [
-            pc.is_valid(index_of(kinds, ids, array(rows["source_kind"]), array(rows["source_id"])))
+        of_kind = [
+            array(rows["source_id"]).filter(pc.equal(array(rows["source_kind"]), kind))
             for rows in (billed, standings)
         ]
-        unknown = pc.invert(pc.or_(*known))
+        unknown = pc.invert(pc.is_in(array(frame[name]), pa.concat_arrays(of_kind)))
         open_months |= set(pc.unique(array(frame["month"]).filter(unknown)).to_pylist())
     return [replace(look, billed_state="") if look.month in open_months else look for look in look_back.looks]
 

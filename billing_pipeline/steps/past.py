@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from billing_pipeline.billing.arrow import TEXT, array, each_row, with_columns
 from billing_pipeline.billing.late import GONE, LedgerView, gone_of, index_of
@@ -74,14 +75,13 @@ def past_of(
     adjustments = tuple(ledger.adjustments.up_to(month))
     with_adjustments = sorted({*months, *(one.month for one in adjustments)})
     finished = ledger.months.finished(with_adjustments)
-    ids = _ids(extract)
+    present = _ids(extract) | {ADJUSTMENT: pa.array([str(one.id) for one in adjustments], TEXT)}
     absent = look_back.absent if look_back else {}
-    asked = {kind: sorted({*of_kind, *absent.get(kind, ())}) for kind, of_kind in ids.items()}
-    billed = ledger.deliveries.billed_sources(
-        () if look_back else months, asked | {ADJUSTMENT: [str(one.id) for one in adjustments]}
-    )
-    present = {kind: pa.array(of_kind, TEXT) for kind, of_kind in ids.items()}
-    present[ADJUSTMENT] = pa.array([str(one.id) for one in adjustments], TEXT)
+    asked = {
+        kind: pc.unique(pa.concat_arrays([of_kind, pa.array(absent.get(kind, ()), TEXT)]))
+        for kind, of_kind in present.items()
+    }
+    billed = ledger.deliveries.billed_sources(() if look_back else months, asked)
     own = [past for past in months if past >= billing.first_month or past == month]
     gone = gone_of(billed, own, present)
     view = LedgerView(
@@ -135,7 +135,14 @@ def ended_admissions(
     `standings`: `ROW_STANDINGS` of what was billed just now, with the view of this past. `customers`: those it was
     asked of; () for everybody. Of others nothing is recorded, so that their rows would be in no standing.
     """
-    present = {(kind, one) for kind, ids in _ids(extract).items() for one in ids}
+    of_months = [
+        one
+        for one in ledger.admissions.current()
+        if one.month in past.months and (not customers or one.customer_number in customers)
+    ]
+    if not of_months:
+        return []
+    present = {(kind, one) for kind, ids in _ids(extract).items() for one in ids.to_pylist()}
     looks = dict(
         zip(
             zip(standings["source_kind"], standings["source_id"], strict=True),
@@ -145,21 +152,17 @@ def ended_admissions(
     )
     return [
         one.id
-        for one in ledger.admissions.current()
-        if one.month in past.months
-        and (not customers or one.customer_number in customers)
-        and (
-            (one.source_kind, one.source_id) not in present
-            or looks.get((one.source_kind, one.source_id), one.fingerprint) != one.fingerprint
-        )
+        for one in of_months
+        if (one.source_kind, one.source_id) not in present
+        or looks.get((one.source_kind, one.source_id), one.fingerprint) != one.fingerprint
     ]
 
 
-def _ids(extract: Extract) -> dict[str, list[str]]:
+def _ids(extract: Extract) -> dict[str, pa.Array]:
     """Every row of the extract: where one has moved here from a month that is not looked at, it is still billed."""
     return {
-        SERVICE: extract.services["service_id"].tolist(),
-        FEE: extract.cancellation_fees["fee_id"].tolist(),
+        SERVICE: array(extract.services["service_id"]),
+        FEE: array(extract.cancellation_fees["fee_id"]),
     }
 
 

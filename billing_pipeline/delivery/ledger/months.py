@@ -201,7 +201,7 @@ class Months:
             .order_by(month_customers.c.customer_number)
         )
         with self._db.reading() as connection:
-            return [_month_customer(row._mapping) for row in connection.execute(query)]
+            return [_month_customer(row._mapping) for row in connection.execute(query).all()]
 
     def staying(self, months: Collection[str]) -> frozenset[tuple[str, str]]:
         """(customer_number, month) of those with something to bill in these months, whether it was sent or not."""

@@ -87,7 +87,7 @@ def new_token() -> str:
 
 def delivery_of(row: Any) -> Delivery:
     """A row of `deliveries` as a value."""
-    values = dict(row._mapping)
+    values = dict(zip(row._fields, row, strict=True))
     values["leftovers"] = tuple(values["leftovers"])
     values["state"] = State(values["state"])
     values["held_code"] = Code(values["held_code"]) if values["held_code"] else None
