@@ -2,6 +2,7 @@
 
 Each worker has its own PostgreSQL (a session fixture), and takes a file at a time, so that what a file's tests
 share is made once. The longest files come first, lest one worker is still busy when the others have nothing left.
+There is one worker more than cores: the longest tests start processes, and wait for them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from xdist.scheduler import LoadFileScheduling
 
 # By measured time. A file that is missing here costs nothing but a longer wait at the end.
 LONGEST = (
-    # Of two with daemons and a browser each, one beside the other, either may lose its time-outs.
     "e2e/test_ui.py",
+    "e2e/test_backfills.py",
     "integration/test_random_lives.py",
     "integration/test_demo.py",
     "benches/test_tiny_month.py",
@@ -25,7 +26,6 @@ LONGEST = (
     "integration/test_prune.py",
     "cli/test_decisions_correct.py",
     "integration/test_approval.py",
-    "e2e/test_backfills.py",
     "integration/test_api_thousand_customers.py",
     "faults/test_sample.py",
     "integration/test_late_rows.py",
@@ -69,6 +69,9 @@ ALONE = (
     "sandbox/test_gate.py::test_a_stop_does_not_wait_for_slow_answers",
 )
 
+# Their tests share one `dagster dev`, which takes long to start; each looks at months of its own.
+TOGETHER = ("e2e/test_ui.py", "e2e/test_backfills.py")
+
 # Their tests share nothing, and each takes long.
 ONE_BY_ONE = ("integration/test_random_lives.py",)
 
@@ -89,11 +92,12 @@ def turn_of(nodeid: str) -> int:
 
 
 def share_of(nodeid: str) -> str:
-    """What one worker takes at a time: a file, or all that run alone; of the random lives, one test."""
+    """What one worker takes at a time: a file, or all that run alone or together; of the random lives, one test."""
     if runs_alone(nodeid):
         return "alone"
     file = nodeid.partition("::")[0]
-    return nodeid if file.removeprefix(f"{_TESTS}/") in ONE_BY_ONE else file
+    known = file.removeprefix(f"{_TESTS}/")
+    return nodeid if known in ONE_BY_ONE else TOGETHER[0] if known in TOGETHER else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
