@@ -251,7 +251,7 @@ def validate(
     """
     faults = list(found)
     # pandera's price is by column and check, not by row: it is asked for the rows only where there are some to name.
-    broken = [rule for rule in rules if not rule.holds_for_all(typed)]
+    broken = [rule for rule in rules if len(typed) and not rule.holds_for_all(typed)]
     if not broken and _is_of(relation, typed):
         return faults
     untyped = {(fault.row, fault.field) for fault in faults}
