@@ -49,13 +49,13 @@ _OF_LINES: Final = ["customer_number", "line_type", "source_ids", "net"]
 
 
 class SourceRow(NamedTuple):
-    """A service or fee of the extract. `price` is that of one unit, None where there is none."""
+    """A service or fee of the extract. `price` is that of one unit, None where there is none; `net` as of `_net_of`."""
 
     kind: str  # "service" or "fee"
     source_id: str
     customer_number: str
     month: str | None
-    quantity: Decimal | None
+    net: int | None
     price: Decimal | None
     currency: str | None
     status: str = ""
@@ -129,8 +129,8 @@ def reconcile(
                 )
                 continue
             counted[name] += 1
-            if row.currency and (net := _net_of(row.quantity, row.price, row.currency)) is not None:
-                nets[name][row.currency] += net
+            if row.currency and row.net is not None:
+                nets[name][row.currency] += row.net
     if (rows_read := len(extract.services) + len(extract.cancellation_fees)) != seen:
         faults.append(f"of {rows_read} services and fees that were read only {seen} were looked at")
     dispositions = tuple(Disposition(name, counted[name], dict(nets[name])) for name in DISPOSITIONS)
@@ -161,10 +161,12 @@ def accounting_faults(extract: Extract, billed: BilledMonth, month: str) -> Iter
 
 def _source_rows(services: pd.DataFrame, fees: pd.DataFrame) -> Iterator[SourceRow]:
     """These services and fees of an extract, as `_OF_SERVICES` and `_OF_FEES`."""
-    for cells in _records(services, *_OF_SERVICES):
-        yield SourceRow("service", *cells)
+    for source_id, number, month, quantity, price, currency, *others in _records(services, *_OF_SERVICES):
+        net = _net_of(quantity, price, currency)
+        yield SourceRow("service", source_id, number, month, net, price, currency, *others)
     for source_id, number, month, amount, currency in _records(fees, *_OF_FEES):
-        yield SourceRow("fee", source_id, number, month, Decimal(1), amount, currency)
+        net = _net_of(Decimal(1), amount, currency)
+        yield SourceRow("fee", source_id, number, month, net, amount, currency)
 
 
 @lru_cache(maxsize=65_536)
@@ -254,10 +256,11 @@ class _LineGroup:
 def _line_groups(lines: pd.DataFrame) -> dict[tuple[tuple[str, str], ...], _LineGroup]:
     """The lines by source rows; several lines of the same rows (itemised tasks) are one entry."""
     groups: dict[tuple[tuple[str, str], ...], _LineGroup] = {}
+    kinds = {line_type: _kind_of(line_type) for line_type in distinct(lines["line_type"])}
     for number, line_type, ids, net in _records(lines, *_OF_LINES):
-        if line_type.endswith("adjustment"):
+        kind = kinds[line_type]
+        if kind is None:
             continue
-        kind = "service" if line_type.endswith("service") else "fee"
         sources = ((kind, ids[0]),) if len(ids) == 1 else tuple((kind, source_id) for source_id in ids)
         group = groups.get(sources)
         if group is None:
@@ -265,6 +268,13 @@ def _line_groups(lines: pd.DataFrame) -> dict[tuple[tuple[str, str], ...], _Line
         else:
             group.net += net
     return groups
+
+
+def _kind_of(line_type: str) -> str | None:
+    """The kind of the rows of such a line; None where they are not the OMS's."""
+    if line_type.endswith("adjustment"):
+        return None
+    return "service" if line_type.endswith("service") else "fee"
 
 
 def _sources_faults(
@@ -285,10 +295,9 @@ def _amount_faults(
     lines: Mapping[tuple[tuple[str, str], ...], _LineGroup], rows: Mapping[tuple[str, str], SourceRow]
 ) -> Iterator[str]:
     for sources, group in lines.items():
-        known = [row for row in map(rows.get, sources) if row is not None]
-        nets = [_net_of(row.quantity, row.price, row.currency) for row in known]
+        nets = [rows[source].net for source in sources if source in rows]
         expected = sum(filter(None, nets))
-        if len(known) == len(sources) and (None in nets or expected != group.net):
+        if len(nets) == len(sources) and (None in nets or expected != group.net):
             names = ", ".join(source_id for _, source_id in sources)
             yield f"{names}: the OMS's rows come to {expected} minor units, their lines to {group.net}"
 

@@ -271,12 +271,14 @@ def _counted(rows: pa.Array) -> pa.Array:
 
 def _line_codes(rows: pd.DataFrame) -> Codes:
     """For each row the number of its line; lines are counted in the order of their last rows."""
-    alike = cells_text(*(array(rows[name]) for name in _ALIKE))
     groupable = all_of(
         array(rows["group_lines"]),
         pc.equal(array(rows["source_kind"]), SERVICE),
         pc.is_null(array(rows["part"])),
     )
+    if not pc.any(groupable).as_py():
+        return np.arange(len(rows))
+    alike = cells_text(*(array(rows[name]) for name in _ALIKE))
     alone = pa.array(np.arange(len(rows))).cast(TEXT)
     return _counted_up(pc.if_else(groupable, alike, alone))
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_pipeline.billing.adjustments import Adjustment
-from billing_pipeline.billing.arrow import TEXT, array, frame_of, in_portions, where
+from billing_pipeline.billing.arrow import TEXT, array, frame_of, freed_memory_is_reused, in_portions, where
 from billing_pipeline.billing.late import LedgerView
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem
@@ -50,16 +50,17 @@ def slices(
         pa.array([one.customer_number for one in adjustments], TEXT),
     ]
     owners = pa.concat_arrays([*owned, pc.unique(pa.concat_arrays(others))])
-    for numbers in portions_of_customers(owners, most_rows):
-        named = set(numbers.to_pylist())
-        part = of_customers(extract, numbers)
-        changed = [one for one in adjustments if one.customer_number in named]
-        yield Slice(
-            part,
-            _of_rows(ledger, part, changed, numbers),
-            changed,
-            [one for one in also_wrong if one.customer_number in named],
-        )
+    with freed_memory_is_reused():
+        for numbers in portions_of_customers(owners, most_rows):
+            named = set(numbers.to_pylist())
+            part = of_customers(extract, numbers)
+            changed = [one for one in adjustments if one.customer_number in named]
+            yield Slice(
+                part,
+                _of_rows(ledger, part, changed, numbers),
+                changed,
+                [one for one in also_wrong if one.customer_number in named],
+            )
 
 
 def of_customers(extract: Extract, customer_numbers: pa.Array) -> Extract:
@@ -79,12 +80,33 @@ def concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
     The frames are empty afterwards: they are let go column by column, for a month of lines is not to be there twice.
     """
-    return frame_of(
-        {
-            name: pa.concat_arrays([array(frame.pop(name)) for frame in frames])
-            for name in list(frames[0].columns)
-        }
-    )
+    columns = {}
+    for name in list(frames[0].columns):
+        parts = [array(frame.pop(name)) for frame in frames]
+        columns[name] = _joined_texts(parts) if parts[0].type == TEXT else pa.concat_arrays(parts)
+        del parts
+    return frame_of(columns)
+
+
+def _joined_texts(parts: list[pa.Array]) -> pa.Array:
+    """The texts of all parts as one array, each part let go once it is copied: a month's titles are 35 MB."""
+    if any(part.null_count for part in parts):
+        return pa.concat_arrays(parts)
+    lengths = [pc.binary_length(part).cast(pa.int64()) for part in parts]
+    ends = np.cumsum(np.concatenate(lengths))
+    if len(ends) and ends[-1] > np.iinfo(np.int32).max:
+        raise pa.ArrowInvalid(f"{ends[-1]} bytes of text do not fit into one column")
+    offsets = np.concatenate(([0], ends)).astype(np.int32)
+    data = np.empty(offsets[-1], np.uint8)
+    at = 0
+    while parts:
+        part = parts.pop(0)
+        own = np.frombuffer(part.buffers()[1], np.int32)[part.offset : part.offset + len(part) + 1]
+        size = int(own[-1] - own[0])
+        if size:
+            data[at : at + size] = np.frombuffer(part.buffers()[2], np.uint8)[own[0] : own[-1]]
+        at += size
+    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
 
 
 def portions_of_customers(owners: pa.Array, most_rows: int) -> Iterator[pa.Array]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final
@@ -17,7 +18,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import TEXT, by_distinct, constant, in_one_chunk, in_portions
+from billing_pipeline.billing.arrow import (
+    TEXT,
+    by_distinct,
+    constant,
+    freed_memory_is_reused,
+    in_one_chunk,
+    in_portions,
+)
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.tax import canonical_tax_type
 from billing_pipeline.easybill.document import (
@@ -230,27 +238,29 @@ def month_columns(
                 "materialise the month's assets again"
             )
 
-    for portion in in_portions(ends, most_lines):
-        before = ends[portion.start] - counts[portion.start]
-        heads = {name: _column(total, name)[portion] for name in ("currency", "net", "vat", "gross")}
-        heads |= {
-            f"customer.{name}": _one_line_break(_column(address, name).take(places[portion]))
-            for name in CUSTOMER_FIELDS
-        }
-        heads["customer.tax_type"] = by_distinct(canonical_tax_type, TEXT, heads["customer.tax_type"])
-        own = slice(before, ends[portion.stop - 1])
-        columns = {
-            name: _one_line_break(cells[own] if is_in_order else cells.take(order[own]))
-            for name, cells in ((name, _column(line, name)) for name in (*_LINE, *_SOURCES))
-        }
-        of_slice = ends[portion] - before
-        yield DocumentColumns(
-            heads
-            | {"price_basis": bases[portion]}
-            | _names(numbers[portion], month, rules, revisions, columns["performed_on"], of_slice),
-            columns,
-            of_slice,
-        )
+    portions = list(in_portions(ends, most_lines))
+    with freed_memory_is_reused() if len(portions) > 1 else nullcontext():
+        for portion in portions:
+            before = ends[portion.start] - counts[portion.start]
+            heads = {name: _column(total, name)[portion] for name in ("currency", "net", "vat", "gross")}
+            heads |= {
+                f"customer.{name}": _one_line_break(_column(address, name).take(places[portion]))
+                for name in CUSTOMER_FIELDS
+            }
+            heads["customer.tax_type"] = by_distinct(canonical_tax_type, TEXT, heads["customer.tax_type"])
+            own = slice(before, ends[portion.stop - 1])
+            columns = {
+                name: _one_line_break(cells[own] if is_in_order else cells.take(order[own]))
+                for name, cells in ((name, _column(line, name)) for name in (*_LINE, *_SOURCES))
+            }
+            of_slice = ends[portion] - before
+            yield DocumentColumns(
+                heads
+                | {"price_basis": bases[portion]}
+                | _names(numbers[portion], month, rules, revisions, columns["performed_on"], of_slice),
+                columns,
+                of_slice,
+            )
 
 
 def _names(

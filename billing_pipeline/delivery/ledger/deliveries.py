@@ -407,7 +407,7 @@ def _portions_of_ids(ids: Sequence[str] | pa.Array) -> Iterator[list[str]]:
     """Some at a time: as Python's texts, the ids of a month take ten times the memory that they have in a column."""
     for start in range(0, len(ids), _ROWS_PER_PORTION):
         portion = ids[start : start + _ROWS_PER_PORTION]
-        yield portion if isinstance(portion, list) else portion.to_pylist()
+        yield list(portion) if isinstance(portion, Sequence) else portion.to_pylist()
 
 
 _later = deliveries.alias("later")
