@@ -106,8 +106,11 @@ class Lives:
             self._import()
             items = self.months.open()
             if not items:
+                # The list is as of each month's last run or audit.
                 self.check()
-                return
+                items = self.months.open()
+                if not items:
+                    return
             self._answer_all(items)
             for month in sorted({item.month for item in items if item.code == Code.PRICE_MISSING}):
                 self._run(month)
