@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
 
 from billing_pipeline_tests.support import on_all_cores
+from billing_pipeline_tests.support.extent import FULL
 from billing_pipeline_tests.support.in_memory import keep_temporary_files_in_memory
 from billing_pipeline_tests.support.interrupts import hear_interrupts
 from billing_pipeline_tests.support.migrations_once import read_migrations_once
@@ -23,8 +25,15 @@ read_migrations_once()
 _MAKE_HOMES = {"dagster", "billing_pipeline_tests.support.installation"}
 
 # A busy machine is no reason for a property to fail.
-settings.register_profile("billing", deadline=None)
+settings.register_profile("billing", deadline=None, max_examples=100 if FULL else 40)
 settings.load_profile("billing")
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One worker more than cores, unless somebody has said how many: see `on_all_cores`."""
+    workers = yield
+    return workers if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else workers + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:

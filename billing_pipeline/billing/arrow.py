@@ -51,6 +51,8 @@ def where(frame: pd.DataFrame, mask: pa.Array) -> pd.DataFrame:
     chosen = mask.fill_null(False)
     if not len(frame) or pc.all(chosen).as_py():  # nothing to take row by row, from every column
         return frame.reset_index(drop=True)
+    if not pc.any(chosen).as_py():
+        return frame.iloc[:0].reset_index(drop=True)
     kept: pd.DataFrame = frame[chosen.to_numpy(zero_copy_only=False)]
     return kept.reset_index(drop=True)
 

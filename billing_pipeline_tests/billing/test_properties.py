@@ -47,6 +47,8 @@ RULES = {
 }
 EXAMPLES = 300 if FULL else 12
 PROPERTY = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
+# Each example is billed several times.
+OF_MANY_BILLS = settings(PROPERTY, max_examples=EXAMPLES // 2)
 
 quantities = st.sampled_from(["1", "2", "0.5", "0.333", "1000", "12.005"]) | st.decimals(
     Decimal("0.001"), Decimal(2000), places=3
@@ -191,7 +193,7 @@ def test_the_order_of_the_rows_changes_nothing(rules: str, month: Extract, seed:
     assert same(billed(month, rules), billed(mixed, rules))
 
 
-@PROPERTY
+@OF_MANY_BILLS
 @given(month=months())
 def test_customer_by_customer_the_month_is_the_same(month: Extract) -> None:
     whole = billed(month, "mixed")
@@ -214,7 +216,7 @@ def test_customer_by_customer_the_month_is_the_same(month: Extract) -> None:
         assert getattr(whole, name).to_dict("records") == together
 
 
-@PROPERTY
+@OF_MANY_BILLS
 @given(
     before=months(),
     month=months(),
@@ -249,7 +251,7 @@ def test_in_slices_of_customers_the_month_is_the_same(
     assert same_month(whole, sliced)
 
 
-@PROPERTY
+@OF_MANY_BILLS
 @given(month=months(), others=months(), status=st.sampled_from(["completed", "broken"]))
 def test_test_customers_change_nothing_for_others(month: Extract, others: Extract, status: str) -> None:
     def of_a_test(frame: pd.DataFrame, *keys: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from billing_pipeline_tests.support.installation import Installation
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 
@@ -21,12 +22,12 @@ def test_an_order_is_explained_from_what_was_kept_with_it_when_the_oms_has_moved
     signed = ("--reason", "goodwill", "--by", "Kim")
     discount = ("--title", "Discount", "--quantity", "1", "--price", "-10", "--vat", "19")
     installation.command("adjust", "add", MONTH, "--customer", "10023", *discount, *signed)
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     first = installation.command("explain", "2026-10-10023").out
 
     installation.oms.change_service("S-1", unit_price_net="99.00")
     installation.oms.remove_service("S-3")
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
 
     assert installation.command("explain", "2026-10-10023").out == first
     grouped = installation.command("explain", "2026-10-10023", "1")
@@ -71,7 +72,7 @@ def test_an_order_or_a_line_that_there_is_not_is_a_usage_error(tmp_path: Path) -
     installation = Installation(tmp_path)
     installation.oms.customer("10023")
     installation.oms.service("S-1", "10023")
-    installation.command("run", MONTH)
+    run_plainly(installation, MONTH)
     for arguments, says in (
         (("2026-10-99999",), "the ledger has no order 2026-10-99999"),
         (("2026-10-10023", "2"), "order 2026-10-10023 has no line 2: its lines are 1 to 1"),

@@ -16,6 +16,7 @@ from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.settings import Settings, load_settings
 from billing_pipeline.steps.wiring import build_wiring
 from billing_pipeline_tests.support.installation import Installation
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTHS = ("2026-07", "2026-08", "2026-09", "2026-10")
 DECISION = ("--reason", "price mended", "--by", "Ann")
@@ -63,7 +64,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     installation.oms.customer("10023")
     for month in MONTHS:
         installation.oms.service(f"S-{month}", "10023", completed_at=f"{month}-14T09:00:00Z")
-        installation.command("run", month)
+        run_plainly(installation, month)
     for month in MONTHS:
         assert installation.command("report", month).status == 0
     return installation
@@ -86,7 +87,7 @@ def test_an_older_month_is_reported_again_after_a_correction_and_once(house: Hou
     assert "2026-08" in house.months()
     house.report(*MONTHS)
     assert house.months() == []
-    house.installation.command("run", "2026-08")
+    run_plainly(house.installation, "2026-08")
     assert house.months() == [], "to be sent again as it was changes nothing"
 
 
@@ -101,7 +102,7 @@ def test_a_tick_looks_at_two_older_months_and_the_next_one_at_the_others(house: 
 
 def test_an_older_month_that_was_never_reported_is_once_it_is_billed(house: House) -> None:
     house.installation.oms.service("S-2026-06", "10023", completed_at="2026-06-14T09:00:00Z")
-    house.installation.command("run", "2026-06")
+    run_plainly(house.installation, "2026-06")
     assert "2026-06" in house.months()
 
 
@@ -110,7 +111,7 @@ def test_what_is_told_again_after_something_else_is_a_run_of_its_own(house: Hous
     keys = []
     for price in ("160.00", "150.00", "160.00"):
         house.installation.oms.change_service("S-2026-10", unit_price_net=price)
-        house.installation.command("run", "2026-10")
+        run_plainly(house.installation, "2026-10")
         keys += house.tick()
         house.report("2026-10")
     assert len(keys) == len(set(keys)) == 3

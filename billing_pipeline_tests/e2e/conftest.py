@@ -49,7 +49,7 @@ class House:
         )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def house(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     with fresh_database(postgres_url) as database, fresh_database(postgres_url) as ledger_url:

@@ -61,7 +61,7 @@ def test_every_byte_too_many_or_too_few_is_found() -> None:
 
 
 @given(st.data())
-@settings(max_examples=300)
+@settings(max_examples=300 if FULL else 100)
 def test_any_splice_that_changes_the_bytes_is_found(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(GOOD)))
     end = data.draw(st.integers(start, len(GOOD)))
@@ -119,7 +119,7 @@ def test_every_fault_is_told_up_to_a_bound() -> None:
 
 
 @given(st.data())
-@settings(max_examples=100)
+@settings(max_examples=100 if FULL else 33)
 def test_a_few_rows_at_a_time_the_same_is_found(data: st.DataObject) -> None:
     rows = GOOD.split(LAYOUT.line_ending.encode())
     mixed = data.draw(st.lists(st.sampled_from(rows[1:-1]), max_size=5))

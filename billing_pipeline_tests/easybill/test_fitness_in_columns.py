@@ -15,6 +15,7 @@ from billing_pipeline.easybill.document_columns import DocumentColumns
 from billing_pipeline.easybill.fitness import unfit_values
 from billing_pipeline.easybill.layout import FIELDS, NEEDED_SOURCES, Column, Layout, load_layout
 from billing_pipeline_tests.support.documents import a_customer, a_document, a_line
+from billing_pipeline_tests.support.extent import FULL
 from billing_pipeline_tests.support.plain_fitness import MINOR_DIGITS, plainly_unfit
 
 TEXT: Final = st.one_of(
@@ -85,7 +86,7 @@ def layouts(draw: st.DrawFn) -> Layout:
 
 
 @given(st.lists(documents(), min_size=1, max_size=4), layouts())
-@settings(max_examples=150)
+@settings(max_examples=150 if FULL else 50)
 def test_the_columns_find_what_is_found_value_by_value(made: list[Document], layout: Layout) -> None:
     month = [
         replace(one, customer_number=str(number), file_name=file_name(one.month, str(number)))

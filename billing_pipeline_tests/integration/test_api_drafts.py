@@ -23,6 +23,7 @@ from billing_pipeline.steps.wiring import LedgerAt, build_wiring
 from billing_pipeline_tests.support.custom_csv import custom_csv
 from billing_pipeline_tests.support.easybill_sandbox import judged_sandbox, put_file
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 from billing_pipeline_tests.support.receivers import Received, webhook
 
 MONTH = "2026-10"
@@ -163,7 +164,7 @@ def failures_of_checks(installation: Installation) -> dict[str, str]:
 def test_every_draft_is_confirmed_to_the_cent_with_its_id_and_link(
     installation: Installation, sandbox: Sandbox
 ) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     sandbox.import_now()
     asked = len(sandbox.journal.exchanges)
     read(installation)
@@ -188,7 +189,7 @@ def test_a_changed_amount_a_missing_draft_and_a_skipped_order_are_each_told(
     # Somebody has imported an order of that number before: ours is skipped.
     put_file(sandbox, "other.csv", custom_csv({"order_number": f"{MONTH}-10025", "item_price": "99.00"}))
     sandbox.import_now()
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     assert sandbox.import_now().skipped == (f"{MONTH}-10025",)
     sandbox.faults.change_amount(f"{MONTH}-10023", 1)
     sandbox.faults.lose_draft(f"{MONTH}-10024")
@@ -264,7 +265,7 @@ def test_the_sensor_asks_for_the_drafts_of_what_was_delivered_until_they_are_con
     installation: Installation, sandbox: Sandbox
 ) -> None:
     assert requested(installation) == []
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     (request,) = requested(installation)
     assert request.tags["dagster/asset_partition_range_start"] == f"10023|{MONTH}"
     assert request.tags["dagster/asset_partition_range_end"] == f"10026|{MONTH}"
@@ -276,7 +277,7 @@ def test_the_sensor_asks_for_the_drafts_of_what_was_delivered_until_they_are_con
 def test_a_damaged_stored_document_costs_its_customer_alone(
     installation: Installation, sandbox: Sandbox
 ) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     sandbox.import_now()
     name = delivered(installation, "10024").document_sha256
     (stored,) = [
@@ -294,7 +295,7 @@ def test_a_damaged_stored_document_costs_its_customer_alone(
 
 
 def test_before_the_deadline_a_missing_draft_is_merely_not_there(installation: Installation) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     read(installation)
     assert set(outcomes_in(installation.command("status", MONTH, "--json").json()).values()) == {"delivered"}
     assert "MATERIALIZED" not in statuses(installation).values()

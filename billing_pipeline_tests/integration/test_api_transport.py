@@ -13,6 +13,7 @@ from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline.sandbox.fault_injection import Trouble
 from billing_pipeline_tests.support.easybill_sandbox import judged_sandbox
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 
@@ -76,7 +77,7 @@ def test_the_log_has_every_exchange_with_the_api(sandbox: Sandbox, tmp_path: Pat
     for number in ("10023", "10024"):
         sandbox.add_customer(number, company_name="x")
     installation = installation_at(sandbox, tmp_path, BILLING_TRANSPORT="api")
-    installation.command("run", MONTH)
+    run_plainly(installation, MONTH)
     told = [
         (event.action, event.outcome)
         for event in installation.ledger.events.find(month=MONTH)
@@ -97,9 +98,9 @@ def test_what_has_changed_since_is_held_and_a_correction_is_a_draft_of_its_own(
     for number in ("10023", "10024"):
         sandbox.add_customer(number, company_name="x")
     installation = installation_at(sandbox, tmp_path, BILLING_TRANSPORT="api")
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     installation.oms.change_service("S-1", unit_price_net="100.00")
-    assert customer_in(installation.run_json(MONTH))["outcome"] == "held"
+    assert customer_in(run_plainly(installation, MONTH))["outcome"] == "held"
     assert len(sandbox.drafts()) == 2
     decided = ("--customer", "10023", "--reason", "wrong price", "--by", "Ada")
     answer = installation.command("correct", MONTH, *decided)
@@ -151,12 +152,12 @@ def test_an_unknown_customer_is_blocked_where_the_rules_say_so(sandbox: Sandbox,
     assert outcomes_in(answer.json()) == {"10023": "delivered", "10024": "blocked"}
     assert list(installation.files()) == ["easybill_2026-10_10023.csv"]
     sandbox.add_customer("10024", company_name="x")
-    assert outcomes_in(installation.run_json(MONTH)) == {"10023": "unchanged", "10024": "delivered"}
+    assert outcomes_in(run_plainly(installation, MONTH)) == {"10023": "unchanged", "10024": "delivered"}
 
 
 def test_nobody_is_looked_up_where_the_rules_say_so(sandbox: Sandbox, tmp_path: Path) -> None:
     installation = installation_at(sandbox, tmp_path, rules='not_in_easybill = "off"')
-    assert outcomes_in(installation.run_json(MONTH)) == {"10023": "delivered", "10024": "delivered"}
+    assert outcomes_in(run_plainly(installation, MONTH)) == {"10023": "delivered", "10024": "delivered"}
     assert calls(sandbox) == []
 
 
@@ -188,7 +189,7 @@ def test_a_lost_reply_makes_one_draft(sandbox: Sandbox, tmp_path: Path) -> None:
         sandbox.add_customer(number, company_name="x")
     installation = installation_at(sandbox, tmp_path, BILLING_TRANSPORT="api")
     sandbox.faults.on_request(Trouble.REPLY_CUT_OFF, method="POST", path="/documents")
-    assert outcomes_in(installation.run_json(MONTH)) == {"10023": "delivered", "10024": "delivered"}
+    assert outcomes_in(run_plainly(installation, MONTH)) == {"10023": "delivered", "10024": "delivered"}
     assert len(sandbox.drafts()) == 2
 
 

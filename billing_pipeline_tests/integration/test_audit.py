@@ -12,6 +12,7 @@ from billing_pipeline.defs.build import build_defs
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.settings import Settings
 from billing_pipeline_tests.support.installation import Installation
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 SEPTEMBER, OCTOBER = "2026-09", "2026-10"
 IN_SEPTEMBER = "2026-09-15T08:00:00Z"
@@ -25,7 +26,7 @@ def replaced(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     installation.oms.customer("10023")
     installation.oms.service("S-1", "10023", completed_at=IN_SEPTEMBER, unit_price_net="10.00")
     installation.oms.service("S-2", "10023", completed_at=IN_SEPTEMBER, unit_price_net="20.00")
-    assert installation.command("run", SEPTEMBER).status == 0
+    run_plainly(installation, SEPTEMBER)
     assert installation.command("status").out == "nothing is open\n"
     installation.oms.remove_service("S-2")
     installation.oms.service("S-2b", "10023", completed_at=IN_SEPTEMBER, unit_price_net="25.00")
@@ -114,7 +115,7 @@ def test_new_ids_end_a_run_with_three_and_renaming_heals_it(tmp_path: Path) -> N
     installation.oms.customer("10023")
     for number in range(25):
         installation.oms.service(f"S-{number}", "10023", completed_at=f"2026-09-{number + 1:02d}T08:00:00Z")
-    installation.run_json(SEPTEMBER)
+    run_plainly(installation, SEPTEMBER)
     for number in range(25):
         installation.oms.change_service(f"S-{number}", service_id=f"T-{number}")
     answer = installation.command("run", OCTOBER)

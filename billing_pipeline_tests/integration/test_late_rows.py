@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
-from billing_pipeline_tests.support.plain_months import PlainMonths
+from billing_pipeline_tests.support.plain_months import PlainMonths, run_plainly
 
 SEPTEMBER, OCTOBER = "2026-09", "2026-10"
 IN_SEPTEMBER, IN_OCTOBER = "2026-09-15T08:00:00Z", "2026-10-15T08:00:00Z"
@@ -205,7 +205,7 @@ def test_rows_that_vanish_are_held_with_the_difference(
 
 
 def test_what_changed_in_an_earlier_month_is_told_and_blocks_nobody(installation: Installation) -> None:
-    installation.run_json(SEPTEMBER)
+    run_plainly(installation, SEPTEMBER)
     installation.oms.change_service("S-sep", unit_price_net="99.00")
     answer = installation.command("run", OCTOBER, "--json")
     assert answer.status == 1, "it is on the list until a person has decided"

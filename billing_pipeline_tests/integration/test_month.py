@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 
@@ -55,7 +56,7 @@ def test_a_month_becomes_one_file_per_customer_with_something_to_bill(installati
 
 
 def test_a_second_run_sends_nothing_and_says_unchanged(installation: Installation) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     (file,) = installation.inbox.iterdir()
     before = (file.stat().st_mtime_ns, file.stat().st_ino)
 
@@ -68,7 +69,7 @@ def test_a_second_run_sends_nothing_and_says_unchanged(installation: Installatio
 
 
 def test_a_file_that_the_importer_has_taken_is_not_sent_again(installation: Installation) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     for file in installation.inbox.iterdir():
         file.unlink()
     assert outcomes_in(installation.run_json(MONTH)) == {"10023": "unchanged"}
@@ -149,7 +150,7 @@ def test_a_preview_is_the_file_byte_for_byte_and_leaves_no_record(
     assert installation.files() == {}
     assert installation.command("log", "--json").out == ""
     previewed = (tmp_path / "out" / "easybill_2026-10_10023.csv").read_text("utf-8")
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     assert installation.files() == {"easybill_2026-10_10023.csv": previewed}
 
 
@@ -162,7 +163,7 @@ def test_the_log_has_every_export_and_every_exchange_with_time_customer_and_outc
 ) -> None:
     installation.oms.customer("10025")
     installation.oms.service("S-3", "10025", unit_price_net=None)
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     lines = installation.command("log", "--month", MONTH).out.splitlines()
     exports = [line for line in lines if "export" in line]
     assert any("10023" in line and "rendered: success" in line for line in exports)
@@ -207,7 +208,7 @@ def test_customer_numbers_that_no_file_system_loves_arrive_under_safe_names(tmp_
 
 
 def test_a_test_customer_is_left_out_and_changes_no_byte_of_others(installation: Installation) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     before = installation.files()
     installation.oms.customer("T-1", is_test=True)
     installation.oms.service("S-T", "T-1", unit_price_net="-5.00")
@@ -217,7 +218,7 @@ def test_a_test_customer_is_left_out_and_changes_no_byte_of_others(installation:
 
 
 def test_status_answers_from_the_ledger_where_the_store_cannot_be_read(installation: Installation) -> None:
-    installation.run_json(MONTH)
+    run_plainly(installation, MONTH)
     (frame,) = (installation.home / "store").glob(f"frames/month_drift/{MONTH}/*")
     frame.unlink()
     frame.mkdir()

@@ -14,6 +14,7 @@ from billing_pipeline.defs.rejection_sensor import build_rejection_sensor
 from billing_pipeline.delivery.records import State
 from billing_pipeline.steps.wiring import build_wiring
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 ORDER = "2026-10-10023"
@@ -32,7 +33,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     for number in ("10023", "10024"):
         installation.oms.customer(number)
         installation.oms.service(f"S-{number}", number)
-    assert installation.command("run", MONTH).status == 0
+    run_plainly(installation, MONTH)
     return installation
 
 
@@ -75,7 +76,7 @@ def test_status_notices_what_the_receiver_rejected_after_delivery(installation: 
 def test_the_next_run_notices_it_too_and_sends_nothing(installation: Installation) -> None:
     move_to(installation, "error")
     before = installation.files()
-    assert_rejected(customer_in(installation.run_json(MONTH)))
+    assert_rejected(customer_in(run_plainly(installation, MONTH)))
     assert installation.files() == before
 
 
@@ -102,7 +103,7 @@ def test_a_rejected_file_can_be_sent_again_and_its_old_copy_says_nothing_new(
     an_hour_ago = time.time() - 3600
     os.utime(old, (an_hour_ago, an_hour_ago))
     assert installation.command("release", ORDER, "--as", "send", *SIGNED).status == 0
-    assert customer_in(installation.run_json(MONTH))["outcome"] == "delivered"
+    assert customer_in(run_plainly(installation, MONTH))["outcome"] == "delivered"
     assert installation.command("status", MONTH).status == 0
     move_to(installation, "error")
     assert installation.command("status", MONTH).status == 1
@@ -143,8 +144,8 @@ def test_one_damaged_stored_file_fails_its_customer_alone_and_is_named(
     (file,) = installation.home.rglob(f"{kind}/*/{sha256}")
     file.chmod(0o600)
     file.write_bytes(b"damaged")
-    result = installation.run_json(MONTH)
+    result = run_plainly(installation, MONTH)
     assert outcomes_in(result) == {"10023": "failed", "10024": "unchanged"}
     assert sha256 in customer_in(result)["problems"][0]["message"]
     file.unlink()
-    assert set(outcomes_in(installation.run_json(MONTH)).values()) == {"unchanged"}
+    assert set(outcomes_in(run_plainly(installation, MONTH)).values()) == {"unchanged"}

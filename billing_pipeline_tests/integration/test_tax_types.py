@@ -11,6 +11,7 @@ from billing_pipeline.billing.tax import TAX_TYPES
 from billing_pipeline.sandbox.box import Sandbox
 from billing_pipeline_tests.support.easybill_sandbox import judged_sandbox
 from billing_pipeline_tests.support.installation import Installation, customer_in, outcomes_in
+from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 API_ALONE = sorted({one.vat_option for one in TAX_TYPES.values() if one.csv is None and one.vat_option})
@@ -63,7 +64,7 @@ def test_over_csv_they_are_blocked_and_with_the_api_as_the_message_says_they_are
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     house = installation_at(sandbox, tmp_path, "folder")
-    result = house.run_json(MONTH)
+    result = run_plainly(house, MONTH)
     assert outcomes_in(result) == {"10023": "delivered", **dict.fromkeys(API_ALONE, "blocked")}
     for number in API_ALONE:
         (problem,) = customer_in(result, number)["problems"]
@@ -83,10 +84,10 @@ def test_over_csv_they_are_blocked_and_with_the_api_as_the_message_says_they_are
 
 def test_over_csv_a_tax_type_that_it_knows_is_the_other_remedy(sandbox: Sandbox, tmp_path: Path) -> None:
     house = installation_at(sandbox, tmp_path, "folder")
-    house.run_json(MONTH)
+    run_plainly(house, MONTH)
     house.oms.change_customer("nStb", tax_type="export")
     house.oms.change_customer("nStbUstID", tax_type="intra-community-trade")
-    result = house.run_json(MONTH)
+    result = run_plainly(house, MONTH)
     assert {number for number, outcome in outcomes_in(result).items() if outcome == "delivered"} == {
         "nStb",
         "nStbUstID",

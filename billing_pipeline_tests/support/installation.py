@@ -16,8 +16,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+
+import typer.main
 
 from billing_pipeline.cli import main as cli
 from billing_pipeline.delivery.ledger import Ledger, open_ledger
@@ -151,12 +154,27 @@ def _exit_status(arguments: list[str]) -> int:
     before = sys.argv
     sys.argv = ["billing-pipeline", *arguments]
     try:
-        cli.main()
+        with _parsers_made_once():
+            cli.main()
     except SystemExit as done:
         return int(done.code or 0)
     finally:
         sys.argv = before
     return 0
+
+
+@contextmanager
+def _parsers_made_once() -> Iterator[None]:
+    """typer reads all commands' signatures for each call: once is enough for the thousands of calls of a session."""
+    made = typer.main.get_command
+    typer.main.get_command = _parser_of
+    try:
+        yield
+    finally:
+        typer.main.get_command = made
+
+
+_parser_of = cache(typer.main.get_command)
 
 
 def _text(stream: io.TextIOWrapper) -> str:

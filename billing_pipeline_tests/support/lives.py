@@ -7,6 +7,7 @@ that EASY Bill's drafts alone tell whether one was billed twice, whatever ids it
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -90,28 +91,30 @@ class Lives:
             assert sum(one[name] for name in STANDINGS) == one["rows"], f"{self.seed}: {one}"
 
     def settle(self) -> None:
-        """An accountant goes through the list, and runs the months, until nothing is left on it.
+        """An accountant runs the months, goes through the list until nothing is left on it, and looks at the account.
 
-        What is late then is billed with the month after.
+        After the first round no month is run but those that the list names, and one after the other of the next, with
+        which late rows are billed: what the list forgets is thus never billed, and `judge` finds it.
         """
         # Every correction reads the OMS: at the end most of what has changed is accepted as it was sent.
         self.accepts = 0.9
+        for month in MONTHS:
+            self._run(month)
         later = AFTER
         for _ in range(ROUNDS):
-            for month in [*MONTHS, AFTER]:
-                self._run(month)
+            self._run(later)
             self._import()
-            self.check()
             items = self.months.open()
             if not items:
-                later = next_month(later)
-                self._run(later)
+                # The list is as of each month's last run or audit.
+                self.check()
                 items = self.months.open()
                 if not items:
-                    self._import()
                     return
-            for item in items:
-                self._answer(item)
+            self._answer_all(items)
+            for month in sorted({item.month for item in items if item.code == Code.PRICE_MISSING}):
+                self._run(month)
+            later = next_month(later)
         told = [(item.month, item.customer_number, item.code, item.message) for item in self.months.open()]
         raise AssertionError(f"{self.seed}: still open after {ROUNDS} rounds: {told}")
 
@@ -228,8 +231,7 @@ class Lives:
     def _decide(self) -> None:
         """A few items are answered, something is left out, and something is undone."""
         items = self.months.open()
-        for item in self.random.sample(items, k=min(len(items), 5)):
-            self._answer(item)
+        self._answer_all(self.random.sample(items, k=min(len(items), 5)))
         billed = self.months.billed()
         free = [work for work in self.works if work.row is not None and work.row not in billed]
         for work in self.random.sample(free, k=min(len(free), 2)):
@@ -242,16 +244,23 @@ class Lives:
         if self.months.withdraw(order_number):
             self.removed.add(order_number)
 
-    def _answer(self, item: OpenItem) -> None:
-        """What an accountant does about one item, who knows what was really done."""
-        if item not in self.months.open():
-            return  # another answer has settled it
+    def _answer_all(self, items: Sequence[OpenItem]) -> None:
+        """Item by item, without those that another's answer has settled."""
+        still_open = set(items)
+        of_order = Counter(item.order_number for item in items if item.order_number)
+        for item in items:
+            if item in still_open and (self._answer(item) or of_order[item.order_number] > 1):
+                still_open = set(self.months.open())
+
+    def _answer(self, item: OpenItem) -> bool:
+        """What an accountant does about one item, who knows what was really done; whether it may settle others too."""
         work = next((one for one in self.works if one.row is not None and one.row == item.source_id), None)
         match item.code:
             case Code.POSSIBLE_REPLACEMENT | Code.RULE_CHANGED | Code.STATUS_UNKNOWN if work is not None:
                 self._admit(item, work)
+                return False
             case Code.CHANGED_AFTER_DELIVERY:
-                self._correct(item)
+                return self._correct(item)
             case Code.DRAFT_TO_REMOVE:
                 self._withdraw(item.order_number)
             case Code.PRICE_MISSING:
@@ -260,6 +269,7 @@ class Lives:
                         self.months.oms.price_if_missing(one.row, self._new_price(one))
             case _:
                 self._run(item.month, item.customer_number)
+        return True
 
     def _admit(self, item: OpenItem, work: Work) -> None:
         old = next(
@@ -273,21 +283,22 @@ class Lives:
         self.months.admit(item, old)
         work.renamed = False
 
-    def _correct(self, item: OpenItem) -> None:
+    def _correct(self, item: OpenItem) -> bool:
+        """Accepts an order as it was sent, or sends the month anew: then True."""
         order = self.months.ledger.deliveries.of_order(item.order_number)
-        if order is None:
-            return
+        assert order is not None, item
         if self.random.random() < self.accepts:
             self.months.accept(item.order_number)
-            return
+            return False
         try:
             corrected = self.months.correct(order.month, order.customer_number)
         except NothingToCorrect:
             self.months.accept(item.order_number)
-            return
+            return False
         if not corrected.is_settled and not corrected.problems:
             # Nothing is left to bill, and the receiver has taken the file: the draft is deleted by hand.
             self._withdraw(order.order_number)
+        return True
 
 
 def live(folder: Path, seed: int, *, customers: int, steps: int) -> None:

@@ -2,6 +2,7 @@
 
 Each worker has its own PostgreSQL (a session fixture), and takes a file at a time, so that what a file's tests
 share is made once. The longest files come first, lest one worker is still busy when the others have nothing left.
+There is one worker more than cores: the longest tests start processes, and wait for them.
 """
 
 from __future__ import annotations
@@ -16,37 +17,46 @@ from xdist.scheduler import LoadFileScheduling
 
 # By measured time. A file that is missing here costs nothing but a longer wait at the end.
 LONGEST = (
-    # Of two with daemons and a browser each, one beside the other, either may lose its time-outs.
     "e2e/test_ui.py",
-    "integration/test_random_lives.py",
-    "integration/test_demo.py",
-    "benches/test_tiny_month.py",
-    "integration/test_celery.py",
-    "integration/test_prune.py",
-    "cli/test_decisions_correct.py",
-    "integration/test_approval.py",
     "e2e/test_backfills.py",
-    "integration/test_api_thousand_customers.py",
+    "integration/test_random_lives.py",
+    "integration/test_celery.py",
+    "benches/test_tiny_month.py",
+    "integration/test_remove_draft.py",
+    "integration/test_approval.py",
+    "integration/test_billings.py",
     "faults/test_sample.py",
     "integration/test_late_rows.py",
-    "integration/test_life_of_rows.py",
     "billing/test_properties.py",
-    "integration/test_billings.py",
     "test_deploy_processes.py",
-    "integration/test_ui_ends.py",
-    "integration/test_determinism.py",
     "billing/test_invoice_rules.py",
-    "defs/test_month_checks.py",
-    "defs/test_alert_sensors.py",
-    "test_docs_operating.py",
+    "integration/test_demo.py",
+    "cli/test_decisions_correct.py",
+    "integration/test_seals.py",
+    "integration/test_ui_ends.py",
     "integration/test_month.py",
-    "integration/test_restored_ledger.py",
-    "delivery/files/test_upload_faults.py",
-    "test_docs_billing_rules.py",
-    "integration/test_api_transport.py",
-    "integration/test_remove_draft.py",
-    "faults/test_drafts.py",
     "report/test_month_page.py",
+    "integration/test_life_of_rows.py",
+    "test_deploy_proxy.py",
+    "integration/test_prune.py",
+    "defs/test_report_sensor.py",
+    "integration/test_withdrawals.py",
+    "integration/test_api_transport.py",
+    "defs/test_completion_sensor.py",
+    "test_docs_billing_rules.py",
+    "integration/test_determinism.py",
+    "integration/test_object_store.py",
+    "integration/test_api_thousand_customers.py",
+    "delivery/files/test_upload_faults.py",
+    "defs/test_alert_sensors.py",
+    "faults/test_drafts.py",
+    "integration/test_records.py",
+    "cli/test_quick_start.py",
+    "test_definitions.py",
+    "cli/test_diff_command.py",
+    "oms/test_demo.py",
+    "integration/test_api_drafts.py",
+    "defs/test_month_checks.py",
 )
 
 # These hold a clock against a bound, and so have the machine to themselves: while one of them runs, the other workers
@@ -69,6 +79,9 @@ ALONE = (
     "sandbox/test_gate.py::test_a_stop_does_not_wait_for_slow_answers",
 )
 
+# Their tests share one `dagster dev`, which takes long to start; each looks at months of its own.
+TOGETHER = ("e2e/test_ui.py", "e2e/test_backfills.py")
+
 # Their tests share nothing, and each takes long.
 ONE_BY_ONE = ("integration/test_random_lives.py",)
 
@@ -89,11 +102,12 @@ def turn_of(nodeid: str) -> int:
 
 
 def share_of(nodeid: str) -> str:
-    """What one worker takes at a time: a file, or all that run alone; of the random lives, one test."""
+    """What one worker takes at a time: a file, or all that run alone or together; of the random lives, one test."""
     if runs_alone(nodeid):
         return "alone"
     file = nodeid.partition("::")[0]
-    return nodeid if file.removeprefix(f"{_TESTS}/") in ONE_BY_ONE else file
+    known = file.removeprefix(f"{_TESTS}/")
+    return nodeid if known in ONE_BY_ONE else TOGETHER[0] if known in TOGETHER else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

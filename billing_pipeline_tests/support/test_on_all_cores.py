@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline_tests.support.on_all_cores import ALONE, LONGEST, runs_alone, share_of, turn_of
+from billing_pipeline_tests.support.on_all_cores import (
+    ALONE,
+    LONGEST,
+    TOGETHER,
+    runs_alone,
+    share_of,
+    turn_of,
+)
 
 TESTS = Path(__file__).parents[1]
 
@@ -28,6 +35,12 @@ def test_a_file_is_one_workers_but_for_what_runs_alone() -> None:
     assert (runs_alone(here), runs_alone(f"{here}[LIST]"), runs_alone(beside)) == (True, True, False)
     assert share_of(f"{here}[LIST]") == share_of(here) == share_of(f"{TESTS.name}/{ALONE[-1]}")
     assert share_of(beside) == here.partition("::")[0]
+
+
+def test_files_that_share_what_takes_long_to_start_are_one_workers_and_neighbours() -> None:
+    assert len({share_of(f"{TESTS.name}/{file}::test_a") for file in TOGETHER}) == 1
+    turns = [turn_of(f"{TESTS.name}/{file}::test_a") for file in TOGETHER]
+    assert turns == list(range(turns[0], turns[0] + len(TOGETHER)))
 
 
 def test_long_files_come_first_and_what_runs_alone_last() -> None:

@@ -95,7 +95,13 @@ def test_clients_of_one_account_share_its_turns_and_the_ledger_has_no_key(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    asleep, here = time.sleep, threading.current_thread()
+
+    def sleep(seconds: float) -> None:
+        # Whoever watches over a connection sleeps in a thread of its own.
+        slept.append(seconds) if threading.current_thread() is here else asleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
     url = "http://127.0.0.1:1/rest/v1"
     for key in ("canary-key", "ann@example.org:canary-key", "canary-key"):
         with EasyBillAccount(url, SecretStr(key), 2).open(ledger) as api:
