@@ -40,7 +40,7 @@ check: $(INSTALLED_DEV)  ## format, lint, types, Dagster's definitions
 	@VIRTUAL_ENV=$(CURDIR)/.venv DAGSTER_HOME=$(CHECK_HOME) DAGSTER_DISABLE_TELEMETRY=yes $(BIN)/dg check defs
 
 bench: $(INSTALLED_DEV)  ## measure speed beside its floors; ARGS="--size L", ARGS="--into docs/performance.md"
-	@$(BIN)/python -m billing_pipeline_tests.benches $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m billing_pipeline_tests.benches $(ARGS)
 
 bench-faults: $(INSTALLED_DEV)  ## deliver under thousands of faults, and judge by the receiver's own log
 	@$(BIN)/python -m billing_pipeline_tests.faults --full $(ARGS)

@@ -11,8 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-import xlsxwriter
-
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.document_columns import DocumentColumns
 from billing_pipeline.easybill.layout import FIELDS, Column, Layout, Value
@@ -34,6 +32,9 @@ def to_excel(
     Texts are text cells marked as such, so that neither opening nor editing a cell runs `=1+1`; numbers and dates are
     numbers and dates. Equal documents give equal bytes. Raises SpreadsheetFailed.
     """
+    # Loaded by whoever runs a month, who mostly writes no workbook.
+    import xlsxwriter
+
     workbook = xlsxwriter.Workbook(str(path), {"constant_memory": True})
     workbook.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)})
     heading = workbook.add_format({"bold": True, "quote_prefix": True})

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import xlsxwriter
-
 from billing_pipeline.money import exponent_of, from_minor
 from billing_pipeline.problems import PipelineError
 from billing_pipeline.report.month_report import MonthReport, customer_records
@@ -52,6 +50,9 @@ def to_csv(report: MonthReport) -> bytes:
 
 def write_excel(report: MonthReport, path: Path) -> None:
     """A workbook with one row per customer; overwrites `path`. Raises: TableNotWritten."""
+    # Loaded by whoever runs a month, who mostly writes no workbook.
+    import xlsxwriter
+
     workbook = xlsxwriter.Workbook(str(path), {"constant_memory": True})
     heading = workbook.add_format({"bold": True})
     words = workbook.add_format({"quote_prefix": True, "num_format": "@", "valign": "top"})
