@@ -348,7 +348,7 @@ def adjust_list(
     listed = ledger.adjustments.of_month(month, deleted=everything)
     orders = {
         row.source_id: row.order_number
-        for row in ledger.deliveries.billed_rows([month])
+        for row in ledger.billed.rows([month])
         if row.source_kind == "adjustment"
     }
     if as_json:

@@ -92,9 +92,7 @@ def line_checks(
     size: SizeVerdict,
 ) -> Iterator[dg.AssetCheckResult]:
     """The verdicts on `invoice_lines`."""
-    found = reconcile(
-        extract, billed, month, rules, billed_before=ledger.deliveries.billed_with_other_months(month)
-    )
+    found = reconcile(extract, billed, month, rules, billed_before=ledger.billed.with_other_months(month))
     yield _verdict(RECONCILIATION, found.faults, _dispositions(found, rules.language))
     yield _verdict(CUSTOMERS_ACCOUNTED_FOR, list(accounting_faults(extract, billed, month)), {})
     yield dg.AssetCheckResult(

@@ -71,7 +71,7 @@ def first_month_to_read(ledger: Ledger, month: str, late_months: int, first_mont
     """
     oldest = max(months_back(month, late_months), first_month)
     wanted = {past for past in ledger.months.known() if oldest <= past}
-    wanted |= ledger.deliveries.rows_billed_by(month).keys()
+    wanted |= ledger.billed.rows_by(month).keys()
     wanted |= {one.month for one in ledger.admissions.current()}
     return min((past for past in wanted if past < month), default=month)
 
@@ -114,7 +114,7 @@ def look_back(
         if last is not None and _is_same(last, look):
             look = replace(look, absent=last.absent)
         else:
-            billed = ledger.deliveries.ids_billed_of(one)
+            billed = ledger.billed.ids_of(one)
             look = replace(look, absent=tuple(_absent(billed, now)))
             if last is not None and one != month:
                 _add(wanted, _unbilled(billed, now))
@@ -169,7 +169,7 @@ def _to_read_anyway(ledger: Ledger, before: Before) -> dict[str, set[str]]:
     _add(wanted, ((one.source_kind, one.source_id) for one in ledger.admissions.current()))
     entries = ledger.rows.census(months)
     _add(wanted, zip(entries["source_kind"], entries["source_id"], strict=True))
-    for rows in ledger.deliveries.rows_billed_by(before.month).values():
+    for rows in ledger.billed.rows_by(before.month).values():
         _add(wanted, rows)
     return wanted
 

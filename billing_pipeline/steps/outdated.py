@@ -53,7 +53,7 @@ def billing_orders(ledger: Ledger, omission: OmissionRecord) -> list[str]:
             if one.customer_number == omission.customer_number
         )
     kind, name = _row_of(omission)
-    billed = ledger.deliveries.billed_sources([], {kind: [name]})
+    billed = ledger.billed.sources([], {kind: [name]})
     return sorted(set(billed["order_number"]))
 
 

@@ -81,7 +81,7 @@ def past_of(
         kind: pc.unique(pa.concat_arrays([of_kind, pa.array(absent.get(kind, ()), TEXT)]))
         for kind, of_kind in present.items()
     }
-    billed = ledger.deliveries.billed_sources(() if look_back else months, asked)
+    billed = ledger.billed.sources(() if look_back else months, asked)
     own = [past for past in months if past >= billing.first_month or past == month]
     gone = gone_of(billed, own, present)
     view = LedgerView(
@@ -110,7 +110,7 @@ def require_same_identity(past: Past, ledger: Ledger) -> None:
     ]
     if len(gone) < IDENTITY_ROWS:
         return
-    billed = ledger.deliveries.count_billed(past.months)
+    billed = ledger.billed.count(past.months)
     if len(gone) * IDENTITY_SHARE > billed:
         kind, source_id = gone[0]
         raise OmsIdentityChanged(

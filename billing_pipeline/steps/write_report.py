@@ -114,7 +114,7 @@ def make_report(wiring: Wiring, month: str) -> MonthReport:
         vat=sums_by_rate(_amounts_by_rate(standing, wiring)),
         open=items,
         history=history,
-        late=tuple(ledger.deliveries.late_rows(month)),
+        late=tuple(ledger.billed.late_rows(month)),
         decisions=tuple(event for event in ledger.events.find(month=month) if event.kind == "decision"),
         unusual=tuple(unusual),
         e_invoice=tuple(gaps),

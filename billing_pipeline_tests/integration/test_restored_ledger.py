@@ -116,7 +116,7 @@ def test_after_reconcile_the_same_bytes_are_unchanged_and_the_others_are_sent(
     found = installation.ledger.deliveries.of_order("2026-10-10023")
     assert found is not None
     assert found.state is state
-    assert [row.source_id for row in installation.ledger.deliveries.billed_rows([MONTH])] == ["S-1", "S-2"]
+    assert [row.source_id for row in installation.ledger.billed.rows([MONTH])] == ["S-1", "S-2"]
     log = installation.command("log", "--customer", "10023").out
     assert "Kim: backup of Monday (saw" in log
 

@@ -181,7 +181,7 @@ class PlainMonths:
     def billed(self) -> dict[str, str]:
         """Each row that stands billed, and by which order."""
         months = self.ledger.months.known()
-        return {row.source_id: row.order_number for row in self.ledger.deliveries.billed_rows(months)}
+        return {row.source_id: row.order_number for row in self.ledger.billed.rows(months)}
 
 
 def run_plainly(installation: Installation, month: str, **options: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from billing_pipeline.delivery.ledger.omission_records import Omissions
 from billing_pipeline.delivery.ledger.plans import PlanContended, Plans, Refusal, new_token
 from billing_pipeline.delivery.ledger.releases import Releases
 from billing_pipeline.delivery.ledger.row_standings import RowStandings
+from billing_pipeline.delivery.ledger.rows_billed import BilledRows
 from billing_pipeline.delivery.ledger.seals import Seals
 from billing_pipeline.delivery.ledger.sightings import Sightings
 from billing_pipeline.delivery.ledger.transitions import Transitions
@@ -59,7 +60,9 @@ class Ledger:
         self.months = Months(database)
         """Who is in a month, what the last export made of them, and how their last delivery ended."""
         self.deliveries = Deliveries(database)
-        """What was sent, or is about to be, and which rows it bills: questions only."""
+        """What was sent, or is about to be: questions only."""
+        self.billed = BilledRows(database)
+        """Which rows that bills: questions only."""
         self.plans = Plans(database)
         """Planning a delivery: its bytes and the rows that it bills, as one."""
         self.transitions = Transitions(database)

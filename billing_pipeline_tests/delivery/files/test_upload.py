@@ -146,7 +146,7 @@ def test_other_bytes_before_anything_was_sent_replace_the_plan(
     newer = parcel(data=b"newer", billed=(service("S-9"),), store=store)
     assert bench.send(newer).outcome == "delivered"
     assert bench.server.files == {FINAL: b"newer"}
-    assert [row.source_id for row in bench.ledger.deliveries.billed_rows([MONTH])] == ["S-9"]
+    assert [row.source_id for row in bench.ledger.billed.rows([MONTH])] == ["S-9"]
 
 
 def test_other_bytes_after_delivery_are_held_and_what_was_sent_stands(
@@ -172,7 +172,7 @@ def test_a_correction_is_delivered_beside_what_was_sent(bench: Bench, one: Parce
     assert (result.outcome, result.order_number) == ("delivered", "2026-10-10023-r2")
     assert sorted(bench.server.files) == [FINAL, "/import/easybill_2026-10_10023_r2.csv"]
     assert bench.ledger.deliveries.revisions(MONTH) == {"10023": 2}
-    assert [row.order_number for row in bench.ledger.deliveries.billed_rows([MONTH])] == ["2026-10-10023-r2"]
+    assert [row.order_number for row in bench.ledger.billed.rows([MONTH])] == ["2026-10-10023-r2"]
     assert (bench.row(corrected).reason, bench.row(corrected).author) == ("wrong price", "Ann")
     assert bench.send(replace(corrected, reason="", author="")).outcome == "unchanged"
 

@@ -46,9 +46,7 @@ def correction(*billed: BilledRow, data: bytes = b"second") -> Parcel:
 
 def orders(ledger: Ledger, month: str = MONTH) -> dict[str, tuple[str, bool]]:
     """By which order each row of the month is billed, and whether for good."""
-    return {
-        row.source_id: (row.order_number, row.committed) for row in ledger.deliveries.billed_rows([month])
-    }
+    return {row.source_id: (row.order_number, row.committed) for row in ledger.billed.rows([month])}
 
 
 @pytest.fixture
@@ -89,11 +87,11 @@ def test_what_a_correction_drops_is_free_once_it_is_sent(ledger: Ledger, first: 
 
 
 def test_a_correction_given_up_leaves_everything_as_it_was_sent(ledger: Ledger, first: Delivery) -> None:
-    before = ledger.deliveries.billed_rows([MONTH])
+    before = ledger.billed.rows([MONTH])
     planned(ledger, correction(service("S-1", fingerprint="new"), service("S-3")))
     assert ledger.deliveries.open_corrections(MONTH) == {"1"}
     ledger.months.record_exports([Export(MONTH, "1", "blocked")], "run")
-    assert ledger.deliveries.billed_rows([MONTH]) == before
+    assert ledger.billed.rows([MONTH]) == before
     assert ledger.deliveries.open_corrections(MONTH) == frozenset()
     assert ledger.deliveries.revisions(MONTH) == {"1": 1}
 
@@ -136,7 +134,7 @@ def test_a_plan_of_a_first_file_that_was_given_up_is_no_revision(ledger: Ledger)
 
 def test_a_billed_row_is_found_by_its_name_whatever_its_month_was(ledger: Ledger) -> None:
     sent(ledger, parcel("1", billed=(service("S-1"), service("S-2"))))
-    found = ledger.deliveries.billed_sources([NEXT], {"service": ["S-2", "S-9"], "fee": ["S-1"]})
+    found = ledger.billed.sources([NEXT], {"service": ["S-2", "S-9"], "fee": ["S-1"]})
     assert found.astype(object).where(found.notna(), None).to_dict("records") == [
         {
             "source_kind": "service",
@@ -156,21 +154,21 @@ def test_a_row_of_the_months_and_among_the_ids_is_found_once_however_many_ids_th
 ) -> None:
     sent(ledger, parcel("1", billed=(service("S-1"), service("S-2"))))
     many = [f"X-{number}" for number in range(120_000)]
-    found = ledger.deliveries.billed_sources([MONTH], {"service": ["S-1", 'it\'s "S" \\ {,}', *many]})
+    found = ledger.billed.sources([MONTH], {"service": ["S-1", 'it\'s "S" \\ {,}', *many]})
     assert sorted(found["source_id"]) == ["S-1", "S-2"]
-    assert list(ledger.deliveries.billed_sources([NEXT], {"service": many, "fee": []})["source_id"]) == []
+    assert list(ledger.billed.sources([NEXT], {"service": many, "fee": []})["source_id"]) == []
 
 
 def test_a_plan_that_is_not_committed_bills_nothing_for_good(ledger: Ledger) -> None:
     planned(ledger, parcel("1", billed=(service("S-1"),)))
-    assert len(ledger.deliveries.billed_rows([MONTH])) == 1
-    assert len(ledger.deliveries.billed_sources([MONTH], {"service": ["S-1"]})) == 0
+    assert len(ledger.billed.rows([MONTH])) == 1
+    assert len(ledger.billed.sources([MONTH], {"service": ["S-1"]})) == 0
 
 
 def test_what_the_file_of_another_month_bills_is_told_apart(ledger: Ledger) -> None:
     sent(ledger, parcel("1", billed=(service("S-1"), service("S-0", month="2026-09"))))
-    assert ledger.deliveries.billed_with_other_months("2026-09") == {("service", "S-0")}
-    assert ledger.deliveries.billed_with_other_months(MONTH) == set()
+    assert ledger.billed.with_other_months("2026-09") == {("service", "S-0")}
+    assert ledger.billed.with_other_months(MONTH) == set()
 
 
 def test_a_correction_accepted_as_delivered_frees_what_it_drops(ledger: Ledger, first: Delivery) -> None:

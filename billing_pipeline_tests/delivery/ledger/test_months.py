@@ -87,7 +87,7 @@ def test_a_customer_without_a_file_gives_up_the_plan_and_its_rows(ledger: Ledger
     assert not isinstance(stale, Refusal)
     ledger.months.record_exports([Export(MONTH, "1", outcome)], "b")  # type: ignore[arg-type]
 
-    assert ledger.deliveries.billed_rows([MONTH]) == []
+    assert ledger.billed.rows([MONTH]) == []
     moved = parcel("1", month="2026-11", billed=(service("S-1", month="2026-11"),))
     assert not isinstance(ledger.plans.plan(moved, run_id="c", lease_s=0, now=utc_now()), Refusal)
     assert (
@@ -113,7 +113,7 @@ def test_a_plan_that_was_given_up_is_made_anew(ledger: Ledger) -> None:
     planned = ledger.plans.plan(again, run_id="c", lease_s=0, now=utc_now())
     assert not isinstance(planned, Refusal)
     assert planned.sha256 == again.export.sha256
-    assert [row.source_id for row in ledger.deliveries.billed_rows([MONTH])] == ["S-1"]
+    assert [row.source_id for row in ledger.billed.rows([MONTH])] == ["S-1"]
 
 
 def test_recording_nothing_is_fine(ledger: Ledger) -> None:

@@ -24,7 +24,7 @@ def refused(ledger: Ledger, parcel: Parcel) -> list[Code]:
 
 def billed(ledger: Ledger) -> dict[str, str]:
     """Order numbers by the row they bill."""
-    return {row.source_id: row.order_number for row in ledger.deliveries.billed_rows([MONTH, "2026-11"])}
+    return {row.source_id: row.order_number for row in ledger.billed.rows([MONTH, "2026-11"])}
 
 
 def test_a_plan_says_what_the_parcel_says(ledger: Ledger) -> None:
@@ -35,7 +35,7 @@ def test_a_plan_says_what_the_parcel_says(ledger: Ledger) -> None:
         assert getattr(delivery, name) == getattr(one.export, name)
     assert ledger.deliveries.of_order(one.export.order_number) == delivery
     assert ledger.deliveries.of_month(MONTH) == ledger.deliveries.of_month() == [delivery]
-    [row] = ledger.deliveries.billed_rows(["2026-09"])
+    [row] = ledger.billed.rows(["2026-09"])
     assert (row.source_id, row.fingerprint, row.month, row.delivery_month, row.committed) == (
         "S-2",
         "other",
@@ -67,7 +67,7 @@ def test_whoever_read_the_plan_before_it_was_superseded_cannot_take_it(ledger: L
 def test_a_row_whose_fingerprint_changed_is_billed_anew(ledger: Ledger) -> None:
     planned(ledger, parcel(billed=(service("S-1", fingerprint="a"),)))
     planned(ledger, parcel(billed=(service("S-1", fingerprint="b"),)))
-    assert [row.fingerprint for row in ledger.deliveries.billed_rows([MONTH])] == ["b"]
+    assert [row.fingerprint for row in ledger.billed.rows([MONTH])] == ["b"]
 
 
 def test_an_upload_at_work_is_not_superseded(ledger: Ledger) -> None:
@@ -155,7 +155,7 @@ def test_a_correction_planned_again_by_an_ordinary_run_keeps_its_reason(ledger: 
 def test_many_rows_are_billed_in_one_plan(ledger: Ledger) -> None:
     rows = tuple(service(f"S-{number}") for number in range(12_000))
     planned(ledger, parcel("1", billed=rows))
-    assert len(ledger.deliveries.billed_rows([MONTH])) == len(rows)
+    assert len(ledger.billed.rows([MONTH])) == len(rows)
     assert refused(ledger, parcel("2", billed=rows[-1:])) == [Code.ALREADY_BILLED]
 
 

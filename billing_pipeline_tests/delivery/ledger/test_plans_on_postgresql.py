@@ -91,4 +91,4 @@ def test_a_file_of_many_rows_costs_ten_statements_until_it_is_published(ledger: 
     # Planned: what there is of the customer, of the order number and of the rows; written, with its rows. Then three
     # edges, two of which are noted in the log.
     assert len(said) == 5 + 1 + 2 + 2
-    assert len(ledger.deliveries.billed_rows([MONTH])) == 200
+    assert len(ledger.billed.rows([MONTH])) == 200
