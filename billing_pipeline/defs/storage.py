@@ -59,12 +59,7 @@ class PooledPostgresEventLogStorage(BatchedEventLog, PostgresEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> Self:
         """As the parent's, which makes an object of the parent's own class."""
-        return cls(
-            inst_data=inst_data,
-            postgres_url=pg_url_from_config(config_value),
-            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
-            token_provider=get_token_provider_from_config(config_value),
-        )
+        return cls(inst_data=inst_data, **_of_config(config_value))
 
     def dispose(self) -> None:
         super().dispose()
@@ -88,12 +83,7 @@ class PooledPostgresRunStorage(PostgresRunStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> Self:
         """As the parent's, which makes an object of the parent's own class."""
-        return cls(
-            inst_data=inst_data,
-            postgres_url=pg_url_from_config(config_value),
-            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
-            token_provider=get_token_provider_from_config(config_value),
-        )
+        return cls(inst_data=inst_data, **_of_config(config_value))
 
     def has_run_stats_index_cols(self) -> bool:
         """Remembers the columns once seen, as the event log does."""
@@ -175,6 +165,15 @@ class PooledSqliteEventLogStorage(BatchedEventLog, SqliteEventLogStorage):
         with self._db_lock:
             while self._engines:
                 self._engines.popitem()[1].dispose()
+
+
+def _of_config(config_value: Mapping[str, Any]) -> dict[str, Any]:
+    """What a storage on PostgreSQL is made of, as dagster-postgres reads its configuration."""
+    return {
+        "postgres_url": pg_url_from_config(config_value),
+        "should_autocreate_tables": config_value.get("should_autocreate_tables", True),
+        "token_provider": get_token_provider_from_config(config_value),
+    }
 
 
 def _kept_open(url: str, token_provider: Any) -> Engine:

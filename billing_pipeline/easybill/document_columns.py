@@ -17,13 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import (
-    TEXT,
-    by_distinct,
-    constant,
-    in_one_chunk,
-    in_portions,
-)
+from billing_pipeline.billing.arrow import TEXT, by_distinct, constant, in_one_chunk, in_portions
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.tax import canonical_tax_type
 from billing_pipeline.easybill.document import (

@@ -359,23 +359,20 @@ def _of_missing(field: str) -> tuple[Code, str]:
 
 
 def _filled(texts: pd.Series[str]) -> pd.Series[bool]:
-    return _flags(texts, pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(pa.array(texts)), ""), False))
+    return _cells(texts, pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(pa.array(texts)), ""), False))
 
 
 def _is_clean(texts: pd.Series[str]) -> pd.Series[bool]:
-    return _flags(texts, pc.invert(pc.match_substring_regex(pa.array(texts), _CONTROL_CHARACTERS)))
+    return _cells(texts, pc.invert(pc.match_substring_regex(pa.array(texts), _CONTROL_CHARACTERS)))
 
 
 def _is_whole(prices: pd.Series[Any]) -> pd.Series[bool]:
     amounts = pa.array(prices)
-    return _flags(prices, pc.fill_null(pc.equal(pc.round(amounts), amounts), True))
-
-
-def _flags(like: pd.Series[Any], flags: pa.ChunkedArray) -> pd.Series[bool]:
-    return _cells(like, flags)
+    return _cells(prices, pc.fill_null(pc.equal(pc.round(amounts), amounts), True))
 
 
 def _cells(like: pd.Series[Any] | pd.DataFrame, cells: pa.ChunkedArray) -> pd.Series[Any]:
+    """One cell for each row of `like`, with its index."""
     return pd.Series(cells.to_pandas(types_mapper=pd.ArrowDtype).array, index=like.index)
 
 

@@ -24,6 +24,7 @@ from billing_pipeline.billing.arrow import (
     array,
     distinct,
     frame_of,
+    in_one_chunk,
     negation,
     where,
     with_columns,
@@ -83,8 +84,8 @@ def account_of(wiring: Wiring, month: str, *, most_rows: int = MOST_ROWS) -> Mon
         month, also=sorted({one.customer_number for one in ledger.adjustments.up_to(month)})
     )
     ids = {
-        SERVICE: text.services["service_id"].combine_chunks(),
-        FEE: text.cancellation_fees["fee_id"].combine_chunks(),
+        SERVICE: in_one_chunk(text.services["service_id"]),
+        FEE: in_one_chunk(text.cancellation_fees["fee_id"]),
     }
     past = past_of(ledger, ids, month, frames=wiring.frames, billing=billing)
     sharing = _sharing_customers(text)
