@@ -228,7 +228,8 @@ class FileChecker:
 
 
 _LINE: Final = re.compile(r"[^\n]*+\n|[^\n]++")
-_CHARACTERS_AT_A_TIME: Final = 1 << 18
+CHARACTERS_AT_A_TIME: Final = 1 << 18
+"""So much text is cut into lines together, and up to the end of its last line."""
 
 
 def _rows(text: str, layout: Layout) -> Iterator[list[str]]:
@@ -245,7 +246,7 @@ def _portions(text: str) -> Iterator[str]:
     """The text in portions of whole lines."""
     start = 0
     while start < len(text):
-        end = text.find("\n", start + _CHARACTERS_AT_A_TIME) + 1 or len(text)
+        end = text.find("\n", start + CHARACTERS_AT_A_TIME) + 1 or len(text)
         yield text[start:end]
         start = end
 

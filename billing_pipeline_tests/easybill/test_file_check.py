@@ -120,7 +120,7 @@ def test_every_fault_is_told_up_to_a_bound() -> None:
 
 @given(st.data())
 @settings(max_examples=100 if FULL else 33)
-def test_a_few_rows_at_a_time_the_same_is_found(data: st.DataObject) -> None:
+def test_a_few_rows_and_characters_at_a_time_the_same_is_found(data: st.DataObject) -> None:
     rows = GOOD.split(LAYOUT.line_ending.encode())
     mixed = data.draw(st.lists(st.sampled_from(rows[1:-1]), max_size=5))
     start = data.draw(st.integers(len(rows[0]), len(GOOD)))
@@ -131,6 +131,7 @@ def test_a_few_rows_at_a_time_the_same_is_found(data: st.DataObject) -> None:
     together = [GOOD_CHECK.faults(0, one) for one in changed]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_check, "ROWS_AT_A_TIME", 1)
+        patch.setattr(file_check, "CHARACTERS_AT_A_TIME", 1)
         assert [GOOD_CHECK.faults(0, one) for one in changed] == together
 
 
