@@ -152,6 +152,14 @@ def test_a_fault_of_the_month_itself_still_blocks_beside_a_faulty_late_row() -> 
     assert [row.source_id for row in each_row(billed.kept_back)] == ["S-9"]
 
 
+def test_a_fault_that_may_be_the_late_rows_or_the_months_own_blocks_the_month() -> None:
+    own = fee("S-9", amount_net="7.50", vat_percent=None)
+    billed = bill(service(), september(), own, ledger_view=CLOSED_SEPTEMBER)
+    assert {problem.source_id for problem in problems_in(billed)} == {"S-9"}
+    assert outcomes(billed) == {ME: "blocked"}
+    assert len(billed.kept_back) == 0
+
+
 def test_a_row_that_moved_to_another_customer_is_not_billed_to_both() -> None:
     first = bill(service())
     delivered = ledger(billed_source(first, "S-1"), closed=[(ME, MONTH)])
