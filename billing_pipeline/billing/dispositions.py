@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
@@ -40,27 +39,28 @@ DISPOSITIONS: Final = (
 ROWS_AT_A_TIME: Final = 5_000
 """As Python objects rows take ten times the memory of their columns: so many are looked at together."""
 
+_SAID_OF_SERVICES: Final = ["currency", "status", "sub_status", "provider"]
 _OF_SERVICES: Final = [
-    *("service_id", "customer_number", "month", "quantity", "unit_price_net", "currency"),
-    *("status", "sub_status", "provider"),
+    *("service_id", "customer_number", "month", "quantity", "unit_price_net"),
+    *_SAID_OF_SERVICES,
 ]
 _OF_FEES: Final = ["fee_id", "customer_number", "month", "amount_net", "currency"]
 _OF_LINES: Final = ["customer_number", "line_type", "source_ids", "net"]
 
 
 class SourceRow(NamedTuple):
-    """A service or fee of the extract. `price` is that of one unit, None where there is none; `net` as of `_net_of`."""
+    """A service or fee of the extract. `net`: as of `_net_of`. `is_free`: of a fee, its amount is zero."""
 
     kind: str  # "service" or "fee"
     source_id: str
     customer_number: str
     month: str | None
     net: int | None
-    price: Decimal | None
     currency: str | None
     status: str = ""
     sub_status: str = ""
     provider: str = ""
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +161,34 @@ def accounting_faults(extract: Extract, billed: BilledMonth, month: str) -> Iter
 
 def _source_rows(services: pd.DataFrame, fees: pd.DataFrame) -> Iterator[SourceRow]:
     """These services and fees of an extract, as `_OF_SERVICES` and `_OF_FEES`."""
-    for source_id, number, month, quantity, price, currency, *others in _records(services, *_OF_SERVICES):
-        net = _net_of(quantity, price, currency)
-        yield SourceRow("service", source_id, number, month, net, price, currency, *others)
-    for source_id, number, month, amount, currency in _records(fees, *_OF_FEES):
-        net = _net_of(Decimal(1), amount, currency)
-        yield SourceRow("fee", source_id, number, month, net, amount, currency)
+    nets = _nets(*(services[name] for name in ("quantity", "unit_price_net", "currency")))
+    cells = _records(services, "service_id", "customer_number", "month", *_SAID_OF_SERVICES)
+    for (source_id, number, month, *said), net in zip(cells, nets, strict=True):
+        yield SourceRow("service", source_id, number, month, net, *said)
+    nets = _nets(None, fees["amount_net"], fees["currency"])
+    cells = _records(fees, "fee_id", "customer_number", "month", "currency", "amount_net")
+    for (source_id, number, month, currency, amount), net in zip(cells, nets, strict=True):
+        yield SourceRow("fee", source_id, number, month, net, currency, is_free=amount == 0)
 
 
-@lru_cache(maxsize=65_536)
+def _nets(
+    quantities: pd.Series[Any] | None, prices: pd.Series[Any], currencies: pd.Series[Any]
+) -> Iterator[int | None]:
+    """`_net_of` each row, of quantity 1 where there are none. Reckoned once for each different combination."""
+    known: dict[tuple[int, ...], int | None] = {}
+    encoded = [
+        array(column).dictionary_encode(null_encoding="encode")
+        for column in (quantities, prices, currencies)
+        if column is not None
+    ]
+    values = [one.dictionary.to_pylist() for one in encoded]
+    for codes in zip(*(one.indices.to_pylist() for one in encoded), strict=True):
+        if codes not in known:
+            *quantity, price, currency = (of[code] for of, code in zip(values, codes, strict=True))
+            known[codes] = _net_of(quantity[0] if quantity else Decimal(1), price, currency)
+        yield known[codes]
+
+
 def _net_of(quantity: Decimal | None, price: Decimal | None, currency: str | None) -> int | None:
     """The net of a row in minor units, rounded once; None where quantity or currency is unknown."""
     if currency is None or quantity is None:
@@ -231,7 +250,7 @@ class _Dispositions:
     def _is_billable(self, row: SourceRow) -> bool:
         rules = self._rules.for_customer(row.customer_number)
         if row.kind == "fee":
-            return rules.lines != "services_only" and row.price != 0
+            return rules.lines != "services_only" and not row.is_free
         return row.status in rules.billable_statuses and self._may_be_billable(row)
 
     def _may_be_billable(self, row: SourceRow) -> bool:
@@ -308,4 +327,14 @@ def _test_customers(extract: Extract) -> set[str]:
 
 def _records(frame: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
     """The cells of these columns, row by row, as plain Python values; None where there is none."""
-    return zip(*(frame[column].array.__arrow_array__().to_pylist() for column in columns), strict=True)
+    return zip(*(_cells(array(frame[column])) for column in columns), strict=True)
+
+
+def _cells(values: pa.Array) -> list[Any]:
+    """The values as Python objects; of a text or number that stands in many rows there is one object."""
+    encoded = None if pa.types.is_nested(values.type) else values.dictionary_encode(null_encoding="encode")
+    if encoded is None or 2 * len(encoded.dictionary) > len(values):
+        cells: list[Any] = values.to_pylist()
+        return cells
+    known = encoded.dictionary.to_pylist()
+    return [known[code] for code in encoded.indices.to_pylist()]
