@@ -4,15 +4,16 @@ A few lists for the whole month, whatever the number of customers: the invoices 
 missing, those edited since, for an account may date imported orders otherwise.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from billing_pipeline.delivery.api.account import EasyBillAccount
 from billing_pipeline.delivery.ledger import Ledger, Note
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
-from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_models import EasyBillDocument, minor_of
 from billing_pipeline.easybill.document import Document
 from billing_pipeline.easybill.draft_comparison import Expected, Reconciled, days_of_documents, reconcile
@@ -20,6 +21,9 @@ from billing_pipeline.local_time import local_time
 from billing_pipeline.money import format_minor
 from billing_pipeline.problems import Code, Problem
 from billing_pipeline.store.blobs import BlobStore, StoreDamaged
+
+if TYPE_CHECKING:
+    from billing_pipeline.easybill.api import EasyBillApi
 
 DraftOutcome = Literal["confirmed", "accepted", "waiting", "mismatch", "missing", "damaged"]
 

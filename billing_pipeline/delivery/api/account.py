@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from billing_pipeline.delivery.ledger import Ledger, Note
-from billing_pipeline.easybill.api import EasyBillApi, link_to, open_api
-from billing_pipeline.easybill.api_http import Exchange, ExchangeLog
 from billing_pipeline.easybill.rate_limit import Allowance
 from billing_pipeline.problems import UsageError
 from billing_pipeline.store.blobs import sha256_of
+
+# httpx takes a fifth of a second to load, and who delivers files asks nothing of the API.
+if TYPE_CHECKING:
+    from billing_pipeline.easybill.api import EasyBillApi
+    from billing_pipeline.easybill.api_http import Exchange, ExchangeLog
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,14 @@ class EasyBillAccount:
 
     def link_to(self, document_id: int) -> str:
         """Where a person sees a document of the account."""
+        from billing_pipeline.easybill.api import link_to
+
         return link_to(self.url, document_id)
 
     def open(self, ledger: Ledger, log: ExchangeLog | None = None) -> EasyBillApi:
         """A client of the account, to be closed. Raises: UsageError without a key, or for one that can be none."""
+        from billing_pipeline.easybill.api import open_api
+
         key = self.require().get_secret_value()
         return open_api(
             self.url,

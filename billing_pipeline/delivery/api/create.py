@@ -31,14 +31,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from billing_pipeline.delivery.context import DeliveryContext
 from billing_pipeline.delivery.ledger import Note, new_token
 from billing_pipeline.delivery.parcel_delivery import ParcelDelivery
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel, State
 from billing_pipeline.delivery.transports.protocol import Permanent, Transient
-from billing_pipeline.easybill.api import EasyBillApi
 from billing_pipeline.easybill.api_errors import ApiError, ApiTransient, OutcomeUnknown, SeveralDocuments
 from billing_pipeline.easybill.api_models import EasyBillDocument
 from billing_pipeline.easybill.document import Document
@@ -46,6 +45,9 @@ from billing_pipeline.easybill.draft_comparison import days_of_documents
 from billing_pipeline.easybill.draft_request import draft_request
 from billing_pipeline.local_time import local_time
 from billing_pipeline.problems import Code
+
+if TYPE_CHECKING:
+    from billing_pipeline.easybill.api import EasyBillApi
 
 CRASH_POINTS: Final = ("planned", "taken", "committed", "created", "published", "adopted", "looked")
 """Where `DeliveryContext.at_crash_point` is called: after each step that something could die behind."""
