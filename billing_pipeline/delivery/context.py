@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -177,7 +177,15 @@ class DeliveryContext:
 
     def record(self, result: DeliveryResult) -> DeliveryResult:
         """The result itself, once the ledger has it."""
+        self.take_note(result)
+        self.record_all([result])
+        return result
+
+    def take_note(self, result: DeliveryResult) -> None:
+        """Of a failure that stops the run."""
         if self.halt is not None:
             self.halt.note(result)
-        self.ledger.months.record_outcomes([result], self.run_id)
-        return result
+
+    def record_all(self, results: Sequence[DeliveryResult]) -> None:
+        """What was taken note of already is in the ledger, all in one transaction."""
+        self.ledger.months.record_outcomes(results, self.run_id)

@@ -27,13 +27,16 @@ class ParcelDelivery:
 
     As long as `next` names a delivery, the caller moves it on: a COMMITTING one by finding out what became of it, any
     other by sending `data`. It then sets `published_here` if it published it. `result` is there once `next` is None.
+    `planned`: the parcel as it was planned with others of its run. Where somebody has changed that since, it cannot be
+    taken under its token, and is planned anew.
     """
 
-    def __init__(self, parcel: Parcel, context: DeliveryContext) -> None:
+    def __init__(self, parcel: Parcel, context: DeliveryContext, planned: Delivery | None = None) -> None:
         self.data = b""
         self.published_here = False
         self._parcel = parcel
         self._context = context
+        self._planned_with_others = planned
         self._patience = Deadline(context.destination.patience_s)
         self._attempt = 0
         self._result: DeliveryResult | None = None
@@ -52,12 +55,7 @@ class ParcelDelivery:
             return None
         while True:
             try:
-                planned = context.ledger.plans.plan(
-                    self._parcel,
-                    run_id=context.run_id,
-                    lease_s=context.destination.lease_s,
-                    now=context.clock(),
-                )
+                planned = self._plan()
             except PlanContended as error:
                 self._result = failed(self._parcel, context.clock(), str(error))
                 return None
@@ -83,6 +81,15 @@ class ParcelDelivery:
             if planned.state is not State.COMMITTING and not self._may_be_sent():
                 return None
             return planned
+
+    def _plan(self) -> Delivery | Refusal:
+        planned, self._planned_with_others = self._planned_with_others, None
+        return planned or self._context.ledger.plans.plan(
+            self._parcel,
+            run_id=self._context.run_id,
+            lease_s=self._context.destination.lease_s,
+            now=self._context.clock(),
+        )
 
     def _is_settled(self) -> bool:
         """Reads what became of what was published here: nobody plans it, so that to look is enough."""

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -26,7 +26,7 @@ from billing_pipeline.delivery.channel import FAILURES_IN_A_ROW
 from billing_pipeline.delivery.context import DeliveryContext
 from billing_pipeline.delivery.files.upload import move_on
 from billing_pipeline.delivery.parcel_delivery import ParcelDelivery
-from billing_pipeline.delivery.records import DeliveryResult, Parcel, failed
+from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel, failed
 from billing_pipeline.delivery.transports.protocol import (
     DeliveryError,
     InboxConnection,
@@ -86,7 +86,8 @@ def deliver_all(
     Each result is in the ledger before it is yielded; the exports are recorded already. Raises: after every parcel's
     result, the DeliveryError that ended the delivery; at once, LedgerUnavailable.
     """
-    pool = UploadPool(context, transport, timeout_s)
+    planned = context.ledger.first_plans.plan(parcels, run_id=context.run_id)
+    pool = UploadPool(context, transport, timeout_s, planned)
     for parcel in parcels:
         pool.waiting.put(parcel)
     # A server may allow fewer connections than there are threads: what a thread that got none puts back is left
@@ -99,14 +100,21 @@ def deliver_all(
 
 def _round(pool: UploadPool, count: int) -> Iterator[DeliveryResult]:
     """The results of so many threads, until all of them have gone."""
-    with ThreadPoolExecutor(count, thread_name_prefix="delivery") as executor:
-        threads = [executor.submit(pool.work) for _ in range(count)]
-        try:
-            for _ in threads:
-                yield from iter(pool.results.get, None)
-        finally:
-            # The caller may have had enough of it: who is at work finishes the file in hand.
-            pool.stop.set()
+    try:
+        with ThreadPoolExecutor(count, thread_name_prefix="delivery") as executor:
+            threads = [executor.submit(pool.work) for _ in range(count)]
+            try:
+                at_work = count
+                while at_work:
+                    come = pool.come()
+                    at_work -= come.count(None)
+                    yield from pool.recorded(come)
+            finally:
+                # The caller may have had enough of it: who is at work finishes the file in hand.
+                pool.stop.set()
+    finally:
+        if not pool.results.empty():
+            pool.recorded(pool.come())
     for thread in threads:
         thread.result()
     pool.stop.clear()
@@ -122,11 +130,12 @@ class _NoneLeft(Permanent):
 
 @dataclass
 class UploadPool:
-    """What the threads of one `deliver_all` share."""
+    """What the threads of one `deliver_all` share. `planned`: by order number, what was planned for all together."""
 
     context: DeliveryContext
     transport: Transport
     timeout_s: float
+    planned: dict[str, Delivery] = field(default_factory=dict)
     waiting: queue.SimpleQueue[Parcel] = field(default_factory=queue.SimpleQueue)
     results: queue.SimpleQueue[DeliveryResult | None] = field(default_factory=queue.SimpleQueue)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -153,7 +162,8 @@ class UploadPool:
                         continue
                     result = self._result(parcel, connection)
                     if result is not None:
-                        self.results.put(self.context.record(result))
+                        self.context.take_note(result)
+                        self.results.put(result)
                     self._put_down(parcel if result is None else None)
                     if result is None:
                         return
@@ -162,6 +172,20 @@ class UploadPool:
             raise
         finally:
             self.results.put(None)
+
+    def come(self) -> list[DeliveryResult | None]:
+        """The next result, and those that came with it; None for each thread that has gone."""
+        come = [self.results.get()]
+        with suppress(queue.Empty):
+            while True:
+                come.append(self.results.get_nowait())
+        return come
+
+    def recorded(self, come: Sequence[DeliveryResult | None]) -> list[DeliveryResult]:
+        """The results, once the ledger has them: together, for a transaction each would be a fifth of a file's."""
+        results = [result for result in come if result is not None]
+        self.context.record_all(results)
+        return results
 
     def _take(self) -> Parcel | None:
         """The next parcel, None where none is waiting."""
@@ -196,7 +220,7 @@ class UploadPool:
 
     def _once(self, parcel: Parcel, connection: _Connection, deadline: Deadline) -> DeliveryResult:
         """One try. The inbox is connected to only if there is something to send."""
-        delivery = ParcelDelivery(parcel, self.context)
+        delivery = ParcelDelivery(parcel, self.context, self.planned.pop(parcel.export.order_number, None))
         try:
             while (planned := delivery.next()) is not None:
                 inbox = connection.inbox()

@@ -21,6 +21,7 @@ from billing_pipeline.delivery.ledger.database import (
 )
 from billing_pipeline.delivery.ledger.deliveries import Deliveries
 from billing_pipeline.delivery.ledger.events import Events, Note
+from billing_pipeline.delivery.ledger.first_plans import FirstPlans
 from billing_pipeline.delivery.ledger.migrate import migrate
 from billing_pipeline.delivery.ledger.month_looks import MonthLooks
 from billing_pipeline.delivery.ledger.month_reports import MonthReports
@@ -65,6 +66,8 @@ class Ledger:
         """Which rows that bills: questions only."""
         self.plans = Plans(database)
         """Planning a delivery: its bytes and the rows that it bills, as one."""
+        self.first_plans = FirstPlans(database)
+        """The same for many at once, of which nothing is known yet."""
         self.transitions = Transitions(database)
         """From state to state, each a compare-and-set."""
         self.releases = Releases(database)

@@ -218,24 +218,44 @@ def _was_sent(delivery: Delivery) -> bool:
 def _write(
     connection: sa.Connection, parcel: Parcel, found: Delivery | None, *, at: datetime, run_id: str
 ) -> Delivery:
-    said: dict[str, Any] = {name: getattr(parcel.export, name) for name in (*_FILE_COLUMNS, "billing_id")}
-    said |= {"state": State.PLANNED, "token": new_token(), "holder": "", "run_id": run_id, "updated_at": at}
-    if parcel.reason or found is None:
-        said |= {"reason": parcel.reason, "author": parcel.author}
     if found is not None:
+        said = _says(parcel, at=at, run_id=run_id)
+        if parcel.reason:
+            said |= {"reason": parcel.reason, "author": parcel.author}
         connection.execute(sa.update(deliveries).where(deliveries.c.id == found.id).values(said))
         return delivery_of(connection.execute(BY_ID, {"delivery": found.id}).one())
-    said |= dict.fromkeys(_EMPTY_AT_FIRST, "") | {"leftovers": []}
-    said |= {
+    said = new_delivery(parcel, at=at, run_id=run_id)
+    if connection.dialect.name == "postgresql":
+        return delivery_of(connection.execute(_INSERTED, said).one())
+    written = insert(connection, deliveries, said)
+    return delivery_of(connection.execute(BY_ID, {"delivery": written}).one())
+
+
+def _says(parcel: Parcel, *, at: datetime, run_id: str) -> dict[str, Any]:
+    """What a plan says of the parcel, in the columns of `deliveries`."""
+    said: dict[str, Any] = {name: getattr(parcel.export, name) for name in (*_FILE_COLUMNS, "billing_id")}
+    return said | {
+        "state": State.PLANNED,
+        "token": new_token(),
+        "holder": "",
+        "run_id": run_id,
+        "updated_at": at,
+    }
+
+
+def new_delivery(parcel: Parcel, *, at: datetime, run_id: str) -> dict[str, Any]:
+    """A new row of `deliveries`, planned."""
+    return {
+        **_says(parcel, at=at, run_id=run_id),
+        **dict.fromkeys(_EMPTY_AT_FIRST, ""),
+        "leftovers": [],
+        "reason": parcel.reason,
+        "author": parcel.author,
         "customer_number": parcel.export.customer_number,
         "month": parcel.export.month,
         "revision": parcel.revision,
         "created_at": at,
     }
-    if connection.dialect.name == "postgresql":
-        return delivery_of(connection.execute(_INSERTED, said).one())
-    written = insert(connection, deliveries, said)
-    return delivery_of(connection.execute(BY_ID, {"delivery": written}).one())
 
 
 def rows_billed_by(connection: sa.Connection, delivery_id: int) -> dict[BilledRow, int]:
@@ -254,7 +274,7 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
     """
     export = parcel.export
     on_postgresql = connection.dialect.name == "postgresql"
-    for kind, ids in _ids_by_kind(parcel.billed):
+    for kind, ids in ids_by_kind(parcel.billed):
         asked = {
             "kind": kind,
             "ids": json.dumps(ids),
@@ -262,7 +282,7 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
             "in_month": export.month,
             "from_revision": parcel.revision,
         }
-        for row in connection.execute(_billed_elsewhere(on_postgresql), asked):
+        for row in connection.execute(billed_elsewhere_of(on_postgresql), asked):
             yield Problem(
                 Code.ALREADY_BILLED,
                 export.customer_number,
@@ -275,7 +295,10 @@ def billed_elsewhere(connection: sa.Connection, parcel: Parcel) -> Iterator[Prob
 
 
 @cache
-def _billed_elsewhere(on_postgresql: bool) -> sa.Select[tuple[str, str, str]]:
+def billed_elsewhere_of(on_postgresql: bool) -> sa.Select[tuple[str, str, str]]:
+    """Which of `ids` (JSON) of a `kind` a delivery bills that is not of `customer` and `in_month`, or a later one than
+    `from_revision`: (source_id, order_number, state), by id.
+    """
     ids = sa.bindparam("ids", type_=sa.Text())
     billed = (
         sa.select(billed_rows.c.source_id, deliveries.c.order_number, deliveries.c.state)
@@ -304,7 +327,7 @@ def _billed_elsewhere(on_postgresql: bool) -> sa.Select[tuple[str, str, str]]:
     )
 
 
-def _ids_by_kind(rows: Iterable[BilledRow]) -> Iterator[tuple[str, Sequence[str]]]:
+def ids_by_kind(rows: Iterable[BilledRow]) -> Iterator[tuple[str, Sequence[str]]]:
     """The ids of each kind."""
     ids: dict[str, list[str]] = {}
     for row in rows:
@@ -366,10 +389,10 @@ def bill(
         }
         names = {(row.source_kind, row.source_id) for row in added}
         release_rows(connection, [row_id for name, row_id in taken_over.items() if name in names], at=at)
-    _add(
+    add_rows(
         connection,
         [
-            _values(row, parcel.export.customer_number, delivery_id)
+            row_values(row, parcel.export.customer_number, delivery_id)
             | {"taken_over_id": taken_over.get((row.source_kind, row.source_id))}
             for row in added
         ],
@@ -383,10 +406,10 @@ def give_up(connection: sa.Connection, row_ids: Sequence[int], *, at: datetime) 
     release_rows(connection, row_ids, at=at)
     replaced = sa.select(billed_rows.c.taken_over_id).where(billed_rows.c.id.in_(row_ids))
     given_back = connection.execute(sa.select(billed_rows).where(billed_rows.c.id.in_(replaced))).all()
-    _add(
+    add_rows(
         connection,
         [
-            _values(
+            row_values(
                 BilledRow(row.source_kind, row.source_id, row.month, row.fingerprint),
                 row.customer_number,
                 row.delivery_id,
@@ -409,7 +432,8 @@ def release_corrected(connection: sa.Connection, correction: Delivery, *, at: da
     )
 
 
-def _values(row: BilledRow, customer_number: str, delivery_id: int) -> dict[str, Any]:
+def row_values(row: BilledRow, customer_number: str, delivery_id: int) -> dict[str, Any]:
+    """A row of `billed_rows`."""
     return {
         "source_kind": row.source_kind,
         "source_id": row.source_id,
@@ -420,7 +444,7 @@ def _values(row: BilledRow, customer_number: str, delivery_id: int) -> dict[str,
     }
 
 
-def _add(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def add_rows(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert these rows of `billed_rows`, in their order."""
     if not rows:
         return

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +15,8 @@ from billing_pipeline.delivery.channel import FAILURES_IN_A_ROW
 from billing_pipeline.delivery.context import Places
 from billing_pipeline.delivery.files.pool import deliver_all
 from billing_pipeline.delivery.ledger import Ledger, LedgerUnavailable, Note, PlanContended, Refusal
+from billing_pipeline.delivery.ledger.first_plans import FirstPlans
+from billing_pipeline.delivery.ledger.months import Months
 from billing_pipeline.delivery.ledger.plans import Plans
 from billing_pipeline.delivery.ledger.transitions import Transitions
 from billing_pipeline.delivery.records import Delivery, DeliveryResult, Parcel
@@ -33,7 +36,8 @@ from billing_pipeline.problems import Code
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Bench, context_over
 from billing_pipeline_tests.support.inbox import FakeServer, FakeTransport, refusing
-from billing_pipeline_tests.support.parcels import MONTH, parcel
+from billing_pipeline_tests.support.ledgers import planned
+from billing_pipeline_tests.support.parcels import MONTH, parcel, service
 
 
 @pytest.fixture
@@ -307,11 +311,65 @@ def test_a_plan_that_other_runs_keep_changing_fails_its_customer_and_nobody_else
                 raise PlanContended("other runs keep changing the same rows; run the month again")
             return super().plan(parcel, run_id=run_id, lease_s=lease_s, now=now)
 
+    class OneByOne(FirstPlans):
+        def plan(self, parcels: Sequence[Parcel], *, run_id: str) -> dict[str, Delivery]:
+            return {}
+
     ledger = Ledger(sqlite_ledger.database)
-    ledger.plans = Contended(sqlite_ledger.database)
+    ledger.plans, ledger.first_plans = Contended(sqlite_ledger.database), OneByOne(sqlite_ledger.database)
     told, ended_by = until_it_ends(delivering(parcels, FakeTransport(FakeServer()), ledger, store))
     assert ended_by is None
     assert {result.customer_number: result.outcome for result in told if result.outcome != "delivered"} == {
         "00003": "failed"
     }
     assert len(told) == len(parcels)
+
+
+def test_results_that_come_together_are_recorded_together(
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded: list[list[str]] = []
+    record = Months.record_outcomes
+
+    def told(self: Months, results: Sequence[DeliveryResult], run_id: str) -> None:
+        recorded.append([result.customer_number for result in results])
+        record(self, results, run_id)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(Months, "record_outcomes", told)
+    results = delivering(parcels, FakeTransport(FakeServer()), sqlite_ledger, store)
+    for result in results:
+        assert any(result.customer_number in some for some in recorded)
+    assert sorted(number for some in recorded for number in some) == [
+        one.export.customer_number for one in parcels
+    ]
+    assert len([some for some in recorded if some]) < len(parcels)
+
+
+def test_what_a_caller_who_has_had_enough_did_not_hear_is_recorded_too(
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
+) -> None:
+    server = FakeServer()
+    results = delivering(parcels, FakeTransport(server), sqlite_ledger, store)
+    next(results)
+    results.close()
+    delivered = [one for one in sqlite_ledger.months.customers(MONTH) if one.delivery_outcome == "delivered"]
+    assert len(delivered) == len(server.published) > 1
+
+
+def test_a_plan_that_somebody_has_changed_since_is_made_anew(
+    parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
+) -> None:
+    class Overtaken(FirstPlans):
+        def plan(self, parcels: Sequence[Parcel], *, run_id: str) -> dict[str, Delivery]:
+            answer = super().plan(parcels, run_id=run_id)
+            for one in parcels[:4]:
+                planned(sqlite_ledger, replace(one, billed=(service(f"other {one.export.customer_number}"),)))
+            return answer
+
+    ledger = Ledger(sqlite_ledger.database)
+    ledger.first_plans = Overtaken(sqlite_ledger.database)
+    told, _ = until_it_ends(delivering(parcels, FakeTransport(FakeServer()), ledger, store))
+    assert {result.outcome for result in told} == {"delivered"}
+    rows = {row.source_id for row in ledger.billed.rows([MONTH])}
+    assert rows == {row.source_id for one in parcels for row in one.billed}
