@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Final
 
 import pandas as pd
@@ -227,7 +227,6 @@ class FileChecker:
         )
 
 
-_LINE: Final = re.compile(r"[^\n]*+\n|[^\n]++")
 CHARACTERS_AT_A_TIME: Final = 1 << 18
 """So much text is cut into lines together, and up to the end of its last line."""
 
@@ -239,7 +238,12 @@ def _rows(text: str, layout: Layout) -> Iterator[list[str]]:
 
 def _lines(text: str) -> Iterator[str]:
     """The lines of the text, with their ends. (A `StringIO` takes four bytes for each character.)"""
-    return chain.from_iterable(map(_LINE.findall, _portions(text)))
+    for portion in _portions(text):
+        *lines, last = portion.split("\n")
+        for line in lines:
+            yield f"{line}\n"
+        if last:
+            yield last
 
 
 def _portions(text: str) -> Iterator[str]:

@@ -4,10 +4,11 @@ Each step stores bytes first, then says so in the ledger, then tells its caller;
 speaks of bytes that are not stored.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -29,6 +30,7 @@ from billing_pipeline.delivery.records import (
 from billing_pipeline.delivery.transports.protocol import DeliveryError
 from billing_pipeline.easybill.export import CustomerExport, export_customers
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline.side_by_side import side_by_side
 from billing_pipeline.steps.approval_gate import ApprovalGate
 from billing_pipeline.steps.current_billing import billings_to_deliver
 from billing_pipeline.steps.outdated import outdated
@@ -37,6 +39,9 @@ from billing_pipeline.steps.wiring import BillingSettings, ChannelAt, LedgerAt
 from billing_pipeline.steps.without_file import outcomes_as_sent, outcomes_without_file
 from billing_pipeline.store.blobs import BlobStore, StoreDamaged, StoreError, sha256_of
 from billing_pipeline.store.frames import CUSTOMERS, FrameStore, read_billed
+
+_STORED_AT_ONCE: Final = 8
+"""Files whose bytes are on their way to the disk, or to an object store, at the same time."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,10 @@ def make_files(
             revisions=revisions,
             stored={number: export.made_of for number, export in stored.items() if export.made_of},
         )
-        for one in made:
-            if one.outcome == "as_stored":
-                export = stored[one.customer_number]
-                exports.append(replace(export, billing_id=source.id, late_rows=one.late_rows))
-                continue
-            export = _stored(one, source, blobs)
+        keep = partial(_kept, source=source, stored=stored, blobs=blobs)
+        for export, is_checked in side_by_side(keep, made, at_once=_STORED_AT_ONCE):
             exports.append(export)
-            if _has_file(export):
+            if is_checked:
                 checked.add((export.sha256, export.document_sha256))
     exports.sort(key=lambda export: export.customer_number)
     book.months.record_exports(exports, run_id)
@@ -231,6 +232,17 @@ def _notice_rejected(files: Collection[Export], channel: ChannelAt, book: Ledger
 
 def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
+
+
+def _kept(
+    made: CustomerExport, *, source: Billing, stored: Mapping[str, Export], blobs: BlobStore
+) -> tuple[Export, bool]:
+    """The export as the ledger keeps it, and whether its file was made and checked just now."""
+    if made.outcome == "as_stored":
+        export = stored[made.customer_number]
+        return replace(export, billing_id=source.id, late_rows=made.late_rows), False
+    export = _stored(made, source, blobs)
+    return export, _has_file(export)
 
 
 def _stored(made: CustomerExport, source: Billing, blobs: BlobStore) -> Export:
