@@ -26,6 +26,7 @@ from billing_pipeline.cli import (
 )
 from billing_pipeline.cli.help_text import PROGRAM, GroupedHelp
 from billing_pipeline.cli.options import ALL_WELL, RUN_FAILED, USAGE
+from billing_pipeline.collector import collect_less_often
 from billing_pipeline.problems import PipelineError
 
 app = typer.Typer(
@@ -61,6 +62,7 @@ upkeep_commands.add_to(app)
 
 def main() -> None:
     """The console script: runs a command and exits with its status."""
+    collect_less_often()
     sys.exit(_status_of(sys.argv[1:]))
 
 
