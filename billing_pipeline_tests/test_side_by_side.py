@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import pytest
 
-from billing_pipeline.side_by_side import side_by_side
+from billing_pipeline.side_by_side import side_by_side as side_by_side_of_any_size
+
+
+def side_by_side(
+    function: Callable[[int], int], items: Iterable[int], *, at_once: int
+) -> Generator[int, None, None]:
+    """Of items that weigh nothing."""
+    return side_by_side_of_any_size(function, items, at_once=at_once, size_of=lambda item: 0, most_bytes=1)
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -20,7 +27,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
 
 
 def test_nothing_to_do_is_fine() -> None:
-    assert list(side_by_side(str, [], at_once=2)) == []
+    assert list(side_by_side(abs, [], at_once=2)) == []
 
 
 def test_so_many_are_worked_on_at_once_and_no_item_is_asked_for_before() -> None:
@@ -46,6 +53,28 @@ def test_so_many_are_worked_on_at_once_and_no_item_is_asked_for_before() -> None
     assert list(side_by_side(lambda number: (together.wait(), number)[1], range(3), at_once=3)) == [0, 1, 2]
     assert list(side_by_side(work, items(), at_once=3)) == list(range(20))
     assert most <= 3
+
+
+def test_large_items_are_worked_on_alone_and_small_ones_up_to_so_many_bytes() -> None:
+    working = 0
+    seen: list[tuple[int, int]] = []
+    lock = threading.Lock()
+
+    def work(size: int) -> int:
+        nonlocal working
+        with lock:
+            working += size
+            seen.append((size, working))
+        time.sleep(0.01)
+        with lock:
+            working -= size
+        return size
+
+    sizes = [3, 3, 3, 100, 3, 3, 100, 100, 10, 3]
+    results = side_by_side_of_any_size(work, sizes, at_once=4, size_of=lambda size: size, most_bytes=10)
+    assert list(results) == sizes
+    assert max(together for size, together in seen if size == 100) <= 110
+    assert max(together for size, together in seen if size < 100) <= 13
 
 
 def test_a_failure_comes_in_its_turn_and_what_has_begun_is_finished() -> None:

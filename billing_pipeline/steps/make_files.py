@@ -41,7 +41,8 @@ from billing_pipeline.store.blobs import BlobStore, StoreDamaged, StoreError, sh
 from billing_pipeline.store.frames import CUSTOMERS, FrameStore, read_billed
 
 _STORED_AT_ONCE: Final = 8
-"""Files whose bytes are on their way to the disk, or to an object store, at the same time."""
+_BYTES_AT_ONCE: Final = 16 << 20
+"""Files, and their bytes, that are on their way to the disk, or to an object store, at the same time."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,9 @@ def make_files(
             stored={number: export.made_of for number, export in stored.items() if export.made_of},
         )
         keep = partial(_kept, source=source, stored=stored, blobs=blobs)
-        for export, is_checked in side_by_side(keep, made, at_once=_STORED_AT_ONCE):
+        for export, is_checked in side_by_side(
+            keep, made, at_once=_STORED_AT_ONCE, size_of=_size_of, most_bytes=_BYTES_AT_ONCE
+        ):
             exports.append(export)
             if is_checked:
                 checked.add((export.sha256, export.document_sha256))
@@ -232,6 +235,11 @@ def _notice_rejected(files: Collection[Export], channel: ChannelAt, book: Ledger
 
 def _has_file(export: Export) -> bool:
     return export.outcome == "rendered"
+
+
+def _size_of(made: CustomerExport) -> int:
+    """What it takes in memory, in bytes."""
+    return 0 if made.file is None else len(made.file.data) + len(made.file.document_json)
 
 
 def _kept(
