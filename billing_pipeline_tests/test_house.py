@@ -21,7 +21,9 @@ TOP = Path(__file__).parents[1]
 PRODUCT = "billing_pipeline"
 # Each room may import those before it, and the ground floor.
 ROOMS = ("oms", "billing", "easybill", "store", "delivery", "report", "steps", "defs", "launch", "cli")
-GROUND_FLOOR = frozenset({"deadline", "local_time", "money", "problems", "progress", "settings"})
+GROUND_FLOOR = frozenset(
+    {"collector", "deadline", "local_time", "money", "problems", "progress", "settings", "side_by_side"}
+)
 # Settings enter here; the rooms before take plain values.
 KNOW_SETTINGS = frozenset({"steps", "defs", "launch", "cli", "definitions"})
 KNOW_DAGSTER = frozenset({"definitions", "defs", "launch"})

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.plans import delivery_of, portions
+from billing_pipeline.delivery.ledger.planned_rows import portions
+from billing_pipeline.delivery.ledger.plans import delivery_of
 from billing_pipeline.delivery.ledger.tables import deliveries
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, Export, State
 

@@ -13,15 +13,14 @@ from typing import Final
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.plans import (
+from billing_pipeline.delivery.ledger.planned_rows import (
     add_rows,
     billed_elsewhere_of,
-    delivery_of,
     ids_by_kind,
     is_among,
-    new_delivery,
     row_values,
 )
+from billing_pipeline.delivery.ledger.plans import delivery_of, new_delivery
 from billing_pipeline.delivery.ledger.tables import deliveries
 from billing_pipeline.delivery.records import Delivery, Parcel
 

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.deliveries import STANDS
 from billing_pipeline.delivery.ledger.events import Note, about, append, require_signature
-from billing_pipeline.delivery.ledger.plans import delivery_of, new_token, release_corrected, release_rows
+from billing_pipeline.delivery.ledger.planned_rows import release_corrected, release_rows
+from billing_pipeline.delivery.ledger.plans import delivery_of, new_token
 from billing_pipeline.delivery.ledger.row_standings import end_accepted
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries, month_customers, row_standings
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State

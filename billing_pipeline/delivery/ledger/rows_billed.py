@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.deliveries import IS_COMMITTED
-from billing_pipeline.delivery.ledger.plans import is_among
+from billing_pipeline.delivery.ledger.planned_rows import is_among
 from billing_pipeline.delivery.ledger.tables import billed_rows, deliveries
 from billing_pipeline.delivery.records import RowInFile
 

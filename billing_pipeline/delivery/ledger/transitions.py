@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import Note, about, append
-from billing_pipeline.delivery.ledger.plans import BY_ID, delivery_of, new_token, release_corrected
+from billing_pipeline.delivery.ledger.planned_rows import release_corrected
+from billing_pipeline.delivery.ledger.plans import BY_ID, delivery_of, new_token
 from billing_pipeline.delivery.ledger.tables import deliveries
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, State
 from billing_pipeline.problems import Code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from billing_pipeline.delivery.ledger import Ledger, Note, Refusal, utc_now
-from billing_pipeline.delivery.ledger.plans import billed_elsewhere
+from billing_pipeline.delivery.ledger.planned_rows import billed_elsewhere
 from billing_pipeline.delivery.records import BilledRow, Delivery, Export, Parcel
 from billing_pipeline.problems import Code
 from billing_pipeline_tests.support.parcels import MONTH, parcel, rendered, service
