@@ -74,7 +74,8 @@ def billings_to_deliver(
         return [(_found(ledger.billings.get(billing_id), month), list(customer_numbers))]
     current = current_billing(month, ledger, frames)
     made_of = {
-        row.export.customer_number: row.export.billing_id or 0 for row in ledger.months.customers(month)
+        row.export.customer_number: row.export.billing_id or 0
+        for row in ledger.months.customers(month, customer_numbers)
     }
     newest = current.id if current is not None else 0
     by_billing: dict[int, list[str]] = {}

@@ -117,12 +117,10 @@ def _stored_exports(
     customer_numbers: Collection[str], month: str, ledger: Ledger, blobs: BlobStore
 ) -> dict[str, Export]:
     """The files that need not be made again if they would be the same: known what of, stored and undamaged."""
-    wanted = set(customer_numbers)
     return {
         row.export.customer_number: row.export
-        for row in ledger.months.customers(month)
-        if row.export.customer_number in wanted
-        and row.export.outcome == "rendered"
+        for row in ledger.months.customers(month, customer_numbers)
+        if row.export.outcome == "rendered"
         and row.export.made_of
         and blobs.has("csv", row.export.sha256)
         and blobs.has("document", row.export.document_sha256)
@@ -131,10 +129,7 @@ def _stored_exports(
 
 def stored_exports(customer_numbers: Collection[str], month: str, ledger: LedgerAt) -> list[Export]:
     """What the last export said of each of these customers: what is delivered when nothing is exported anew."""
-    wanted = set(customer_numbers)
-    return [
-        row.export for row in ledger.open().months.customers(month) if row.export.customer_number in wanted
-    ]
+    return [row.export for row in ledger.open().months.customers(month, customer_numbers)]
 
 
 def deliver_files(

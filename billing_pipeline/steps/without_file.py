@@ -47,7 +47,12 @@ def outcomes_as_sent(
     What was sent stays so, so that nobody has to plan it to know. Raises: LedgerUnavailable.
     """
     at = datetime.now(UTC)
-    by_order = {delivery.order_number: delivery for delivery in ledger.deliveries.of_month(month)}
+    orders = [export.order_number for export in exports]
+    by_order = {
+        delivery.order_number: delivery
+        for delivery in ledger.deliveries.of_orders(orders)
+        if delivery.month == month
+    }
     results = []
     for export in exports:
         found = by_order.get(export.order_number)

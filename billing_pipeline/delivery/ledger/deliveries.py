@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from billing_pipeline.delivery.ledger.database import Database
-from billing_pipeline.delivery.ledger.planned_rows import portions
+from billing_pipeline.delivery.ledger.planned_rows import is_among, portions
 from billing_pipeline.delivery.ledger.plans import delivery_of
 from billing_pipeline.delivery.ledger.tables import deliveries
 from billing_pipeline.delivery.records import SENT_STATES, Delivery, Export, State
@@ -62,6 +62,15 @@ class Deliveries:
         with self._db.reading() as connection:
             row = connection.execute(_OF_ORDER, {"order": order_number}).one_or_none()
         return None if row is None else delivery_of(row)
+
+    def of_orders(self, order_numbers: Collection[str]) -> list[Delivery]:
+        """The deliveries with these order numbers, in no order."""
+        found: list[Delivery] = []
+        with self._db.reading() as connection:
+            for part in portions(sorted(order_numbers)):
+                among = is_among(deliveries.c.order_number, part, connection.dialect)
+                found += map(delivery_of, connection.execute(sa.select(deliveries).where(among)))
+        return found
 
     def latest(self, month: str) -> dict[str, Delivery]:
         """The last revision of each customer's month, sent or not, as `latest_of` has it."""

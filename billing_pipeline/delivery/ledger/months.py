@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from billing_pipeline.delivery.ledger.database import Database
 from billing_pipeline.delivery.ledger.events import Note, append, event_of
+from billing_pipeline.delivery.ledger.planned_rows import is_among
 from billing_pipeline.delivery.ledger.plans import withdraw_plans
 from billing_pipeline.delivery.ledger.tables import deliveries, finished_months, month_customers
 from billing_pipeline.delivery.records import (
@@ -193,13 +194,17 @@ class Months:
         with self._db.reading() as connection:
             return frozenset(connection.execute(query).scalars())
 
-    def customers(self, month: str) -> list[MonthCustomer]:
-        """Every customer who has a row in the month, by customer number."""
+    def customers(self, month: str, numbers: Collection[str] | None = None) -> list[MonthCustomer]:
+        """Every customer who has a row in the month, or those of them of these `numbers`, by customer number."""
         query = (
             sa.select(month_customers)
             .where(month_customers.c.month == month, month_customers.c.export_outcome != "absent")
             .order_by(month_customers.c.customer_number)
         )
+        if numbers is not None:
+            query = query.where(
+                is_among(month_customers.c.customer_number, list(numbers), self._db.engine.dialect)
+            )
         with self._db.reading() as connection:
             return [_month_customer(row._mapping) for row in connection.execute(query).all()]
 

@@ -10,6 +10,7 @@ import pytest
 from billing_pipeline.delivery.ledger import Ledger, Refusal, utc_now
 from billing_pipeline.delivery.records import DeliveryResult, Export, Parcel
 from billing_pipeline.problems import Code, Problem
+from billing_pipeline_tests.support.ledgers import planned
 from billing_pipeline_tests.support.parcels import MONTH, parcel, rendered, service
 
 BLOCKED = Export(
@@ -124,3 +125,20 @@ def test_recording_nothing_is_fine(ledger: Ledger) -> None:
 
 def test_a_parcel_is_a_rendered_export() -> None:
     assert Parcel(rendered(), ()).revision == 1
+
+
+def test_of_a_month_some_customers_can_be_asked_for_and_of_its_deliveries_some_orders(
+    ledger: Ledger,
+) -> None:
+    parcels = [parcel(f"{number}", billed=(service(f"S-{number}"),)) for number in range(5)]
+    ledger.months.record_exports([one.export for one in parcels], "run")
+    deliveries = [planned(ledger, one) for one in parcels]
+    assert ledger.months.customers(MONTH, ["3", "1", "unknown"]) == [
+        ledger.months.customers(MONTH)[1],
+        ledger.months.customers(MONTH)[3],
+    ]
+    assert ledger.months.customers(MONTH, []) == []
+    wanted = [deliveries[4], deliveries[2]]
+    found = ledger.deliveries.of_orders([one.order_number for one in wanted] + ["unknown"])
+    assert sorted(one.id for one in found) == sorted(one.id for one in wanted)
+    assert ledger.deliveries.of_orders([]) == []
