@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import array, distinct, where
+from billing_pipeline.billing.arrow import QUANTITY, array, constant, distinct, where
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.slices import portions_of_customers
@@ -161,31 +161,25 @@ def accounting_faults(extract: Extract, billed: BilledMonth, month: str) -> Iter
 
 def _source_rows(services: pd.DataFrame, fees: pd.DataFrame) -> Iterator[SourceRow]:
     """These services and fees of an extract, as `_OF_SERVICES` and `_OF_FEES`."""
-    nets = _nets(*(services[name] for name in ("quantity", "unit_price_net", "currency")))
+    nets = _nets(*(array(services[name]) for name in ("quantity", "unit_price_net", "currency")))
     cells = _records(services, "service_id", "customer_number", "month", *_SAID_OF_SERVICES)
     for (source_id, number, month, *said), net in zip(cells, nets, strict=True):
         yield SourceRow("service", source_id, number, month, net, *said)
-    nets = _nets(None, fees["amount_net"], fees["currency"])
+    once = constant(1, QUANTITY, len(fees))
+    nets = _nets(once, array(fees["amount_net"]), array(fees["currency"]))
     cells = _records(fees, "fee_id", "customer_number", "month", "currency", "amount_net")
     for (source_id, number, month, currency, amount), net in zip(cells, nets, strict=True):
         yield SourceRow("fee", source_id, number, month, net, currency, is_free=amount == 0)
 
 
-def _nets(
-    quantities: pd.Series[Any] | None, prices: pd.Series[Any], currencies: pd.Series[Any]
-) -> Iterator[int | None]:
-    """`_net_of` each row, of quantity 1 where there are none. Reckoned once for each different combination."""
-    known: dict[tuple[int, ...], int | None] = {}
-    encoded = [
-        array(column).dictionary_encode(null_encoding="encode")
-        for column in (quantities, prices, currencies)
-        if column is not None
-    ]
+def _nets(quantities: pa.Array, prices: pa.Array, currencies: pa.Array) -> Iterator[int | None]:
+    """`_net_of` each row, reckoned once for each different combination."""
+    encoded = [one.dictionary_encode(null_encoding="encode") for one in (quantities, prices, currencies)]
     values = [one.dictionary.to_pylist() for one in encoded]
+    known: dict[tuple[int, ...], int | None] = {}
     for codes in zip(*(one.indices.to_pylist() for one in encoded), strict=True):
         if codes not in known:
-            *quantity, price, currency = (of[code] for of, code in zip(values, codes, strict=True))
-            known[codes] = _net_of(quantity[0] if quantity else Decimal(1), price, currency)
+            known[codes] = _net_of(*(of[code] for of, code in zip(values, codes, strict=True)))
         yield known[codes]
 
 

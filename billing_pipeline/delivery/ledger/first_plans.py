@@ -1,6 +1,6 @@
 """First plans: the parcels of a run of which the ledger knows nothing yet, planned together.
 
-The usual case of `plans`, for which that takes a fifth of a file's time in the ledger. Everything else is left to it.
+The usual case of `plans`, in a handful of statements for all of them. Everything else is left to it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class FirstPlans:
         """The parcels that were planned, by order number.
 
         Left out, for `Plans.plan` to say what becomes of them: a correction; a customer and month of which there is a
-        delivery; an order number that is taken; a row that a delivery bills; and all, where another run plans the same.
+        delivery; an order number that is taken; a row that a delivery bills. And all that would share a transaction,
+        where two of them want the same row, or another run has planned the same meanwhile.
         """
         planned: dict[str, Delivery] = {}
         for some in _portions(sorted(parcels, key=lambda parcel: parcel.export.order_number)):

@@ -72,6 +72,15 @@ def until_it_ends(results: Iterator[DeliveryResult]) -> tuple[list[DeliveryResul
     return told, None
 
 
+def had_enough(parcels: list[Parcel], ledger: Ledger, store: BlobStore) -> FakeServer:
+    """The server, once the caller has heard one result and listens no more."""
+    server = FakeServer()
+    results = delivering(parcels, FakeTransport(server), ledger, store)
+    next(results)
+    results.close()
+    return server
+
+
 def test_every_parcel_is_delivered_once_and_recorded(
     parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
@@ -286,10 +295,7 @@ def test_a_ledger_out_of_reach_ends_it_at_once(
 def test_a_caller_who_has_had_enough_leaves_nothing_half_done(
     parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
-    server = FakeServer()
-    results = delivering(parcels, FakeTransport(server), sqlite_ledger, store)
-    next(results)
-    results.close()
+    server = had_enough(parcels, sqlite_ledger, store)
     assert server.temporaries() == []
     list(delivering(parcels, FakeTransport(server), sqlite_ledger, store))
     assert len(server.published) == len(parcels)
@@ -349,10 +355,7 @@ def test_results_that_come_together_are_recorded_together(
 def test_what_a_caller_who_has_had_enough_did_not_hear_is_recorded_too(
     parcels: list[Parcel], sqlite_ledger: Ledger, store: BlobStore
 ) -> None:
-    server = FakeServer()
-    results = delivering(parcels, FakeTransport(server), sqlite_ledger, store)
-    next(results)
-    results.close()
+    server = had_enough(parcels, sqlite_ledger, store)
     delivered = [one for one in sqlite_ledger.months.customers(MONTH) if one.delivery_outcome == "delivered"]
     assert len(delivered) == len(server.published) > 1
 

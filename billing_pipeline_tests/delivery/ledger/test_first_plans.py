@@ -67,7 +67,8 @@ def test_what_was_planned_together_is_found_so_and_sent_under_its_token(ledger: 
 
 def test_a_customer_of_whom_there_is_a_delivery_is_left_to_be_planned_alone(ledger: Ledger) -> None:
     before = planned(ledger, SIX[2])
-    answer = plan(ledger, [replace(SIX[2], billed=(service("other"),)), SIX[3]])
+    renamed = replace(SIX[2].export, order_number="numbered otherwise since")
+    answer = plan(ledger, [replace(SIX[2], export=renamed, billed=(service("other"),)), SIX[3]])
     assert list(answer) == [SIX[3].export.order_number]
     assert ledger.deliveries.of_order(before.order_number) == before
 
@@ -79,10 +80,10 @@ def test_a_correction_is_left_to_be_planned_alone(ledger: Ledger) -> None:
     assert len(ledger.deliveries.of_month(MONTH)) == 1
 
 
-def test_an_order_number_that_is_taken_is_left_to_be_refused(ledger: Ledger) -> None:
+def test_an_order_number_that_is_taken_is_left_to_be_refused_and_nobody_else(ledger: Ledger) -> None:
     planned(ledger, SIX[0])
     export = replace(SIX[1].export, order_number=SIX[0].export.order_number)
-    assert plan(ledger, [replace(SIX[1], export=export)]) == {}
+    assert list(plan(ledger, [replace(SIX[1], export=export), SIX[2]])) == [SIX[2].export.order_number]
 
 
 def test_who_bills_a_row_that_is_billed_is_left_to_be_refused_and_nobody_else(ledger: Ledger) -> None:
