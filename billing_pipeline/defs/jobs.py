@@ -1,4 +1,7 @@
-"""The jobs: a month's lines, the delivery to its customers, audit and report, and, with an API key, the drafts."""
+"""The jobs: a month's lines, the delivery to its customers, audit and report, and, with an API key, the drafts.
+
+And which runs of them a process makes itself, so that nobody else does what it will do.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +20,17 @@ MONTH_ASSETS = (
     "invoice_lines",
     "billing_problems",
 )
+
+# On runs of a process that delivers what it billed, and seals it at its end: `billing-pipeline run`, `correct`.
+DELIVERS_ITSELF_TAG = "billing/delivers_itself"
+
+
+def delivers_itself(run: dg.DagsterRun) -> bool:
+    """Whether the process that makes this run delivers and seals its month too; else sensor and ranges of customers do.
+
+    A run that is executed again in the UI has the tags of the first one, whose process has ended.
+    """
+    return DELIVERS_ITSELF_TAG in run.tags and run.parent_run_id is None
 
 
 @dataclass(frozen=True)

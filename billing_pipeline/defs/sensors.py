@@ -7,14 +7,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from billing_pipeline.defs.jobs import Jobs
+from billing_pipeline.defs.jobs import Jobs, delivers_itself
 from billing_pipeline.defs.partitions import CUSTOMER, customers_to_add, range_tags, ranges_over
 from billing_pipeline.easybill.document import customer_key
 from billing_pipeline.steps.wiring import LedgerAt, Oms
 from billing_pipeline.store.frames import ROSTER, FrameStore
 
-# On runs whose deliveries the same process makes itself, `billing-pipeline run`: the sensor leaves them alone.
-DELIVERS_ITSELF_TAG = "billing/delivers_itself"
 REGISTRATION_INTERVAL_S = 3600
 
 
@@ -36,7 +34,7 @@ def build_sensors(jobs: Jobs, *, customers_per_run: int) -> list[dg.SensorDefini
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         run = context.dagster_run
         month = run.tags.get("dagster/partition")
-        if month is None or DELIVERS_ITSELF_TAG in run.tags:
+        if month is None or delivers_itself(run):
             yield dg.SkipReason(f"run {run.run_id} makes its own deliveries")
             return
         billing = ledger.open().billings.of_run(run.run_id)

@@ -1,7 +1,6 @@
 """Makes and delivers a correction through Dagster, with the records of any other file."""
 
 from billing_pipeline.defs.build import build_defs
-from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
 from billing_pipeline.delivery.ledger.events import require_signature
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.launch.run_month import deliver_in_process, status_now
@@ -58,10 +57,10 @@ def correct_month(
     billing = draft.keep(wiring)
     with open_instance(settings) as instance:
         error = deliver_in_process(
+            wiring,
             build_defs(settings, resources=wiring.as_resources()),
             instance,
             [customer_number],
-            tags={DELIVERS_ITSELF_TAG: "true"},
             month=month,
             customers_per_run=settings.customers_per_run,
             config={

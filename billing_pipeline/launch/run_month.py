@@ -11,8 +11,8 @@ from uuid import uuid4
 import dagster as dg
 
 from billing_pipeline.defs.build import build_defs
+from billing_pipeline.defs.jobs import DELIVERS_ITSELF_TAG
 from billing_pipeline.defs.partitions import CUSTOMER, MONTH_TAG, customers_to_add, range_tags, ranges_over
-from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
 from billing_pipeline.delivery.records import Billing
 from billing_pipeline.easybill.document import customer_key
 from billing_pipeline.launch.in_process import execute
@@ -71,7 +71,6 @@ def run_month(
     # Before anything is read: a run that cannot send must not look like one that did.
     wiring.channel.open()
     definitions = build_defs(settings, resources=wiring.as_resources())
-    tags = {DELIVERS_ITSELF_TAG: "true", MONTH_TAG: month}
     with open_instance(settings) as instance:
         part = None
         if customers or services:
@@ -82,24 +81,21 @@ def run_month(
                 definitions,
                 "monthly_billing",
                 instance,
-                tags=tags,
+                tags={DELIVERS_ITSELF_TAG: "true", MONTH_TAG: month},
                 partition_key=month,
                 ops={"billed_month": {"force": force, "accept_new_ids": accept_new_ids}},
             )
             wanted = _roster(wiring, month)
         error = deliver_in_process(
+            wiring,
             definitions,
             instance,
             wanted,
-            tags=tags,
             month=month,
             customers_per_run=settings.customers_per_run,
             config={"before_end": before_end, **({} if part is None else {"billing": part.id})},
             only_these=part is not None,
         )
-    if error is None:
-        # Also where nobody is left to be delivered to, so that no chunk run has sealed what stands.
-        error = _seal(wiring, month)
     some = customers if part is None else part.customers
     status = status_now(wiring, month, customers=some)
     return MonthRun(
@@ -109,49 +105,46 @@ def run_month(
     )
 
 
-def _seal(wiring: Wiring, month: str) -> PipelineError | None:
-    """Seals the month; the error, if it cannot be, for everything else has been done."""
-    try:
-        seal_month(wiring.ledger.open(), wiring.blobs, month)
-    except PipelineError as error:
-        return error
-    return None
-
-
 def deliver_in_process(
+    wiring: Wiring,
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     customer_numbers: Collection[str],
     *,
-    tags: dict[str, str],
     month: str,
     customers_per_run: int,
     config: dict[str, object],
     only_these: bool,
 ) -> PipelineError | None:
-    """Makes and delivers the files of these customers, run after run; the error that ended it, if one did.
+    """Makes and delivers the files of these customers, run after run, and then seals what stands of the month.
 
-    Unless `only_these`, a run may cover other customers too, for whom there is nothing to do.
+    Returns the error that ended it, if one did; what was delivered before it is sealed. Unless `only_these`, a run may
+    cover other customers too, for whom there is nothing to do.
     """
     registered = instance.get_dynamic_partitions(CUSTOMER)
     instance.add_dynamic_partitions(CUSTOMER, customers_to_add(customer_numbers, registered))
-    for part in ranges_over(
-        instance.get_dynamic_partitions(CUSTOMER),
-        map(customer_key, customer_numbers),
-        limit=customers_per_run,
-        bridged_gap=0 if only_these else customers_per_run,
-    ):
-        try:
+    ended_by: PipelineError | None = None
+    try:
+        for part in ranges_over(
+            instance.get_dynamic_partitions(CUSTOMER),
+            map(customer_key, customer_numbers),
+            limit=customers_per_run,
+            bridged_gap=0 if only_these else customers_per_run,
+        ):
             execute(
                 definitions,
                 "customer_delivery",
                 instance,
-                tags={**tags, **range_tags(part, month)},
+                tags={DELIVERS_ITSELF_TAG: "true", **range_tags(part, month)},
                 ops={"customer_files": config},
             )
-        except PipelineError as error:
-            return error
-    return None
+    except PipelineError as error:
+        ended_by = error
+    try:
+        seal_month(wiring.ledger.open(), wiring.blobs, month)
+    except PipelineError as error:
+        ended_by = ended_by or error
+    return ended_by
 
 
 def status_now(wiring: Wiring, month: str, *, customers: Collection[str] = ()) -> MonthStatus:

@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from billing_pipeline.defs.build import build_defs
+from billing_pipeline.defs.jobs import DELIVERS_ITSELF_TAG
 from billing_pipeline.defs.partitions import CUSTOMER
-from billing_pipeline.defs.sensors import DELIVERS_ITSELF_TAG
 from billing_pipeline.settings import load_settings
 from billing_pipeline.steps.wiring import LedgerAt
 from billing_pipeline.store.frames import FrameStore
@@ -18,6 +18,7 @@ from billing_pipeline_tests.support.rosters import billing_of_roster
 MONTH = "2026-10"
 NUMBERS = [f"{number}" for number in range(10_000, 11_000)]
 PER_RUN = 250
+FIRST_RUN = "b5c7f0f4-2f0e-4c55-9d43-0e1f6f0a7a11"
 
 
 @pytest.fixture
@@ -27,9 +28,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def requests(
-    tmp_path: Path, instance: dg.DagsterInstance, roster: list[str], tags: Mapping[str, str] | None = None
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    roster: list[str],
+    tags: Mapping[str, str] | None = None,
+    **of_run: str,
 ) -> list[dg.RunRequest]:
-    """What the delivery sensor asks for after a month run with these tags, with all NUMBERS registered."""
+    """What the delivery sensor asks for after a month run with these tags and fields, with all NUMBERS registered."""
     frames = FrameStore(str(tmp_path))
     ledger = LedgerAt(f"sqlite:///{tmp_path / 'ledger.db'}")
     instance.add_dynamic_partitions(CUSTOMER, NUMBERS)
@@ -46,7 +51,7 @@ def requests(
         sensor_name="customer_delivery_sensor",
         dagster_event=run.get_run_success_event(),
         dagster_instance=instance,
-        dagster_run=run.dagster_run,
+        dagster_run=run.dagster_run._replace(**of_run),
         resources={"frames": frames, "ledger": ledger},
     )
     sensor: Any = definitions.resolve_sensor_def("customer_delivery_sensor")
@@ -82,6 +87,15 @@ def test_a_run_of_the_command_line_makes_its_own_deliveries(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     assert requests(tmp_path, instance, NUMBERS, {DELIVERS_ITSELF_TAG: "true"}) == []
+
+
+def test_such_a_run_executed_again_in_the_ui_is_delivered_as_any_other(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    # The UI gives it the tags of the first run, of a process that has ended.
+    tags = {DELIVERS_ITSELF_TAG: "true"}
+    again = requests(tmp_path, instance, NUMBERS, tags, parent_run_id=FIRST_RUN, root_run_id=FIRST_RUN)
+    assert len(again) == 4
 
 
 def test_customers_are_registered_once_as_they_appear(tmp_path: Path, instance: dg.DagsterInstance) -> None:

@@ -7,10 +7,20 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 
+from billing_pipeline.defs.build import build_defs
+from billing_pipeline.defs.partitions import CUSTOMER, CustomerRange, range_tags
+from billing_pipeline.easybill.document import customer_key
+from billing_pipeline.launch import run_month as launch
+from billing_pipeline.launch.in_process import execute
+from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.oms.period import months_back
+from billing_pipeline.problems import PipelineError
+from billing_pipeline.settings import Settings
 from billing_pipeline.steps.seal import seal_month
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.installation import Installation
@@ -50,6 +60,21 @@ def sealed_year(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 def year(sealed_year: Installation, tmp_path: Path) -> Installation:
     """A copy of it, to be tampered with."""
     return sealed_year.copy(tmp_path)
+
+
+def filled_oms(installation: Installation) -> None:
+    """A service of each customer in the month."""
+    for number in CUSTOMERS:
+        installation.oms.customer(number)
+        installation.oms.service(f"S-{MONTH}-{number}", number, completed_at=f"{MONTH}-14T08:30:00Z")
+
+
+def seals_of(installation: Installation) -> list[dict[str, Any]]:
+    """What each seal says, in the order of the chain."""
+    return [
+        json.loads(stored(installation, "seal", one.sha256).read_bytes())
+        for one in installation.ledger.seals.all()
+    ]
 
 
 def stored(installation: Installation, kind: str, sha256: str) -> Path:
@@ -249,6 +274,60 @@ def delivered(tmp_path: Path) -> PlainMonths:
     months = filled(PlainMonths(tmp_path))
     months.run(MONTH)
     return months
+
+
+class StoppedHalfway(PipelineError):
+    """What ends a run, and is nobody's fault here."""
+
+
+def test_what_was_delivered_before_a_run_ended_in_an_error_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = Installation(tmp_path, BILLING_CUSTOMERS_PER_RUN="1")
+    filled_oms(installation)
+    installation.oms.change_service(f"S-{MONTH}-10023", unit_price_net=None)
+    assert installation.command("run", MONTH).status == 1
+    installation.oms.change_service(f"S-{MONTH}-10023", unit_price_net="150.00")
+    ranges: list[str] = []
+
+    def stopped(definitions: dg.Definitions, job: str, *rest: Any, **more: Any) -> None:
+        if job == "customer_delivery":
+            ranges.append(more["tags"]["dagster/asset_partition_range_start"])
+            if len(ranges) == 2:
+                raise StoppedHalfway("nothing of this range is done")
+        execute(definitions, job, *rest, **more)
+
+    monkeypatch.setattr(launch, "execute", stopped)
+    answer = installation.command("run", MONTH)
+    assert (answer.status != 0, "nothing of this range is done" in answer.err) == (True, True)
+    assert ranges == [f"{number}|{MONTH}" for number in CUSTOMERS]
+    assert len(installation.files()) == 2
+    assert [len(one["files"]) for one in seals_of(installation)] == [1, 2]
+    assert installation.command("verify").status == 0
+
+
+def test_a_range_that_dagster_starts_seals_the_month_too(tmp_path: Path) -> None:
+    installation = Installation(tmp_path)
+    filled_oms(installation)
+    definitions = installation.do(build_defs)
+    everybody = CustomerRange(*map(customer_key, CUSTOMERS))
+
+    def deliver(settings: Settings) -> None:
+        with open_instance(settings) as instance:
+            instance.add_dynamic_partitions(CUSTOMER, [customer_key(number) for number in CUSTOMERS])
+            execute(
+                definitions,
+                "monthly_billing",
+                instance,
+                tags={},
+                partition_key=MONTH,
+                ops={"billed_month": {}},
+            )
+            tags = range_tags(everybody, MONTH)
+            execute(definitions, "customer_delivery", instance, tags=tags, ops={"customer_files": {}})
+
+    installation.do(deliver)
+    assert [len(one["files"]) for one in seals_of(installation)] == [2]
 
 
 def by_run(installation: Installation) -> None:

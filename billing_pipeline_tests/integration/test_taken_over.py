@@ -16,6 +16,7 @@ from billing_pipeline.delivery.records import SENT_STATES
 from billing_pipeline.launch.instance import open_instance
 from billing_pipeline.launch.run_month import deliver_in_process
 from billing_pipeline.settings import Settings
+from billing_pipeline.steps.wiring import NoProgress, build_wiring
 from billing_pipeline_tests.support.installation import Installation
 from billing_pipeline_tests.support.old_home import restored
 
@@ -136,12 +137,13 @@ def test_a_month_of_which_only_the_old_frames_are_left_is_delivered_from_them(
 
 def deliver_again(settings: Settings) -> None:
     """Makes and delivers the file of one customer from what the store has."""
+    wiring = build_wiring(settings, NoProgress())
     with open_instance(settings) as instance:
         error = deliver_in_process(
-            build_defs(settings),
+            wiring,
+            build_defs(settings, resources=wiring.as_resources()),
             instance,
             [NUMBER],
-            tags={},
             month=MONTH,
             customers_per_run=1,
             config={},
