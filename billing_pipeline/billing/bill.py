@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -43,7 +43,7 @@ from billing_pipeline.billing.omissions import Omission, customer_reasons, leave
 from billing_pipeline.billing.rows import source_rows, with_customers, without_test_customers
 from billing_pipeline.billing.rules import Rules
 from billing_pipeline.billing.set_aside import set_aside, with_admitted
-from billing_pipeline.billing.slices import MOST_ROWS, Slice, concatenated, slices
+from billing_pipeline.billing.slices import MOST_ROWS, Slice, concatenated, of_customers, slices, stacked
 from billing_pipeline.billing.standing import drift_of, in_order_of_customers, standings_of
 from billing_pipeline.oms.extract import Extract
 from billing_pipeline.problems import Problem, problems_frame
@@ -89,6 +89,27 @@ class BilledMonth:
             }
         )
 
+    def with_customers_of(self, other: BilledMonth, customer_numbers: Collection[str]) -> BilledMonth:
+        """The month, in which these customers are as in the other one."""
+        named = list(customer_numbers)
+
+        def joined(name: str) -> pd.DataFrame:
+            mine, theirs = (getattr(one, name) for one in (self, other))
+            parts = [
+                mine[~mine["customer_number"].isin(named)],
+                theirs[theirs["customer_number"].isin(named)],
+            ]
+            both: pd.DataFrame = pd.concat(parts).sort_values(
+                "customer_number", kind="stable", ignore_index=True
+            )
+            return both
+
+        return BilledMonth(**{name: joined(name) for name in vars(self)})
+
+
+Unfit = Callable[[BilledMonth, pd.DataFrame], Sequence[Problem]]
+"""What is wrong with customers of a billed month, whose rows in `customers` are the second argument."""
+
 
 def bill_month(
     extract: Extract,
@@ -103,7 +124,9 @@ def bill_month(
     also_wrong: Sequence[Problem] = (),
     of_every_row: bool = False,
     over_api: bool = False,
+    unfit: Unfit = lambda billed, customers: (),
     most_rows: int = MOST_ROWS,
+    let_go: bool = False,
 ) -> BilledMonth:
     """Bills `month` by the rules and what the ledger knows. Pure: the same input gives the same frames.
 
@@ -111,7 +134,9 @@ def bill_month(
     these rows and of the adjustments. `only_services`: bill only these services and their fees, if any are named.
     `also_wrong`: problems that were found elsewhere; as others, they block their customers, or a late row alone.
     `of_every_row`: see `standings_of`. `over_api`: drafts are made through EASY Bill's API, which knows more tax types
-    than its CSV. `most_rows`: of a slice of customers; nothing depends on it but memory.
+    than its CSV. `unfit`: finds what is wrong with billed customers elsewhere; they are billed once more without it.
+    `most_rows`: of a slice of customers; nothing depends on it but memory. `let_go`: extract and ledger may be emptied
+    on the way, for they are not asked again (`slices`).
     Raises LinesInvalid for a bug of this program; whatever is wrong with a customer's rows is a problem.
     """
     bill_customers = partial(
@@ -125,8 +150,24 @@ def bill_month(
         over_api=over_api,
     )
     ledger = ledger_view or LedgerView.empty()
-    some = slices(extract, ledger, list(adjustments), also_wrong, most_rows=most_rows)
-    return _joined(list(map(bill_customers, some)))
+    some = slices(extract, ledger, list(adjustments), also_wrong, most_rows=most_rows, let_go=let_go)
+    return _joined([_bill_until_fit(one, bill_customers, unfit) for one in some])
+
+
+def _bill_until_fit(some: Slice, bill: Callable[[Slice], BilledMonth], unfit: Unfit) -> BilledMonth:
+    """The month of these customers, without what does not fit: a late row alone, or the month.
+
+    Of late rows that were one line a problem names one; the others are found by looking again.
+    """
+    latest = billed = bill(some)
+    wrong = list(some.also_wrong)
+    while found := unfit(latest, some.extract.customers):
+        wrong += found
+        numbers = {problem.customer_number for problem in wrong}
+        theirs = of_customers(some.extract, pa.array(sorted(numbers), TEXT))
+        latest = bill(replace(some, extract=theirs, also_wrong=wrong)).of_customers(numbers)
+        billed = billed.with_customers_of(latest, numbers)
+    return billed
 
 
 def _bill_customers(
@@ -236,7 +277,10 @@ def _joined(parts: Sequence[BilledMonth]) -> BilledMonth:
     if len(parts) == 1:
         return parts[0]
     joined = {
-        field.name: concatenated([getattr(one, field.name) for one in parts]) for field in fields(BilledMonth)
+        field.name: (stacked if field.name == "lines" else concatenated)(
+            [getattr(one, field.name) for one in parts]
+        )
+        for field in fields(BilledMonth)
     }
     standings = in_order_of_customers(joined["standings"])
     return BilledMonth(**joined | {"standings": standings, "drift": problems_frame(drift_of(standings))})

@@ -16,10 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_pipeline.billing.arrow import QUANTITY, array, constant, distinct, where
+from billing_pipeline.billing.arrow import QUANTITY, array, constant, distinct
 from billing_pipeline.billing.bill import BilledMonth
 from billing_pipeline.billing.rules import Rules
-from billing_pipeline.billing.slices import portions_of_customers
+from billing_pipeline.billing.slices import Slicing, cut, portions_of_customers
 from billing_pipeline.money import exponent_of, round_half_up
 from billing_pipeline.oms.extract import Extract
 
@@ -45,7 +45,15 @@ _OF_SERVICES: Final = [
     *_SAID_OF_SERVICES,
 ]
 _OF_FEES: Final = ["fee_id", "customer_number", "month", "amount_net", "currency"]
-_OF_LINES: Final = ["customer_number", "line_type", "source_ids", "net"]
+OF_EXTRACT: Final = {
+    "customers": ["customer_number", "is_test"],
+    "services": _OF_SERVICES,
+    "service_tasks": [],
+    "cancellation_fees": _OF_FEES,
+}
+"""The columns of an extract that this room looks at, by relation."""
+OF_LINES: Final = ["customer_number", "line_type", "source_ids", "net"]
+"""The columns of a billed month's lines that it looks at."""
 
 
 class SourceRow(NamedTuple):
@@ -91,27 +99,26 @@ def reconcile(
 ) -> Reconciliation:
     """Compares the billed `month` with the extract that it was made from.
 
-    `billed_before`: (kind, id) of rows billed by a delivery of another month.
+    Of the lines `OF_LINES` are enough, and of the extract `OF_EXTRACT`. `billed_before`: (kind, id) of rows billed by a
+    delivery of another month.
     """
     counted: Counter[str] = Counter()
     nets: dict[str, Counter[str]] = {name: Counter() for name in DISPOSITIONS}
     faults: list[str] = []
     seen = of_month = 0
     disposition_of = _Dispositions(extract, billed, rules, frozenset(billed_before)).of
-    owners = [
-        array(extract.services["customer_number"]),
-        array(extract.cancellation_fees["customer_number"]),
-        pc.unique(array(billed.lines["customer_number"])),
-    ]
-    for numbers in portions_of_customers(pa.concat_arrays(owners), ROWS_AT_A_TIME):
-        services, fees, of_them = (
-            where(frame[columns], pc.is_in(array(frame["customer_number"]), numbers))
-            for frame, columns in (
-                (extract.services, _OF_SERVICES),
-                (extract.cancellation_fees, _OF_FEES),
-                (billed.lines, _OF_LINES),
-            )
+    owned = [
+        (frame[columns], array(frame["customer_number"]))
+        for frame, columns in (
+            (extract.services, _OF_SERVICES),
+            (extract.cancellation_fees, _OF_FEES),
+            (billed.lines, OF_LINES),
         )
+    ]
+    owners = pa.concat_arrays([owned[0][1], owned[1][1], pc.unique(owned[2][1])])
+    portions = Slicing.of_portions(list(portions_of_customers(owners, ROWS_AT_A_TIME)))
+    cuts = [cut(frame, portions.places(numbers)) for frame, numbers in owned]
+    for services, fees, of_them in zip(*cuts, strict=True):
         rows = {(row.kind, row.source_id): row for row in _source_rows(services, fees)}
         seen += len(services) + len(fees)
         lines = _line_groups(of_them)
@@ -270,7 +277,7 @@ def _line_groups(lines: pd.DataFrame) -> dict[tuple[tuple[str, str], ...], _Line
     """The lines by source rows; several lines of the same rows (itemised tasks) are one entry."""
     groups: dict[tuple[tuple[str, str], ...], _LineGroup] = {}
     kinds = {line_type: _kind_of(line_type) for line_type in distinct(lines["line_type"])}
-    for number, line_type, ids, net in _records(lines, *_OF_LINES):
+    for number, line_type, ids, net in _records(lines, *OF_LINES):
         kind = kinds[line_type]
         if kind is None:
             continue

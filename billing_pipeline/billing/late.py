@@ -166,8 +166,9 @@ def gone_of(billed: pd.DataFrame, months: Collection[str], present: Mapping[str,
 
     `present`: the ids that are there in these months, by source kind. What the rows looked like is not known here.
     """
-    kinds, ids = array(billed["source_kind"]), array(billed["source_id"])
-    read = pc.is_in(array(billed["month"]), pa.array(sorted(months), TEXT))
+    # In the chunks that they came in: of a million billed rows a copy of these columns is 50 MB.
+    kinds, ids, own = (pa.array(billed[name]) for name in ("source_kind", "source_id", "month"))
+    read = pc.is_in(own, pa.array(sorted(months), TEXT))
     of_oms = pc.is_in(kinds, pa.array(sorted(present), TEXT))
     found = constant(False, FLAG, len(billed))
     for kind, there in present.items():

@@ -1,6 +1,7 @@
 """The assets of a month: the frozen extract, the invoice lines, the problems. One partition per month."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -8,6 +9,7 @@ import pandas as pd
 
 from billing_pipeline.billing.arrow import each_row
 from billing_pipeline.billing.bill import BilledMonth
+from billing_pipeline.billing.dispositions import OF_EXTRACT, OF_LINES
 from billing_pipeline.billing.kept_back_text import kept_back_told
 from billing_pipeline.defs.asset_records import plain_failures
 from billing_pipeline.defs.metadata import PREVIEW_ROWS, amounts, problems_table, table, with_amounts
@@ -34,7 +36,7 @@ from billing_pipeline.steps.current_billing import extract_to_bill
 from billing_pipeline.steps.past import ids_of, past_of, require_same_identity
 from billing_pipeline.steps.wiring import BillingSettings, LedgerAt, Oms
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline.store.frames import EXTRACTED, FrameStore, read_extract
+from billing_pipeline.store.frames import EXTRACTED, FrameStore, read_extract, write_billed
 
 DESCRIPTIONS = {
     "oms_customers": "The customers who have a service or a fee in the month, as the OMS had them.",
@@ -176,11 +178,17 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
             )
             if not config.accept_new_ids:
                 require_same_identity(past, ledger.open())
-            billed = bill_extract(extract, month, past, ledger=ledger.open(), billing=billing)
+            named = past.named()
+            billed = bill_extract(extract, month, past, ledger=ledger.open(), billing=billing, let_go=True)
+            stored = write_billed(frames, month, billed)
+            lines_metadata = _lines_metadata(billed, billing)
+            # From here on rows are asked where they ended, and what they are called takes most of their memory.
+            billed = replace(billed, lines=billed.lines[OF_LINES])
+            extract = read_extract(frames, month, read.frames, OF_EXTRACT)
             kept = keep_billed(
-                Billed(extract, billed, past),
+                Billed(extract, billed, named),
                 read,
-                frames=frames,
+                stored,
                 blobs=blobs,
                 ledger=ledger.open(),
                 billing=billing,
@@ -192,7 +200,7 @@ def build_month_assets(partitions: Partitions) -> Sequence[dg.AssetsDefinition]:
         )
         yield dg.MaterializeResult(
             asset_key="invoice_lines",
-            metadata={"billing": kept.id, **_lines_metadata(billed, billing)},
+            metadata={"billing": kept.id, **lines_metadata},
             data_version=dg.DataVersion(kept.frames["invoice_lines"]),
         )
         yield dg.MaterializeResult(

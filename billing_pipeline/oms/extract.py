@@ -363,13 +363,22 @@ def customer_numbers(source: OmsSource) -> list[str]:
 
 
 def _sorted(relation: Relation, rows: pa.Table) -> pa.Table:
-    """Sorted by key; rows with the same key, which is a fault, by all other cells: the order is always the same."""
-    names = rows.column_names
+    """Sorted by key; rows with the same key, which is a fault, by all other cells: the order is always the same.
+
+    Column by column, and the unsorted column is let go: where the caller does not keep them, rows are not there twice.
+    """
     columns = dict.fromkeys((*relation.key, *relation.column_names))
+    by = rows
     if "position" in columns:
-        rows = rows.append_column("number", rows["position"].cast(pa.int32()))
+        by = rows.append_column("number", rows["position"].cast(pa.int32()))
         columns = dict.fromkeys(("service_id", "number", *columns))
-    return rows.sort_by([(column, "ascending") for column in columns]).select(names)
+    order = pc.sort_indices(by, [(column, "ascending") for column in columns])
+    del by
+    sorted_columns = {}
+    for name in rows.column_names:
+        sorted_columns[name] = rows[name].take(order)
+        rows = rows.drop_columns([name])
+    return pa.table(sorted_columns)
 
 
 def _rows_with(text: pa.Table, column: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:

@@ -287,7 +287,7 @@ def _rules_of_every_relation(relation: Relation) -> list[RowRule]:
             Code.DUPLICATE_KEY,
             relation.key[-1],
             "is there more than once: only one row may have this key",
-            lambda frame: ~frame.duplicated(list(relation.key), keep=False),
+            lambda frame: _is_alone(frame, relation.key),
             of_row=True,
         ),
         *(
@@ -360,6 +360,23 @@ def _of_missing(field: str) -> tuple[Code, str]:
 
 def _filled(texts: pd.Series[str]) -> pd.Series[bool]:
     return _cells(texts, pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(pa.array(texts)), ""), False))
+
+
+def _is_alone(frame: pd.DataFrame, key: Sequence[str]) -> pd.Series[bool]:
+    """Whether each row is the only one with its key.
+
+    An extract's rows come sorted: nearly always each is beyond the one before it, which needs no table of all keys.
+    """
+    is_beyond, is_same = pa.scalar(False), pa.scalar(True)
+    for name in key:
+        cells = pa.array(frame[name])
+        before, after = cells[:-1], cells[1:]
+        is_beyond = pc.or_(is_beyond, pc.and_(is_same, pc.greater(after, before)))
+        is_same = pc.and_(is_same, pc.equal(after, before))
+    if pc.all(pc.fill_null(is_beyond, False)).as_py() is not False:
+        return pd.Series(True, index=frame.index)
+    alone: pd.Series[bool] = ~frame.duplicated(list(key), keep=False)
+    return alone
 
 
 def _is_clean(texts: pd.Series[str]) -> pd.Series[bool]:

@@ -5,19 +5,16 @@ The one way for the assets, for a run of some customers, for corrections, dry ru
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 import pandas as pd
-import pyarrow as pa
 
-from billing_pipeline.billing.arrow import TEXT
 from billing_pipeline.billing.bill import BilledMonth, bill_month
 from billing_pipeline.billing.omissions import Omission
 from billing_pipeline.billing.size import HISTORY_MONTHS, SizeVerdict, judge_size
-from billing_pipeline.billing.slices import of_customers
 from billing_pipeline.delivery.ledger import Ledger
 from billing_pipeline.delivery.ledger.adjustment_records import as_adjustment
 from billing_pipeline.delivery.records import Billing, BillingKind, Export, ExtractRecord, MonthLook
@@ -36,7 +33,7 @@ from billing_pipeline.steps.look_back import (
 from billing_pipeline.steps.past import Past, ended_admissions, ids_of, past_of, require_same_identity
 from billing_pipeline.steps.wiring import BillingSettings, Oms, Wiring
 from billing_pipeline.store.blobs import BlobStore
-from billing_pipeline.store.frames import LOOK_BACK, TOTALS, FrameStore, write_billed, write_extract
+from billing_pipeline.store.frames import LOOK_BACK, TOTALS, FrameStore, Hashes, write_billed, write_extract
 
 
 class MonthSuspicious(PipelineError):
@@ -45,7 +42,10 @@ class MonthSuspicious(PipelineError):
 
 @dataclass(frozen=True)
 class Billed:
-    """What was billed just now. `month` is of everybody; `customers` are those it was asked of, () for everybody."""
+    """What was billed just now. `month` is of everybody; `customers` are those it was asked of, () for everybody.
+
+    To be kept it needs of the extract no more than `dispositions.OF_EXTRACT`, and a past that is `named`.
+    """
 
     extract: Extract
     month: BilledMonth
@@ -81,14 +81,21 @@ def bill_extract(
     billing: BillingSettings,
     only_services: Collection[str] = (),
     of_every_row: bool = False,
+    let_go: bool = False,
 ) -> BilledMonth:
     """What is billed of a month by the rules and what the ledger says now.
 
     `only_services`: of the customers who have these services nothing else is billed; of the others nothing changes.
-    `of_every_row`: the standings are of every row that is not billed yet, as an audit wants them.
+    `of_every_row`: the standings are of every row that is not billed yet, as an audit wants them. `let_go`: the extract
+    and the past's billed rows may be emptied on the way.
     Raises: LedgerUnavailable, LinesInvalid.
     """
     rules = billing.rules
+
+    def unfit(billed: BilledMonth, customers: pd.DataFrame) -> list[Problem]:
+        layouts = billing.layouts_of(billed.totals["customer_number"])
+        return unfit_problems(billed, customers, month=month, rules=rules, layouts=layouts)
+
     bill = partial(
         bill_month,
         month=month,
@@ -102,29 +109,12 @@ def bill_extract(
         adjustments=[as_adjustment(one) for one in past.adjustments],
         of_every_row=of_every_row,
         over_api=billing.over_api,
+        unfit=unfit,
     )
-
-    def bill_of(some: Extract, also_wrong: Sequence[Problem] = ()) -> BilledMonth:
-        whole = bill(extract=some, also_wrong=also_wrong)
-        if not only_services:
-            return whole
-        part = bill(extract=some, also_wrong=also_wrong, only_services=only_services)
-        return _with_customers_of(whole, part, owners_of(some, only_services))
-
-    def unfit_in(billed: BilledMonth) -> list[Problem]:
-        layouts = billing.layouts_of(billed.totals["customer_number"])
-        return unfit_problems(billed, extract.customers, month=month, rules=rules, layouts=layouts)
-
-    latest = billed = bill_of(extract)
-    wrong: list[Problem] = []
-    # Their customers once more, without what does not fit: a late row alone, or the month. Of late rows that were one
-    # line the problem names one; the others are found by looking again.
-    while unfit := unfit_in(latest):
-        wrong += unfit
-        numbers = {problem.customer_number for problem in wrong}
-        theirs = of_customers(extract, pa.array(sorted(numbers), TEXT))
-        latest = bill_of(theirs, wrong).of_customers(numbers)
-        billed = _with_customers_of(billed, latest, numbers)
+    billed = bill(extract, let_go=let_go and not only_services)
+    if only_services:
+        part = bill(extract, only_services=only_services)
+        billed = billed.with_customers_of(part, owners_of(extract, only_services))
     return _with_billed_before(billed, ledger.deliveries.revisions(month))
 
 
@@ -171,7 +161,7 @@ def keep(billed: Billed, wiring: Wiring, month: str, *, kind: BillingKind, run_i
     return keep_billed(
         billed,
         extract,
-        frames=wiring.frames,
+        write_billed(wiring.frames, month, billed.part),
         blobs=wiring.blobs,
         ledger=wiring.ledger.open(),
         billing=wiring.billing,
@@ -206,14 +196,14 @@ def kept_look_back(read: ExtractRecord, frames: FrameStore) -> LookBack | None:
 def keep_billed(
     billed: Billed,
     extract: ExtractRecord,
+    stored: Hashes,
     *,
-    frames: FrameStore,
     blobs: BlobStore,
     ledger: Ledger,
     billing: BillingSettings,
     run_id: str,
 ) -> Billing:
-    """Stores what was billed of an extract that is stored already, with the rules by which it was.
+    """Records what was billed of an extract, both of which are stored already, with the rules by which it was.
 
     Unless it is a dry run, the ledger then knows who is in the month. Raises: StoreError, LedgerUnavailable.
     """
@@ -222,7 +212,7 @@ def keep_billed(
     kept = ledger.billings.record(
         extract,
         extract.kind,
-        write_billed(frames, month, part),
+        stored,
         run_id,
         customers=billed.customers,
         rules_sha256=blobs.put("rules", billing.rules.model_dump_json().encode()),
@@ -301,21 +291,6 @@ def _owners_in(billed: BilledMonth, extract: Extract, month: str, services: Coll
                 "service_id of the OMS"
             )
     return owners_of(extract, services) & in_month
-
-
-def _with_customers_of(month: BilledMonth, other: BilledMonth, numbers: Collection[str]) -> BilledMonth:
-    """The month, in which these customers are as in the other one."""
-
-    def joined(name: str) -> pd.DataFrame:
-        mine, theirs = (getattr(one, name) for one in (month, other))
-        parts = [
-            mine[~mine["customer_number"].isin(list(numbers))],
-            theirs[theirs["customer_number"].isin(list(numbers))],
-        ]
-        both: pd.DataFrame = pd.concat(parts).sort_values("customer_number", kind="stable", ignore_index=True)
-        return both
-
-    return BilledMonth(**{name: joined(name) for name in vars(month)})
 
 
 def _with_billed_before(billed: BilledMonth, customer_numbers: Iterable[str]) -> BilledMonth:

@@ -127,18 +127,13 @@ def look_back(
         else:
             _add(wanted, _changed_since(now, last.looked_at - COMMITTED_LATER))
             _add(twice, _in_both(now, heads[month]))
-    return (
-        reading.extract(
-            whole=whole,
-            # Those of the month itself are read already.
-            ids={
-                name: wanted[kind].difference(heads[month].ids[name].to_pylist()) | twice[kind]
-                for name, kind in _KINDS.items()
-            },
-            also=also,
-        ),
-        LookBack(before.first_month, tuple(looks)),
-    )
+    # Those of the month itself are read already.
+    ids = {
+        name: _not_among(wanted[kind], heads[month].ids[name]) | twice[kind] for name, kind in _KINDS.items()
+    }
+    # A column of ids for each month: what is read in full needs the room.
+    del heads, now
+    return reading.extract(whole=whole, ids=ids, also=also), LookBack(before.first_month, tuple(looks))
 
 
 def looks_to_keep(
@@ -160,6 +155,10 @@ def looks_to_keep(
         unknown = pc.invert(pc.is_in(array(frame[name]), pa.concat_arrays(of_kind)))
         open_months |= set(pc.unique(array(frame["month"]).filter(unknown)).to_pylist())
     return [replace(look, billed_state="") if look.month in open_months else look for look in look_back.looks]
+
+
+def _not_among(wanted: set[str], ids: pa.Array) -> set[str]:
+    return set(_without(pa.array(sorted(wanted), TEXT), ids).to_pylist())
 
 
 def _to_read_anyway(ledger: Ledger, before: Before) -> dict[str, set[str]]:

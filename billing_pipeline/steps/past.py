@@ -52,6 +52,11 @@ class Past:
         """As if the month of these customers had not been delivered."""
         return replace(self, view=self.view.reopened(customer_numbers, month))
 
+    def named(self) -> Past:
+        """With no more of the billed rows than what they are called: enough to keep what is billed now."""
+        called = self.view.billed[["source_kind", "source_id"]]
+        return replace(self, view=replace(self.view, billed=called))
+
 
 def past_of(
     ledger: Ledger,
@@ -77,11 +82,13 @@ def past_of(
     finished = ledger.months.finished(with_adjustments)
     present = {**ids, ADJUSTMENT: pa.array([str(one.id) for one in adjustments], TEXT)}
     absent = look_back.absent if look_back else {}
-    asked = {
-        kind: pc.unique(pa.concat_arrays([of_kind, pa.array(absent.get(kind, ()), TEXT)]))
-        for kind, of_kind in present.items()
-    }
-    billed = ledger.billed.sources(() if look_back else months, asked)
+    billed = ledger.billed.sources(
+        () if look_back else months,
+        {
+            kind: pc.unique(pa.concat_arrays([of_kind, pa.array(absent.get(kind, ()), TEXT)]))
+            for kind, of_kind in present.items()
+        },
+    )
     own = [past for past in months if past >= billing.first_month or past == month]
     gone = gone_of(billed, own, present)
     view = LedgerView(

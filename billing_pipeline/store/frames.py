@@ -11,7 +11,7 @@ import io
 import json
 import uuid
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,14 +64,21 @@ class FrameStore:
         return sha256
 
     def read(
-        self, asset: str, month: str, sha256: str, customers: Collection[str] | None = None
+        self,
+        asset: str,
+        month: str,
+        sha256: str,
+        customers: Collection[str] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """The frame of that hash, or these customers' rows of it.
+        """The frame of that hash, or these customers' rows of it, or of all rows those of these columns that it has.
 
         Raises: FrameMissing, naming the asset to materialize; StoreError, also where its bytes are damaged.
         """
         data = self._data(asset, month, sha256)
-        return _frame_of(_table_of_json(data, customers) if asset in TOLD else _table_of(data, customers))
+        return _frame_of(
+            _table_of_json(data, customers) if asset in TOLD else _table_of(data, customers, columns)
+        )
 
     def rows(self, asset: str, month: str, sha256: str) -> list[dict[str, Any]]:
         """The rows of the frame of that hash, one by one; of those that are `TOLD`. Raises: as `read`."""
@@ -174,17 +181,20 @@ def _parquet_of(frame: pd.DataFrame) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    table = pa.Table.from_pandas(frame, preserve_index=False)
     buffer = io.BytesIO()
-    pq.write_table(
-        pa.Table.from_pandas(frame, preserve_index=False),
-        buffer,
-        compression="zstd",
-        row_group_size=ROWS_PER_GROUP,
-    )
+    with pq.ParquetWriter(buffer, table.schema, compression="zstd") as writer:
+        # Each group in one chunk, so that the same rows are the same bytes, whatever chunks they came in.
+        for begin in range(0, max(len(table), 1), ROWS_PER_GROUP):
+            writer.write_table(
+                table.slice(begin, ROWS_PER_GROUP).combine_chunks(), row_group_size=ROWS_PER_GROUP
+            )
     return buffer.getvalue()
 
 
-def _table_of(data: bytes, customers: Collection[str] | None = None) -> pa.Table:
+def _table_of(
+    data: bytes, customers: Collection[str] | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -193,7 +203,7 @@ def _table_of(data: bytes, customers: Collection[str] | None = None) -> pa.Table
     # (apache/arrow#34314, #45017).
     file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
     if customers is None:
-        return file.read(use_threads=False)
+        return file.read(columns, use_threads=False)
     table = file.read_row_groups(_groups_with(file, customers), use_threads=False)
     return table.filter(pc.is_in(table["customer_number"], pa.array(list(customers), pa.string())))
 
@@ -259,17 +269,23 @@ def write_extract(frames: FrameStore, month: str, extract: Extract) -> dict[str,
     }
 
 
-def read_extract(frames: FrameStore, month: str, hashes: Hashes) -> Extract:
-    """The extract of these hashes. Raises: FrameMissing, StoreError."""
+def read_extract(
+    frames: FrameStore, month: str, hashes: Hashes, columns: Mapping[str, Sequence[str]] | None = None
+) -> Extract:
+    """The extract of these hashes. Raises: FrameMissing, StoreError.
+
+    `columns`: by relation, what is wanted of it where that is not everything; each relation has all its rows.
+    """
     from billing_pipeline.oms.contract import RELATIONS, with_optional_columns
     from billing_pipeline.oms.extract import Extract
 
-    return Extract(
-        **{
-            relation: with_optional_columns(RELATIONS[relation], frames.read(asset, month, hashes[asset]))
-            for asset, relation in EXTRACTED.items()
-        }
-    )
+    def part(asset: str, relation: str) -> pd.DataFrame:
+        wanted = None if columns is None else list(columns[relation])
+        frame = frames.read(asset, month, hashes[asset], columns=wanted)
+        frame = with_optional_columns(RELATIONS[relation], frame)
+        return frame if wanted is None else frame[wanted]
+
+    return Extract(**{relation: part(asset, relation) for asset, relation in EXTRACTED.items()})
 
 
 def write_billed(frames: FrameStore, month: str, billed: BilledMonth) -> dict[str, str]:

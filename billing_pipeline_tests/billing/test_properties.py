@@ -249,6 +249,9 @@ def test_in_slices_of_customers_the_month_is_the_same(
     }
     whole, sliced = (billed(month, rules, most_rows=most, **others) for most in (MOST_ROWS, most_rows))
     assert same_month(whole, sliced)
+    others["ledger_view"] = replace(view, billed=view.billed.copy(deep=False))
+    its_last_use = Extract(**{name: frame.copy(deep=False) for name, frame in vars(month).items()})
+    assert same_month(whole, billed(its_last_use, rules, most_rows=most_rows, let_go=True, **others))
 
 
 @OF_MANY_BILLS
