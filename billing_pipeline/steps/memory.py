@@ -11,7 +11,11 @@ import pyarrow as pa
 
 from billing_pipeline.collector import collect_less_often
 
-_M_MMAP_THRESHOLD = -3  # malloc.h of the GNU C library
+# malloc.h of the GNU C library
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_GIVEN_BACK = 8 << 20
+"""Arrays of so many bytes, which are a million numbers; smaller ones are left to the library."""
 
 
 def suit_memory_to_months() -> None:
@@ -34,4 +38,6 @@ def _give_freed_memory_back() -> None:
         # What NumPy and the drivers take comes from the C library, which keeps arrays of up to 32 MB once it has freed
         # one; of a million rows that was 60 MB. musl has no such thing to set.
         with suppress(AttributeError):
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+            libc = ctypes.CDLL(None)
+            libc.mallopt(_M_MMAP_THRESHOLD, _GIVEN_BACK)
+            libc.mallopt(_M_TRIM_THRESHOLD, 2 * _GIVEN_BACK)
