@@ -152,7 +152,7 @@ class MonthReading:
             validate_keys(relation, text[name])
             # Taken out, so that a month is not there twice.
             text[name] = _sorted(relation, text.pop(name))
-        return _extract_of(_text_within(text, self._window, also=also))
+        return _extract_of(dict(vars(_text_within(text, self._window, also=also))))
 
     def month_text(self, *, also: Collection[str] = ()) -> MonthText:
         """The month's rows alone, with the customers of `also`; instead of `extract`, and as the last question too."""
@@ -273,19 +273,13 @@ class MonthText:
     def of_customers(self, customer_numbers: pa.Array) -> Extract:
         """The extract of these customers alone. That others have a row with the same key is not seen."""
         services = _rows_with(self.services, "customer_number", customer_numbers)
-        return _extract_of(
-            MonthText(
-                customers=_sorted(CUSTOMERS, _rows_with(self.customers, "customer_number", customer_numbers)),
-                services=_sorted(SERVICES, services),
-                service_tasks=_sorted(
-                    SERVICE_TASKS, _rows_with(self.service_tasks, "service_id", services["service_id"])
-                ),
-                cancellation_fees=_sorted(
-                    CANCELLATION_FEES,
-                    _rows_with(self.cancellation_fees, "customer_number", customer_numbers),
-                ),
-            )
-        )
+        rows = {
+            CUSTOMERS: _rows_with(self.customers, "customer_number", customer_numbers),
+            SERVICES: services,
+            SERVICE_TASKS: _rows_with(self.service_tasks, "service_id", services["service_id"]),
+            CANCELLATION_FEES: _rows_with(self.cancellation_fees, "customer_number", customer_numbers),
+        }
+        return _extract_of({relation.name: _sorted(relation, text) for relation, text in rows.items()})
 
     def of_rows(self, service_ids: pa.ChunkedArray, fee_ids: pa.ChunkedArray) -> MonthText:
         """With no other services and fees than these."""
@@ -340,16 +334,14 @@ def _text_within(text: dict[str, pa.Table], window: Window, *, also: Collection[
     )
 
 
-def _extract_of(text: MonthText) -> Extract:
-    """The extract of these rows, which are in its order."""
-    numbers = text.customers["customer_number"]
-    services = _frame(SERVICES, text.services, service_rules(numbers))
-    return Extract(
-        customers=_frame(CUSTOMERS, text.customers, customer_rules()),
-        services=services,
-        service_tasks=_frame(SERVICE_TASKS, text.service_tasks, task_rules(services)),
-        cancellation_fees=_frame(CANCELLATION_FEES, text.cancellation_fees, fee_rules(numbers)),
-    )
+def _extract_of(text: dict[str, pa.Table]) -> Extract:
+    """The extract of the rows of the four relations, which are in its order; `text` is empty afterwards."""
+    numbers = text[CUSTOMERS.name]["customer_number"]
+    customers = _frame(CUSTOMERS, text.pop(CUSTOMERS.name), customer_rules())
+    services = _frame(SERVICES, text.pop(SERVICES.name), service_rules(numbers))
+    tasks = _frame(SERVICE_TASKS, text.pop(SERVICE_TASKS.name), task_rules(services))
+    fees = _frame(CANCELLATION_FEES, text.pop(CANCELLATION_FEES.name), fee_rules(numbers))
+    return Extract(customers, services, tasks, fees)
 
 
 def customer_numbers(source: OmsSource) -> list[str]:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pandas as pd
+import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from billing_pipeline.oms.contract import SERVICES
 from billing_pipeline.oms.extract import Extract
+from billing_pipeline.oms.row_rules import task_rules
 from billing_pipeline.oms.source import OmsSource
 from billing_pipeline_tests.support.oms_database import Row, customer, fee, problems_in_extract, service, task
 
@@ -219,3 +225,23 @@ def test_bytes_that_are_not_utf_8_are_reported_as_escapes(sqlite_oms: Oms, octob
         ("TEXT_INVALID", "10023", "", "city", "M\\xfcnchen"),
         ("TEXT_INVALID", "10023", "S1", "description", "lone \\xed\\xa0\\x80 surrogate"),
     ]
+
+
+@example(keys=[("b", 1), ("a", 2), ("b", 1)], is_sorted=False)
+@given(
+    keys=st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.integers(1, 3)), max_size=8),
+    is_sorted=st.booleans(),
+)
+def test_a_key_that_is_there_twice_is_seen_in_any_order(
+    keys: list[tuple[str, int | None]], is_sorted: bool
+) -> None:
+    if is_sorted:
+        keys.sort(key=lambda key: (key[0], key[1] or 0))
+    columns = {
+        "service_id": pa.array([name for name, _ in keys], pa.string()),
+        "position": pa.array([position for _, position in keys], pa.int32()),
+    }
+    tasks = pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype)
+    no_services = SERVICES.frame_schema.empty_table().to_pandas(types_mapper=pd.ArrowDtype)
+    (rule,) = (one for one in task_rules(no_services) if "more than once" in one.says)
+    assert rule.holds(tasks).tolist() == [keys.count(key) == 1 for key in keys]
