@@ -88,7 +88,7 @@ class Settings(BaseModel):
     remote_archive_names: str | None = Field(
         None,
         description="How the receiver names what it moved there: a regular expression in which `{stem}` is our name "
-        "without `.csv`. Unset: our name, with or without an appended time stamp.",
+        "without `.csv`. Unset: our name, also with something before or behind it.",
     )
 
     sftp_host: str | None = Field(None, description="Host of the SFTP inbox.")

@@ -26,11 +26,14 @@ class LedgerBehind(Permanent):
 
 @dataclass(frozen=True, slots=True)
 class OrphanFile:
-    """A file of ours that the ledger does not know. `sha256` is "" where it was not, or may not be, read."""
+    """A file of ours that the ledger does not know. `sha256` is "" where it was not, or may not be, read.
+
+    `keys`: what it may be; several where the receiver may have stamped the name, and what is in it does not tell.
+    """
 
     path: str
     name: str
-    key: FileKey
+    keys: tuple[FileKey, ...]
     sha256: str = ""
 
 

@@ -17,9 +17,13 @@ from billing_pipeline.problems import Code, Problem
 from billing_pipeline.store.blobs import BlobStore, sha256_of
 
 STEM: Final = "{stem}"
+_BEFORE: Final = r"(?:[^.].*?[._-])??"
 _STAMP: Final = r"(?:[._-]?\d{8}[T._-]?\d{4,9}Z?)?"
-ARCHIVE_NAMES: Final = rf"{STEM}{_STAMP}\.csv{_STAMP}"
-"""Our name, with or without an appended time stamp; `{stem}` is our name without `.csv`."""
+ARCHIVE_NAMES: Final = rf"{_BEFORE}{STEM}{_STAMP}\.csv(?:{_STAMP}|[._-].+)"
+"""Our name, also with something before or behind it, or with a time stamp before `.csv`; `{stem}` is our name without
+`.csv`. A stamp only, for `_r2` or `-5` there is the name of another file; and no hidden name, for those are our
+temporary files.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,17 +116,17 @@ def test_what_a_person_accepts_as_delivered_is_not_rejected_again(installation: 
     assert installation.command("status", MONTH).status == 0
 
 
-@pytest.mark.parametrize("directory", ["import", "archive"])
+@pytest.mark.parametrize("path", [f"import/{NAME}", f"archive/{NAME}", f"archive/00007.{NAME}"])
 def test_what_lies_in_the_inbox_or_the_archive_is_not_released_to_be_sent(
-    installation: Installation, directory: str
+    installation: Installation, path: str
 ) -> None:
     error = move_to(installation, "error")
     assert installation.command("status", MONTH).status == 1
-    there = installation.folder / "share" / directory / NAME
+    there = installation.folder / "share" / path
     error.rename(there)
     answer = installation.command("release", ORDER, "--as", "send", *SIGNED)
     assert answer.status == 2
-    assert f"/{directory}/{NAME}" in answer.err
+    assert f"it is there: /{path}." in answer.err
     assert "--as delivered" in answer.err
     assert state(installation) is State.HELD
     there.unlink()

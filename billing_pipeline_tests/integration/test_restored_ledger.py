@@ -16,6 +16,7 @@ from billing_pipeline_tests.support.plain_months import run_plainly
 
 MONTH = "2026-10"
 NAME = "easybill_2026-10_10023.csv"
+STAMPED = "easybill_2026-10_10023_20261101T061000.csv"
 SIGNED = ("--reason", "backup of Monday", "--by", "Kim")
 
 
@@ -56,18 +57,28 @@ def restore(installation: Installation, backup: Path) -> None:
     shutil.copy(backup, installation.home / "ledger.db")
 
 
-def move_to(installation: Installation, directory: str) -> Path:
-    target = installation.folder / "share" / directory / NAME
+def move_to(installation: Installation, path: str) -> Path:
+    target = installation.folder / "share" / path
     (installation.inbox / NAME).rename(target)
     return target
 
 
-@pytest.mark.parametrize("directory", ["import", "archive", "error"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"import/{NAME}",
+        f"archive/{NAME}",
+        f"archive/00007.{NAME}",
+        f"archive/{NAME}.done",
+        f"archive/{STAMPED}",
+        f"error/{NAME}",
+        f"error/20261101T061000_{NAME}",
+    ],
+)
 def test_doctor_names_the_file_and_a_run_sends_nothing_to_anybody(
-    installation: Installation, directory: str
+    installation: Installation, path: str
 ) -> None:
-    if directory != "import":
-        move_to(installation, directory)
+    move_to(installation, path)
     before = installation.files()
 
     doctor = installation.command("doctor")
@@ -76,13 +87,53 @@ def test_doctor_names_the_file_and_a_run_sends_nothing_to_anybody(
     assert doctor.status == 3
     (line,) = [line for line in doctor.out.splitlines() if line.startswith("FIX ")]
     assert "remote files" in line
-    assert f"/{directory}/{NAME}" in line
+    assert f"/{path})" in line or f"/{path};" in line or f"/{path}:" in line or f"/{path}," in line
     assert "billing-pipeline reconcile" in line
     assert run.status == 3
     assert "billing-pipeline reconcile" in run.err
     assert installation.files() == before
     assert outcomes_in(run.json()) == {"10023": "failed", "10024": "failed"}
     assert {one["problems"][0]["code"] for one in run.json()["customers"]} == {"LEDGER_BEHIND"}
+
+
+def test_a_stamped_file_is_known_by_its_order_number_where_the_store_was_lost_too(
+    installation: Installation,
+) -> None:
+    move_to(installation, f"archive/{STAMPED}")
+    shutil.rmtree(installation.home / "store")
+    installation.oms.change_service("S-1", unit_price_net="160.00")
+    run = installation.command("run", MONTH, "--json")
+    assert run.status == 3
+    assert set(outcomes_in(run.json()).values()) == {"failed"}
+
+
+def test_a_customer_whose_number_looks_like_a_stamp_is_not_taken_for_another(
+    installation: Installation,
+) -> None:
+    """`easybill_2026-10_C-20261101-0610.csv` may be that of C, stamped by the receiver; what is in it tells."""
+    number = "C-20261101-0610"
+    installation.oms.customer(number)
+    installation.oms.service("S-C", number)
+    folder = installation.folder / "preview"
+    assert installation.command("preview", MONTH, "--customer", number, "--out", str(folder)).status == 0
+    (made,) = folder.glob("*.csv")
+    shutil.copy(made, installation.folder / "share" / "archive" / made.name)
+    files = installation.command("reconcile", *SIGNED, "--json").json()["files"]
+    assert sorted(file["customer_number"] for file in files) == ["10023", number]
+    assert outcomes_in(run_plainly(installation, MONTH))[number] == "unchanged"
+
+
+def test_a_stamped_file_that_no_order_number_tells_of_is_noted_for_both_that_it_may_be(
+    installation: Installation,
+) -> None:
+    move_to(installation, f"archive/{STAMPED}")
+    rules = installation.folder / "rules.toml"
+    rules.write_text('order_number_prefix = "NEW-"\n', encoding="utf-8")
+    installation.environment["BILLING_RULES"] = str(rules)
+    files = installation.command("reconcile", *SIGNED, "--json").json()["files"]
+    assert [file["customer_number"] for file in files] == ["10023_20261101T061000", "10023"]
+    held = customer_in(run_plainly(installation, MONTH))
+    assert (held["outcome"], held["problems"][0]["code"]) == ("held", "NAME_COLLISION")
 
 
 def test_our_own_files_are_known_whatever_prefix_there_is_today(installation: Installation) -> None:
@@ -97,19 +148,27 @@ def test_our_own_files_are_known_whatever_prefix_there_is_today(installation: In
     assert installation.files() == before
 
 
-@pytest.mark.parametrize(("directory", "state"), [("import", State.PUBLISHED), ("archive", State.CONSUMED)])
+@pytest.mark.parametrize(
+    ("path", "state"),
+    [
+        (f"import/{NAME}", State.PUBLISHED),
+        (f"archive/{NAME}", State.CONSUMED),
+        (f"archive/00007.{NAME}", State.CONSUMED),
+        (f"archive/{STAMPED}", State.CONSUMED),
+    ],
+)
 def test_after_reconcile_the_same_bytes_are_unchanged_and_the_others_are_sent(
-    installation: Installation, directory: str, state: State
+    installation: Installation, path: str, state: State
 ) -> None:
-    if directory != "import":
-        move_to(installation, directory)
+    move_to(installation, path)
     before = installation.files()
     assert installation.command("run", MONTH).status == 3
 
     answer = installation.command("reconcile", *SIGNED)
 
     assert answer.status == 0
-    assert answer.out.startswith(f"/{directory}/{NAME}: sha256 ")
+    assert answer.out.startswith(f"/{path}: sha256 ")
+    assert f"`billing-pipeline run {MONTH} --customer 10023`" in answer.out
     assert installation.command("doctor").status == 0
     assert outcomes_in(run_plainly(installation, MONTH)) == {"10023": "unchanged", "10024": "delivered"}
     assert installation.files().keys() - before.keys() == {"easybill_2026-10_10024.csv"}
@@ -144,9 +203,13 @@ def test_other_bytes_are_held_and_never_sent_beside_the_first(installation: Inst
     assert customer_in(run_plainly(installation, MONTH))["outcome"] == "delivered"
 
 
-def test_what_the_receiver_rejected_is_held_as_such(installation: Installation) -> None:
-    move_to(installation, "error")
+@pytest.mark.parametrize("name", [NAME, STAMPED, f"00007.{NAME}"])
+def test_what_the_receiver_rejected_is_held_as_such_whatever_it_is_called_there(
+    installation: Installation, name: str
+) -> None:
+    rejected = move_to(installation, f"error/{name}")
     assert installation.command("reconcile", *SIGNED).status == 0
+    rejected.unlink()
     held = customer_in(run_plainly(installation, MONTH))
     assert (held["outcome"], held["problems"][0]["code"]) == ("held", "REJECTED_BY_RECEIVER")
 

@@ -1,4 +1,4 @@
-"""Names that a receiver gives to what it has taken: ours, or ours with a time stamp appended, as a pattern says."""
+"""Names that a receiver gives to what it has taken: ours, or what it makes of ours, as a pattern says."""
 
 from __future__ import annotations
 

@@ -10,12 +10,10 @@ from datetime import timedelta
 from typing import Final
 
 from billing_pipeline.delivery.context import Places
-from billing_pipeline.delivery.files.archive_names import original_name
-from billing_pipeline.delivery.files.orphans import key_of
+from billing_pipeline.delivery.files.orphans import keys_of
 from billing_pipeline.delivery.files.pool import deadline_of
 from billing_pipeline.delivery.files.recovery import FileState, join, state_of
 from billing_pipeline.delivery.ledger import Ledger, Note
-from billing_pipeline.delivery.ledger.sightings import FileKey
 from billing_pipeline.delivery.records import Delivery
 from billing_pipeline.delivery.transports.protocol import (
     InboxConnection,
@@ -45,7 +43,7 @@ def note_rejected(
             names = inbox.list(places.error_dir)
         except (NotFound, PermissionRefused):
             return []
-        keys = {name: _keys(name, places) for name in names}
+        keys = {name: keys_of(name, places) for name in names}
         open_ones = ledger.deliveries.maybe_rejected(
             transport.address, (key for of_name in keys.values() for key in of_name)
         )
@@ -59,12 +57,6 @@ def note_rejected(
             if (held := ledger.transitions.rejected(delivery, reason, note)) is not None:
                 rejected.append(held)
     return rejected
-
-
-def _keys(name: str, places: Places) -> list[FileKey]:
-    """What the name may be of: as it is, and as it was before the receiver changed it."""
-    candidates = (name, original_name(name, places.archive_names))
-    return [key for one in candidates if one and (key := key_of(one)) is not None]
 
 
 def _is_rejected(delivery: Delivery, path: str, inbox: InboxConnection, timeout_s: float) -> bool:

@@ -11,7 +11,7 @@ from billing_pipeline.billing.rules import Rules
 from billing_pipeline.delivery.channel import Found, OrphanFile, Withdrawal, behind
 from billing_pipeline.delivery.context import DeliveryContext, Destination, Places
 from billing_pipeline.delivery.files.error_directory import note_rejected
-from billing_pipeline.delivery.files.orphans import find_orphans, first_of_ours, with_hashes
+from billing_pipeline.delivery.files.orphans import find_orphans, first_of_ours, read_orphans
 from billing_pipeline.delivery.files.pool import deadline_of, deliver_all
 from billing_pipeline.delivery.files.recovery import find
 from billing_pipeline.delivery.files.withdraw import take_back, withdraw_month
@@ -98,7 +98,7 @@ class Inbox:
         return find_orphans(self.transport, self.places, ledger, timeout_s=self.timeout_s)
 
     def inspect_orphans(self, ledger: Ledger) -> list[OrphanFile]:
-        return with_hashes(self.orphans(ledger), self.transport, timeout_s=self.timeout_s)
+        return read_orphans(self.orphans(ledger), self.transport, self.rules, timeout_s=self.timeout_s)
 
     def _try_receivers_directories(self, inbox: InboxConnection) -> list[str]:
         """What the archive and error directories are good for. Raises: PipelineError for one that is not there."""

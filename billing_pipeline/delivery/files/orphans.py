@@ -62,10 +62,9 @@ def _unknown(directory: str, names: Sequence[str], places: Places, known: _Known
         month = _MONTH.search(name)
         if month is None or month[1] < places.first_month or name in known.names(month[1]):
             continue
-        own, original = key_of(name), _original_key(name, places)
-        key = own or original
-        if key is not None and not {own, original} & known.files(key[0]):
-            yield OrphanFile(join(directory, name), name, key)
+        keys = keys_of(name, places)
+        if keys and not set(keys) & known.files(keys[0][0]):
+            yield OrphanFile(join(directory, name), name, keys)
 
 
 def first_of_ours(
@@ -86,9 +85,7 @@ def first_of_ours(
             inbox.finish_by(deadline_of(timeout_s, MOST_BYTES))
             try:
                 data = inbox.read(orphan.path)
-                if blobs.knows("csv", sha256_of(data)) or _has_order_number(
-                    data, rules.order_number(*orphan.key)
-                ):
+                if blobs.knows("csv", sha256_of(data)) or _key_in(data, orphan.keys, rules) is not None:
                     return orphan
             except NotFound:
                 continue
@@ -97,22 +94,37 @@ def first_of_ours(
     return None
 
 
-def with_hashes(orphans: Sequence[OrphanFile], transport: Transport, *, timeout_s: float) -> list[OrphanFile]:
+def read_orphans(
+    orphans: Sequence[OrphanFile], transport: Transport, rules: Rules, *, timeout_s: float
+) -> list[OrphanFile]:
     """Those that are still there, each with its hash, "" where it may not be read. Raises: DeliveryError."""
     if not orphans:
         return []
     with transport.connect() as inbox:
-        return [seen for orphan in orphans if (seen := _with_hash(orphan, inbox, timeout_s)) is not None]
+        return [seen for orphan in orphans if (seen := _read(orphan, inbox, rules, timeout_s)) is not None]
 
 
-def _with_hash(orphan: OrphanFile, inbox: InboxConnection, timeout_s: float) -> OrphanFile | None:
+def _read(orphan: OrphanFile, inbox: InboxConnection, rules: Rules, timeout_s: float) -> OrphanFile | None:
     inbox.finish_by(deadline_of(timeout_s, MOST_BYTES))
     try:
-        return replace(orphan, sha256=sha256_of(inbox.read(orphan.path)))
+        data = inbox.read(orphan.path)
     except NotFound:
         return None
     except PermissionRefused:
         return orphan
+    key = _key_in(data, orphan.keys, rules)
+    return replace(orphan, sha256=sha256_of(data), keys=orphan.keys if key is None else (key,))
+
+
+def keys_of(name: str, places: Places) -> tuple[FileKey, ...]:
+    """What a name may be of: as it is, and as it was before the receiver changed it; () if it is none of ours.
+
+    A name with a stamp is both, for a customer number may end like one: `easybill_2026-10_10023_20261101T061000.csv`.
+    Once the first alone counted: after a restore, what customer 10023 had been sent was sent again.
+    """
+    candidates = (name, original_name(name, places.archive_names))
+    keys = (key for one in candidates if one and (key := key_of(one)) is not None)
+    return tuple(dict.fromkeys(keys))
 
 
 def key_of(name: str) -> FileKey | None:
@@ -125,14 +137,14 @@ def key_of(name: str) -> FileKey | None:
     return (month, customer_number, revision) if file_name(month, customer_number, revision) == name else None
 
 
-def _original_key(name: str, places: Places) -> FileKey | None:
-    """The key of the file that the receiver has named so."""
-    original = original_name(name, places.archive_names)
-    return None if original is None else key_of(original)
+def _key_in(data: bytes, keys: Sequence[FileKey], rules: Rules) -> FileKey | None:
+    """The first of the keys whose order number, as the rules make it today, stands in the file; None if none does.
 
-
-def _has_order_number(data: bytes, order_number: str) -> bool:
-    return any(order_number.encode(encoding) in data for encoding in _ENCODINGS)
+    A number with a stamp comes before the one that it begins with.
+    """
+    numbers = ((key, rules.order_number(*key)) for key in keys)
+    found = (key for key, number in numbers if any(number.encode(code) in data for code in _ENCODINGS))
+    return next(found, None)
 
 
 def _files(transport: Transport, places: Places, deadline: Deadline) -> list[tuple[str, list[str]]]:

@@ -86,8 +86,8 @@ def inspect(delivery: Delivery, inbox: InboxConnection, places: Places) -> FileS
     states = FileStates(
         temporary=state_of(delivery, inbox, delivery.temporary_path),
         inbox=state_of(delivery, inbox, delivery.remote_path),
-        archive=_state_in(places.archive_dir, delivery, inbox, places),
-        error=_state_in(places.error_dir, delivery, inbox, places),
+        archive=_seen_in(places.archive_dir, delivery, inbox, places)[0],
+        error=_seen_in(places.error_dir, delivery, inbox, places)[0],
     )
     if states.temporary is FileState.GONE and states.inbox is FileState.GONE:
         _prove_there(inbox, delivery)
@@ -100,7 +100,7 @@ def find(delivery: Delivery, inbox: InboxConnection, places: Places) -> Found:
     # What somebody else's file in the archive says of ours is nothing, and it cannot be taken away from there.
     return Found(
         delivery.remote_path if states.inbox is not FileState.GONE else "",
-        join(places.archive_dir, delivery.file_name)
+        _seen_in(places.archive_dir, delivery, inbox, places)[1]
         if states.archive in {FileState.SAME, FileState.UNREADABLE}
         else "",
     )
@@ -131,8 +131,8 @@ def decide(states: FileStates) -> Decision:
             return Decision(
                 Action.HOLD,
                 Code.DELIVERY_FAILED,
-                "it is neither in the inbox nor in the archive, and its temporary file is gone too: whether the "
-                "receiver took it, or a cleaner the temporary file, cannot be told",
+                "it is neither in the inbox nor, under a name of ours, in the archive, and its temporary file is gone "
+                "too: whether the receiver took it, or a cleaner the temporary file, cannot be told",
             )
         case FileStates(temporary=FileState.GONE, inbox=FileState.GONE):
             return Decision(Action.PRESUMED)
@@ -165,7 +165,9 @@ def seen_before(delivery: Delivery, ledger: Ledger, places: Places) -> Decision 
     if not sightings:
         return None
     last = sightings[-1]
-    if last.path == join(places.error_dir, delivery.file_name):
+    # By the directory: there the receiver may have changed the name.
+    directory = last.path.rpartition("/")[0]
+    if directory == places.error_dir:
         reason = f"reconcile found it in the receiver's error directory ({last.path})"
         return Decision(Action.HOLD, Code.REJECTED_BY_RECEIVER, reason)
     if any(seen.sha256 != delivery.sha256 for seen in sightings):
@@ -173,10 +175,8 @@ def seen_before(delivery: Delivery, ledger: Ledger, places: Places) -> Decision 
             f"reconcile saw another content under this name ({last.path}), which this ledger did not send"
         )
         return Decision(Action.HOLD, Code.NAME_COLLISION, reason)
-    archived = last.path == join(places.archive_dir, delivery.file_name)
-    return Decision(
-        Action.CONSUMED if archived else Action.PUBLISHED, reason=f"reconcile saw it at {last.path}"
-    )
+    action = Action.CONSUMED if directory == places.archive_dir else Action.PUBLISHED
+    return Decision(action, reason=f"reconcile saw it at {last.path}")
 
 
 def join(directory: str | None, name: str) -> str:
@@ -188,18 +188,23 @@ def _collision(what: str) -> Decision:
     return Decision(Action.HOLD, Code.NAME_COLLISION, what)
 
 
-def _state_in(directory: str | None, delivery: Delivery, inbox: InboxConnection, places: Places) -> FileState:
-    """What is in one of the receiver's directories, under our name or one that the receiver has made of it."""
-    state = state_of(delivery, inbox, join(directory, delivery.file_name))
+def _seen_in(
+    directory: str | None, delivery: Delivery, inbox: InboxConnection, places: Places
+) -> tuple[FileState, str]:
+    """What is in one of the receiver's directories, and its path: under our name, or one that was made of it."""
+    ours = join(directory, delivery.file_name)
+    state = state_of(delivery, inbox, ours)
     if state is not FileState.GONE or directory is None:
-        return state
+        return state, ours
     try:
         names = inbox.list(directory)
     except (NotFound, PermissionRefused, TooManyNames):
-        return state
-    changed = changed_names(delivery.file_name, names, places.archive_names)
-    same = any(state_of(delivery, inbox, join(directory, name)) is FileState.SAME for name in changed)
-    return FileState.SAME if same else state
+        return state, ours
+    for name in changed_names(delivery.file_name, names, places.archive_names):
+        path = join(directory, name)
+        if state_of(delivery, inbox, path) is FileState.SAME:
+            return FileState.SAME, path
+    return state, ours
 
 
 def _prove_there(inbox: InboxConnection, delivery: Delivery) -> None:

@@ -25,17 +25,40 @@ PLACES = Places("/import", "/archive", "/error")
         "easybill_2026-10_10023_20261101T061000.csv",
         "easybill_2026-10_10023-20261101-061000.csv",
         "easybill_2026-10_10023.csv.20261101061000",
+        "easybill_2026-10_10023.csv20261101061000",
         "easybill_2026-10_10023.csv_20261101T061000Z",
+        "easybill_2026-10_10023.csv.done",
+        "easybill_2026-10_10023.csv-imported.2",
+        "00010.easybill_2026-10_10023.csv",
+        "20261101T061000_easybill_2026-10_10023.csv",
+        "7-easybill_2026-10_10023_20261101T061000.csv.bak",
     ],
 )
-def test_our_name_is_known_with_a_time_stamp_and_without(archived: str) -> None:
+def test_our_name_is_known_with_a_time_stamp_and_with_what_is_put_before_or_behind_it(archived: str) -> None:
     assert original_name(archived, ARCHIVE_NAMES) == NAME
     assert changed_names(NAME, [archived], ARCHIVE_NAMES) == ([] if archived == NAME else [archived])
 
 
-def test_another_customers_name_is_not_ours() -> None:
-    assert changed_names(NAME, ["easybill_2026-10_100231.csv", "other.csv"], ARCHIVE_NAMES) == []
-    assert original_name("other.csv", ARCHIVE_NAMES) is None
+@pytest.mark.parametrize(
+    "name",
+    [
+        "easybill_2026-10_100231.csv",
+        "easybill_2026-10_10023_r2.csv",
+        "easybill_2026-10_10023-5.csv",
+        "00010.easybill_2026-10_100231.csv.done",
+        "other.csv",
+    ],
+)
+def test_another_customers_name_or_that_of_a_revision_is_not_ours(name: str) -> None:
+    assert changed_names(NAME, [name], ARCHIVE_NAMES) == []
+    assert original_name(name, ARCHIVE_NAMES) != NAME
+
+
+@pytest.mark.parametrize("ending", ["tmp", "withdrawn.tmp"])
+def test_a_temporary_file_is_not_one_that_the_receiver_has_named(ending: str) -> None:
+    name = f".{NAME}.0123456789abcdef01234567.{ending}"
+    assert changed_names(NAME, [name], ARCHIVE_NAMES) == []
+    assert original_name(name, ARCHIVE_NAMES) is None
 
 
 def test_an_archive_of_changed_names_has_no_orphans_and_none_is_read(
@@ -52,13 +75,14 @@ def test_an_archive_of_changed_names_has_no_orphans_and_none_is_read(
     assert {operation for operation, _ in bench.server.calls} == {"list"}
 
 
-def test_a_death_is_recovered_from_such_an_archive(sqlite_ledger: Ledger, store: BlobStore) -> None:
+@pytest.mark.parametrize("archived", ["easybill_2026-10_10023_20261101T061000.csv", f"00010.{NAME}"])
+def test_a_death_is_recovered_from_such_an_archive(
+    sqlite_ledger: Ledger, store: BlobStore, archived: str
+) -> None:
     one = parcel(data=b"ours", store=store)
     bench = Bench(sqlite_ledger, store)
     bench.send_and_die_at("renamed", one)
-    bench.server.files["/archive/easybill_2026-10_10023_20261101T061000.csv"] = bench.server.files.pop(
-        f"/import/{NAME}"
-    )
+    bench.server.files[f"/archive/{archived}"] = bench.server.files.pop(f"/import/{NAME}")
     assert bench.send(one).outcome == "delivered"
     assert bench.row(one).state is State.CONSUMED
 
