@@ -32,7 +32,6 @@ class OrphanFile:
     """
 
     path: str
-    name: str
     keys: tuple[FileKey, ...]
     sha256: str = ""
 

@@ -64,7 +64,7 @@ def _unknown(directory: str, names: Sequence[str], places: Places, known: _Known
             continue
         keys = keys_of(name, places)
         if keys and not set(keys) & known.files(keys[0][0]):
-            yield OrphanFile(join(directory, name), name, keys)
+            yield OrphanFile(join(directory, name), keys)
 
 
 def first_of_ours(

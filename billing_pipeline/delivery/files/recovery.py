@@ -165,9 +165,7 @@ def seen_before(delivery: Delivery, ledger: Ledger, places: Places) -> Decision 
     if not sightings:
         return None
     last = sightings[-1]
-    # By the directory: there the receiver may have changed the name.
-    directory = last.path.rpartition("/")[0]
-    if directory == places.error_dir:
+    if _lies_in(places.error_dir, last.path):
         reason = f"reconcile found it in the receiver's error directory ({last.path})"
         return Decision(Action.HOLD, Code.REJECTED_BY_RECEIVER, reason)
     if any(seen.sha256 != delivery.sha256 for seen in sightings):
@@ -175,13 +173,18 @@ def seen_before(delivery: Delivery, ledger: Ledger, places: Places) -> Decision 
             f"reconcile saw another content under this name ({last.path}), which this ledger did not send"
         )
         return Decision(Action.HOLD, Code.NAME_COLLISION, reason)
-    action = Action.CONSUMED if directory == places.archive_dir else Action.PUBLISHED
+    action = Action.CONSUMED if _lies_in(places.archive_dir, last.path) else Action.PUBLISHED
     return Decision(action, reason=f"reconcile saw it at {last.path}")
 
 
 def join(directory: str | None, name: str) -> str:
     """The path of a name in a remote directory, "" where the directory is not known."""
     return "" if directory is None else f"{directory.rstrip('/')}/{name}"
+
+
+def _lies_in(directory: str | None, path: str) -> bool:
+    """Whether the path is directly in the directory, whatever the receiver calls the file there."""
+    return join(directory, path.rpartition("/")[2]) == path
 
 
 def _collision(what: str) -> Decision:

@@ -7,8 +7,11 @@ import pytest
 from billing_pipeline.delivery.context import ARCHIVE_NAMES, Places
 from billing_pipeline.delivery.files.archive_names import changed_names, original_name
 from billing_pipeline.delivery.files.orphans import find_orphans
+from billing_pipeline.delivery.files.recovery import Action, join, seen_before
 from billing_pipeline.delivery.ledger import Ledger
+from billing_pipeline.delivery.ledger.sightings import Sighting
 from billing_pipeline.delivery.records import State
+from billing_pipeline.problems import Code
 from billing_pipeline.store.blobs import BlobStore
 from billing_pipeline_tests.support.delivering import Bench
 from billing_pipeline_tests.support.inbox import FakeTransport
@@ -54,9 +57,8 @@ def test_another_customers_name_or_that_of_a_revision_is_not_ours(name: str) -> 
     assert original_name(name, ARCHIVE_NAMES) != NAME
 
 
-@pytest.mark.parametrize("ending", ["tmp", "withdrawn.tmp"])
-def test_a_temporary_file_is_not_one_that_the_receiver_has_named(ending: str) -> None:
-    name = f".{NAME}.0123456789abcdef01234567.{ending}"
+def test_a_temporary_file_is_not_one_that_the_receiver_has_named() -> None:
+    name = f".{NAME}.0123456789abcdef01234567.tmp"
     assert changed_names(NAME, [name], ARCHIVE_NAMES) == []
     assert original_name(name, ARCHIVE_NAMES) is None
 
@@ -85,6 +87,33 @@ def test_a_death_is_recovered_from_such_an_archive(
     bench.server.files[f"/archive/{archived}"] = bench.server.files.pop(f"/import/{NAME}")
     assert bench.send(one).outcome == "delivered"
     assert bench.row(one).state is State.CONSUMED
+
+
+@pytest.mark.parametrize("directory", ["/", "/taken"])
+def test_what_reconcile_saw_is_told_by_its_directory_though_that_be_the_root(
+    sqlite_ledger: Ledger, store: BlobStore, directory: str
+) -> None:
+    one = parcel(data=b"ours", store=store)
+    bench = Bench(sqlite_ledger, store)
+    bench.send_and_die_at("planned", one)
+    planned = bench.row(one)
+    seen = Sighting(join(directory, f"00010.{NAME}"), planned.sha256)
+    key = (planned.month, planned.customer_number, planned.revision)
+    sqlite_ledger.sightings.record(key, seen, reason="restored", author="Kim")
+    of_archive, of_errors, of_others = (
+        seen_before(planned, sqlite_ledger, places)
+        for places in (
+            Places("/import", archive_dir=directory),
+            Places("/import", error_dir=directory),
+            Places("/import", "/archive", "/error"),
+        )
+    )
+    assert of_archive is not None
+    assert of_archive.action is Action.CONSUMED
+    assert of_errors is not None
+    assert of_errors.code is Code.REJECTED_BY_RECEIVER
+    assert of_others is not None
+    assert of_others.action is Action.PUBLISHED
 
 
 def test_files_of_months_before_the_first_are_nobodys(sqlite_ledger: Ledger, store: BlobStore) -> None:
