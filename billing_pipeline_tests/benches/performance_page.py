@@ -22,7 +22,8 @@ AUDIT: Final = "`audit` of the finished months, at once"
 STATUS: Final = "`status MONTH`"
 HELP: Final = "`--help`"
 FLOORS: Final = (COPY, SPLIT, SEND)
-ORDER: Final = (*FLOORS, DAGSTER, RUN, AGAIN, NEXT, AUDIT, ON_POSTGRES, STATUS, HELP)
+TOGETHER: Final = "floors 1 + 2 + 3"
+ORDER: Final = (*FLOORS, TOGETHER, DAGSTER, RUN, AGAIN, NEXT, AUDIT, ON_POSTGRES, STATUS, HELP)
 
 HOW_TO_READ: Final = """\
 How to read it: floors 1 to 3 are the least that any solution would have to do, done by a plain quick tool that checks
@@ -30,7 +31,8 @@ and remembers nothing; a ratio over their sum says how much more the pipeline ta
 says how much of that is Dagster's. Floors and pipeline were measured in turns, in one run, on one machine: compare what
 stands in one table, not seconds of two machines. Wall clock is from shell to shell, a new process each; CPU is user and
 system time of the process and those it started, without that of the servers (PostgreSQL, sshd), which work at the same
-time; memory is the peak of the largest process. Each is a median, with the least and the most in brackets."""
+time; memory is the peak of the largest process. Each is a median, with the least and the most in brackets. A ratio is
+of two figures of one turn, so that a minute in which the machine is slow is in both."""
 
 BEHIND: Final = """\
 Finished months behind the month after: {}. The last three, in which late rows are looked for, are as large as the one
@@ -54,17 +56,26 @@ class Measured:
         samples = self.samples.get(row)
         return Sample(*map(median, zip(*samples, strict=True))) if samples else None
 
+    def of(self, row: str) -> Sequence[Sample]:
+        """A row, turn by turn; empty if it was not measured."""
+        return self.samples.get(row, ())
+
     @property
-    def floor(self) -> Sample | None:
-        """The three floors together: seconds add up, of memory the largest counts. None unless all were measured."""
-        floors = [floor for floor in map(self.middle, FLOORS) if floor is not None]
-        if len(floors) < len(FLOORS):
-            return None
-        return Sample(
-            sum(floor.wall_s for floor in floors),
-            sum(floor.cpu_s for floor in floors),
-            max(floor.peak_bytes for floor in floors),
-        )
+    def floors(self) -> Sequence[Sample]:
+        """The three floors together, turn by turn: seconds add up, of memory the largest counts.
+
+        Empty unless all were measured.
+        """
+        three = [self.of(row) for row in FLOORS]
+        turns = zip(*three, strict=True) if all(three) else ()
+        return [
+            Sample(
+                sum(floor.wall_s for floor in turn),
+                sum(floor.cpu_s for floor in turn),
+                max(floor.peak_bytes for floor in turn),
+            )
+            for turn in turns
+        ]
 
 
 def page(
@@ -98,8 +109,7 @@ def page(
     if "M" in by_name and "L" in by_name:
         growth = ratio(
             f"`run MONTH` of L over that of M ({by_name['L'].size.lines / by_name['M'].size.lines:g} × the lines)",
-            by_name["L"].middle(RUN),
-            by_name["M"].middle(RUN),
+            *_middles(by_name["L"], by_name["M"], RUN),
         )
         parts += ["## L over M", table(("ratio", "wall clock", "CPU", "memory"), growth)]
     for title, lines in (others or {}).items():
@@ -111,14 +121,12 @@ def reach(measured: Mapping[str, Measured]) -> Iterator[tuple[str, ...]]:
     """What is to be reached, by wall clock, of the sizes that were measured: figure, goal, and whether it is."""
     medium, large, one_customer = (measured.get(name) for name in ("M", "L", "X"))
     if medium is not None:
-        run, floor = medium.middle(RUN), medium.floor
-        yield from _reached("M: `run MONTH` over floors 1 + 2 + 3", _times(run, floor), 8)
-        yield from _reached(
-            "M: again, unchanged, over floors 1 + 2 + 3", _times(medium.middle(AGAIN), floor), 5
-        )
+        run, floors = medium.of(RUN), medium.floors
+        yield from _reached("M: `run MONTH` over floors 1 + 2 + 3", _times(run, floors), 8)
+        yield from _reached("M: again, unchanged, over floors 1 + 2 + 3", _times(medium.of(AGAIN), floors), 5)
         if medium.months_behind:
             name = f"M: with {medium.months_behind} finished months behind it over `run MONTH`"
-            yield from _reached(name, _times(medium.middle(NEXT), run), 1.3)
+            yield from _reached(name, _times(medium.of(NEXT), run), 1.3)
         audit = medium.middle(AUDIT)
         if audit is not None:
             name = f"M: `audit` of {medium.months_behind} months, three of them of that size"
@@ -126,14 +134,14 @@ def reach(measured: Mapping[str, Measured]) -> Iterator[tuple[str, ...]]:
             yield from _reached(f"{name}, MB", audit.peak_bytes / 1e6, 600)
         yield from _reached("M: peak memory of any run, MB", _peak_mb(medium), 600)
         yield from _reached("M: store over CSV, in bytes", medium.store_bytes / medium.csv_bytes, 1.5)
-        yield from _reached("M: on PostgreSQL over SQLite", _times(medium.middle(ON_POSTGRES), run), 1.3)
+        yield from _reached("M: on PostgreSQL over SQLite", _times(medium.of(ON_POSTGRES), run), 1.3)
         for row, seconds in ((STATUS, 1.0), (HELP, 0.3)):
             middle = medium.middle(row)
             yield from _reached(f"M: {row}, s", None if middle is None else middle.wall_s, seconds)
     if medium is not None and large is not None:
-        yield from _reached("L over M: time", _times(large.middle(RUN), medium.middle(RUN)), 5.5)
-        of, over = large.middle(RUN), medium.middle(RUN)
-        yield from _reached("L over M: memory", of.peak_bytes / over.peak_bytes if of and over else None, 2)
+        for of, over in zip(*_middles(large, medium, RUN), strict=True):
+            yield from _reached("L over M: time", of.wall_s / over.wall_s, 5.5)
+            yield from _reached("L over M: memory", of.peak_bytes / over.peak_bytes, 2)
     if one_customer is not None:
         yield from _reached("X: peak memory of any run, MB", _peak_mb(one_customer), 600)
 
@@ -143,8 +151,17 @@ def _reached(name: str, figure: float | None, goal: float) -> Iterator[tuple[str
         yield name, f"{figure:,.2f}", f"≤ {goal:g}", "reached" if figure <= goal else "missed"
 
 
-def _times(of: Sample | None, over: Sample | None) -> float | None:
-    return of.wall_s / over.wall_s if of is not None and over is not None else None
+def _times(of: Sequence[Sample], over: Sequence[Sample]) -> float | None:
+    """The median of the turns, by wall clock."""
+    if not of or not over:
+        return None
+    return median(mine.wall_s / theirs.wall_s for mine, theirs in zip(of, over, strict=True))
+
+
+def _middles(one: Measured, other: Measured, row: str) -> tuple[Sequence[Sample], Sequence[Sample]]:
+    """The medians of a row of two sizes, which have turns of their own; nothing where either was not measured."""
+    mine, theirs = one.middle(row), other.middle(row)
+    return ([mine], [theirs]) if mine is not None and theirs is not None else ([], [])
 
 
 def _peak_mb(measured: Measured) -> float | None:
@@ -154,9 +171,9 @@ def _peak_mb(measured: Measured) -> float | None:
 
 
 def rows(measured: Measured) -> Iterator[tuple[str, ...]]:
-    """A row for each thing measured, and the sum of the floors after them."""
+    """A row for each thing measured, and one for the floors together."""
     for row in ORDER:
-        samples = measured.samples.get(row)
+        samples = measured.floors if row == TOGETHER else measured.of(row)
         if samples:
             yield (
                 row,
@@ -164,33 +181,30 @@ def rows(measured: Measured) -> Iterator[tuple[str, ...]]:
                 spread([sample.cpu_s for sample in samples]),
                 spread([sample.peak_bytes / 1e6 for sample in samples], digits=0),
             )
-        if row == SEND and (floor := measured.floor):
-            yield (
-                "floors 1 + 2 + 3",
-                f"{floor.wall_s:,.2f}",
-                f"{floor.cpu_s:,.2f}",
-                f"{floor.peak_bytes / 1e6:,.0f}",
-            )
 
 
 def ratios(measured: Measured) -> Iterator[tuple[str, ...]]:
     """Who takes how much more than whom."""
-    run = measured.middle(RUN)
-    yield from ratio("`run MONTH` over floors 1 + 2 + 3", run, measured.floor)
-    yield from ratio("Dagster's own floor over `run MONTH`", measured.middle(DAGSTER), run)
-    yield from ratio("again, unchanged, over floors 1 + 2 + 3", measured.middle(AGAIN), measured.floor)
-    yield from ratio("again, unchanged, over `run MONTH`", measured.middle(AGAIN), run)
-    yield from ratio("with finished months behind it over `run MONTH`", measured.middle(NEXT), run)
-    yield from ratio("on PostgreSQL over SQLite", measured.middle(ON_POSTGRES), run)
+    run, floors = measured.of(RUN), measured.floors
+    yield from ratio("`run MONTH` over floors 1 + 2 + 3", run, floors)
+    yield from ratio("Dagster's own floor over `run MONTH`", measured.of(DAGSTER), run)
+    yield from ratio("again, unchanged, over floors 1 + 2 + 3", measured.of(AGAIN), floors)
+    yield from ratio("again, unchanged, over `run MONTH`", measured.of(AGAIN), run)
+    yield from ratio("with finished months behind it over `run MONTH`", measured.of(NEXT), run)
+    yield from ratio("on PostgreSQL over SQLite", measured.of(ON_POSTGRES), run)
 
 
-def ratio(name: str, of: Sample | None, over: Sample | None) -> Iterator[tuple[str, ...]]:
-    """A row of ratios; none where either was not measured."""
-    if of is not None and over is not None:
-        yield (
-            name,
-            *(f"{mine / theirs:.2f}" if theirs else "n/a" for mine, theirs in zip(of, over, strict=True)),
-        )
+def ratio(name: str, of: Sequence[Sample], over: Sequence[Sample]) -> Iterator[tuple[str, ...]]:
+    """A row of ratios, each of one turn; none where either was not measured."""
+    if of and over:
+        columns = zip(zip(*of, strict=True), zip(*over, strict=True), strict=True)
+        yield name, *(_quotients(mine, theirs) for mine, theirs in columns)
+
+
+def _quotients(of: Sequence[float], over: Sequence[float]) -> str:
+    if not all(over):
+        return "n/a"
+    return spread([mine / theirs for mine, theirs in zip(of, over, strict=True)])
 
 
 def spread(values: Sequence[float], *, digits: int = 2) -> str:
