@@ -53,7 +53,7 @@ class Measured:
 
     def middle(self, row: str) -> Sample | None:
         """The medians of a row; None if it was not measured."""
-        samples = self.samples.get(row)
+        samples = self.of(row)
         return Sample(*map(median, zip(*samples, strict=True))) if samples else None
 
     def of(self, row: str) -> Sequence[Sample]:
@@ -122,8 +122,8 @@ def reach(measured: Mapping[str, Measured]) -> Iterator[tuple[str, ...]]:
     medium, large, one_customer = (measured.get(name) for name in ("M", "L", "X"))
     if medium is not None:
         run, floors = medium.of(RUN), medium.floors
-        yield from _reached("M: `run MONTH` over floors 1 + 2 + 3", _times(run, floors), 8)
-        yield from _reached("M: again, unchanged, over floors 1 + 2 + 3", _times(medium.of(AGAIN), floors), 5)
+        yield from _reached(f"M: `run MONTH` over {TOGETHER}", _times(run, floors), 8)
+        yield from _reached(f"M: again, unchanged, over {TOGETHER}", _times(medium.of(AGAIN), floors), 5)
         if medium.months_behind:
             name = f"M: with {medium.months_behind} finished months behind it over `run MONTH`"
             yield from _reached(name, _times(medium.of(NEXT), run), 1.3)
@@ -186,9 +186,9 @@ def rows(measured: Measured) -> Iterator[tuple[str, ...]]:
 def ratios(measured: Measured) -> Iterator[tuple[str, ...]]:
     """Who takes how much more than whom."""
     run, floors = measured.of(RUN), measured.floors
-    yield from ratio("`run MONTH` over floors 1 + 2 + 3", run, floors)
+    yield from ratio(f"`run MONTH` over {TOGETHER}", run, floors)
     yield from ratio("Dagster's own floor over `run MONTH`", measured.of(DAGSTER), run)
-    yield from ratio("again, unchanged, over floors 1 + 2 + 3", measured.of(AGAIN), floors)
+    yield from ratio(f"again, unchanged, over {TOGETHER}", measured.of(AGAIN), floors)
     yield from ratio("again, unchanged, over `run MONTH`", measured.of(AGAIN), run)
     yield from ratio("with finished months behind it over `run MONTH`", measured.of(NEXT), run)
     yield from ratio("on PostgreSQL over SQLite", measured.of(ON_POSTGRES), run)
